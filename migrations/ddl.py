@@ -1,0 +1,102 @@
+"""Schema changes on tables that others are writing: short locks, patience, one statement each."""
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from migrations.patience import LOCK_TIMEOUT_MS, patiently
+from omniledger.database import Connection, Dsn, target
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of `migrations/sql/NAME.sql`."""
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def dsn() -> Dsn:
+    """The database that is migrated: the caller's, else the one of the settings."""
+    given: Dsn | None = context.config.attributes.get("dsn")
+    return given or target()
+
+
+def driver() -> Connection:
+    """The psycopg connection that the migration runs on."""
+    return cast(Connection, op.get_bind().connection.driver_connection)
+
+
+def scalar(statement: str, **values: Any) -> Any:
+    """One value of the live database; None where only SQL is printed."""
+    if context.is_offline_mode():
+        return None
+    return op.get_bind().execute(sa.text(statement), values).scalar()
+
+
+def exists(relation: str) -> bool:
+    """Whether a table, view or index of this name is there."""
+    return scalar("select to_regclass(:name)", name=relation) is not None
+
+
+def run(text: str) -> None:
+    """Run (or print) one SQL text as it stands, a colon in it included."""
+    op.execute(text.replace(":", r"\:"))
+
+
+def run_live(relation: str, *statements: str) -> None:
+    """Run each statement in a transaction of its own, waiting patiently for its lock.
+
+    Each must be repeatable, for an upgrade that was killed runs it again.
+
+    Args:
+        relation: the table whose lock the statements need.
+        statements: SQL that takes a lock for an instant.
+
+    Raises:
+        DatabaseError: others held the lock for all of the patience.
+    """
+    with op.get_context().autocommit_block():
+        if context.is_offline_mode():
+            run(f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'")
+            for statement in statements:
+                run(statement)
+            run("reset lock_timeout")
+            return
+        connection = driver()
+        for statement in statements:
+            patiently(connection, relation, partial(connection.execute, statement))
+
+
+def make_trigger(name: str, relation: str, body: str) -> str:
+    """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14."""
+    made = f"create trigger {name} {body}"
+    return f"drop trigger if exists {name} on {relation}; {made}"
+
+
+def build_index(name: str, relation: str, definition: str, *, unique: bool = False) -> None:
+    """Build an index without blocking a writer; one that a killed upgrade left broken goes first.
+
+    Args:
+        name: of the index, without schema.
+        relation: the table, with its schema.
+        definition: what follows `on TABLE`, e.g. `using btree (user_id)`.
+        unique: whether it refuses doubles.
+    """
+    schema = relation.split(".")[0]
+    with op.get_context().autocommit_block():
+        is_broken = scalar(
+            "select not indisvalid from pg_index where indexrelid = to_regclass(:name)",
+            name=f"{schema}.{name}",
+        )
+        if is_broken:
+            run(f"drop index concurrently if exists {schema}.{name}")
+        kind = "unique index" if unique else "index"
+        run(f"create {kind} concurrently if not exists {name} on {relation} {definition}")
+
+
+def drop_index(name: str, schema: str) -> None:
+    """Drop an index without blocking a writer."""
+    with op.get_context().autocommit_block():
+        run(f"drop index concurrently if exists {schema}.{name}")

@@ -1,0 +1,114 @@
+"""How Alembic reaches the database, and what it may see of it."""
+
+import sys
+import time
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic import context
+
+from migrations import ddl
+from omniledger import database
+from omniledger.errors import OmniledgerError
+from omniledger.schema import metadata
+
+_LOCK = 0x6F6D6E696C656467
+"""The advisory lock of an upgrade: the letters "omniledg"."""
+
+
+def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    """Autogenerate and `alembic check` look at what the migrations own, and nothing else."""
+    if kind == "schema":
+        return name == "ledger"
+    return kind != "table" or name in {table.name for table in metadata.tables.values()}
+
+
+def configure(**how: Any) -> None:
+    context.configure(
+        target_metadata=metadata,
+        version_table_schema="ledger",
+        transaction_per_migration=True,
+        include_schemas=True,
+        include_name=include_name,
+        # Comments and defaults are the migrations' own words; only the shape is compared.
+        compare_server_default=False,
+        autogenerate_plugins=["alembic.autogenerate.*", "~alembic.autogenerate.comments"],
+        **how,
+    )
+
+
+def run_offline() -> None:
+    configure(url="postgresql+psycopg://", literal_binds=True, dialect_opts={"paramstyle": "named"})
+    context.execute("create schema if not exists ledger")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_online() -> None:
+    dsn = ddl.dsn()
+    database.connect(dsn).close()
+    engine = sa.create_engine(
+        dsn.sqlalchemy_url(),
+        poolclass=sa.NullPool,
+        connect_args={"application_name": "omniledger migrations"},
+    )
+    try:
+        with engine.connect() as guard, engine.connect() as connection:
+            if writes():
+                take_turn(guard)
+                make_schema(guard)
+            configure(connection=connection)
+            with context.begin_transaction():
+                context.run_migrations()
+    except (sa.exc.DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        raise database.explained(cause or error, dsn) or error from error
+
+
+def writes() -> bool:
+    """Whether this command moves the database to another revision."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def take_turn(guard: sa.Connection) -> None:
+    """Wait until no other upgrade runs.
+
+    It asks again and again rather than wait inside one statement: that statement's snapshot
+    would hold up the other upgrade's concurrent index builds for ever.
+    """
+    told = False
+    while not guard.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
+        guard.rollback()
+        if not told:
+            context.config.print_stdout("Another upgrade is at work; waiting for it to end.")
+            told = True
+        time.sleep(0.5)
+    guard.rollback()
+
+
+def make_schema(guard: sa.Connection) -> None:
+    if guard.execute(sa.text("select to_regnamespace('ledger')")).scalar() is None:
+        guard.execute(sa.text("create schema ledger"))
+    guard.commit()
+
+
+def main() -> None:
+    try:
+        if context.is_offline_mode():
+            run_offline()
+        else:
+            run_online()
+    except OmniledgerError as error:
+        # Called from `omniledger`, which reports errors itself; else Alembic is at the prompt.
+        if "dsn" in context.config.attributes:
+            raise
+        sys.stderr.write(f"omniledger: {error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+main()

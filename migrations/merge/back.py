@@ -1,0 +1,118 @@
+"""The way back: both tables under their names, each row where its system would have written it."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from migrations.legacy import ARCHIVE, Legacy
+from migrations.merge.copy import forget
+from migrations.merge.statements import Statements
+from omniledger.database import Connection
+
+_FRESH = """
+insert into {archive} ({names})
+select {values}
+from omni2.audit_logs as a
+where a.legacy_id is not null and a.change_xid >= %(cutover)s
+"""
+
+_STALE = """
+delete from {archive} as l
+where
+    exists (select from ledger.audit_tombstones as t where t.legacy_id = l.id)
+    or exists (
+        select from omni2.audit_logs as a
+        where a.legacy_id = l.id and a.change_xid >= %(cutover)s
+    )
+"""
+
+
+def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
+    """Undo the merge, in one transaction.
+
+    Rows written through the old name since the cut over are brought into the old table: they are
+    read from the ledger, and replace what the archive had under their ids.
+
+    Locks: ACCESS EXCLUSIVE on the old name and SHARE ROW EXCLUSIVE on `omni2.audit_logs` for as
+    long as it takes to bring over the rows written since and to delete the merged ones.
+    """
+    statements = Statements(legacy, archived=legacy.has_table)
+    with connection.transaction():
+        connection.execute("lock table omni2.audit_logs in share row exclusive mode")
+        if not legacy.has_table:
+            _make_table(connection, legacy)
+        archive = statements.archive
+        values = {"cutover": cutover_xid}
+        connection.execute(sql.SQL(_STALE).format(archive=archive), values)
+        connection.execute(
+            sql.SQL(_FRESH).format(
+                archive=archive,
+                names=sql.SQL(", ").join(sql.Identifier(c.name) for c in legacy.columns),
+                values=sql.SQL(", ").join(
+                    sql.SQL("a.") + sql.Identifier(c.target) for c in legacy.columns
+                ),
+            ),
+            values,
+        )
+        forget(connection, statements, sql.SQL("true"), {})
+        connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
+        connection.execute("drop function if exists ledger.note_tombstone")
+        connection.execute("delete from omni2.audit_logs where legacy_id is not null")
+        connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
+        _restore(connection, legacy)
+        for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
+
+
+def _make_table(connection: Connection, legacy: Legacy) -> None:
+    columns = [
+        sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in legacy.columns
+    ]
+    connection.execute(
+        sql.SQL("create table {} ({}, primary key (id))").format(
+            sql.Identifier("ledger", ARCHIVE), sql.SQL(", ").join(columns)
+        )
+    )
+
+
+def _restore(connection: Connection, legacy: Legacy) -> None:
+    schema = sql.Identifier(legacy.schema)
+    table = sql.SQL(legacy.relation)
+    connection.execute(
+        sql.SQL("alter table ledger.{} rename to audit_logs").format(sql.Identifier(ARCHIVE))
+    )
+    connection.execute(sql.SQL("alter table ledger.audit_logs set schema {}").format(schema))
+    if not legacy.has_table:
+        connection.execute(
+            sql.SQL("alter table {} alter column id set default nextval({}::regclass)").format(
+                table, sql.Literal(f"{_quoted(legacy.schema)}.audit_logs_id_seq")
+            )
+        )
+    if legacy.sequence is None:
+        return
+    sequence = sql.Identifier(*legacy.sequence)
+    if legacy.identity:
+        _restore_identity(connection, legacy, sequence)
+    else:
+        connection.execute(sql.SQL("alter sequence {} owned by {}.id").format(sequence, table))
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string(None)
+
+
+def _restore_identity(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> None:
+    """Give the id its identity again, counting on from where the sequence is."""
+    state = connection.execute(
+        sql.SQL("select last_value, is_called from {}").format(sequence)
+    ).fetchone()
+    connection.execute(sql.SQL("drop sequence {}").format(sequence))
+    kind = "always" if legacy.identity == "a" else "by default"
+    connection.execute(
+        sql.SQL(
+            "alter table {} alter column id add generated {} as identity (sequence name {})"
+        ).format(sql.SQL(legacy.relation), sql.SQL(kind), sequence)
+    )
+    connection.execute(
+        "select setval(%s::regclass, %s, %s)", (sequence.as_string(None), *(state or ()))
+    )

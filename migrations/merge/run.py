@@ -1,0 +1,158 @@
+"""The merge from beginning to end; each step is repeatable, so a killed merge goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from psycopg import sql
+
+from migrations.legacy import Carried, Legacy
+from migrations.merge.certify import Certificate, certify, store
+from migrations.merge.copy import Progress, apply_changes, copy_history, match_history
+from migrations.merge.cutover import cut_over, make_view
+from migrations.merge.statements import Statements
+from migrations.merge.users import make_functions, user_table
+from migrations.merge.watch import watch
+from migrations.patience import patiently
+from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+
+FEW_CHANGES = 200
+"""How many changed rows may be left for the cut over, which applies them under a lock."""
+
+_ROUNDS = 20
+
+_MAP_ONE_SPACE = """
+insert into ledger.user_map (legacy_user_id, user_id, how)
+select distinct l.user_id, l.user_id, 'one id space'
+from {legacy} as l
+where l.user_id between -2147483648 and 2147483647
+on conflict do nothing
+"""
+
+_LAST_RUN = """
+    select id, legacy_table, shape, cutover_xid, finished_at
+    from ledger.merge_runs
+    order by id desc
+    limit 1
+"""
+
+
+def merge(
+    connection: Connection,
+    legacy: Legacy,
+    window: Decimal,
+    show: Callable[[Progress], None] = lambda progress: None,
+) -> Certificate | None:
+    """Bring the legacy table into the ledger and put the view in its place.
+
+    Args:
+        connection: an autocommit connection of its own.
+        legacy: the table as `migrations.legacy.inspect` found it.
+        window: how far apart the two logs of one request may be, in seconds.
+        show: called with the progress after each batch.
+
+    Returns:
+        The certificate, or None where there was no legacy table to merge.
+
+    Raises:
+        NotReadyError: the certificate does not hold; it says which ids.
+        DatabaseError: others held a lock for too long.
+    """
+    run_id = _begin(connection, legacy)
+    if not legacy.has_table:
+        _make_empty_name(connection, legacy, run_id)
+        return None
+    statements = Statements(legacy)
+    _map_users(connection, legacy)
+    patiently(connection, legacy.relation, partial(watch, connection, legacy))
+    ambiguous = match_history(connection, statements, window)
+    connection.execute(
+        "update ledger.merge_runs set rows_ambiguous = %s where id = %s", (ambiguous, run_id)
+    )
+    for progress in copy_history(connection, statements):
+        show(progress)
+    connection.execute("analyze omni2.audit_logs")
+    for _ in range(_ROUNDS):
+        if apply_changes(connection, statements, window) <= FEW_CHANGES:
+            break
+    patiently(
+        connection, legacy.relation, partial(cut_over, connection, statements, window, run_id)
+    )
+    return finish(connection)
+
+
+def finish(connection: Connection) -> Certificate | None:
+    """Certify a merge whose cut over is done and whose certificate is missing.
+
+    Raises:
+        NotReadyError: the certificate does not hold.
+    """
+    run = connection.execute(_LAST_RUN).fetchone()
+    if run is None or run[4] is not None or run[3] is None:
+        return None
+    certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
+    store(connection, run[0], certificate)
+    if not certificate.holds:
+        raise NotReadyError(
+            f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
+            "ledger.audit_logs_legacy, and `alembic downgrade -1` puts it back."
+        )
+    return certificate
+
+
+def _begin(connection: Connection, legacy: Legacy) -> int:
+    run = connection.execute(_LAST_RUN).fetchone()
+    if run is not None and run[4] is None and run[3] is None:
+        return int(run[0])
+    made = connection.execute(
+        "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s) returning id",
+        (f"{legacy.schema}.audit_logs", json.dumps(asdict(legacy))),
+    ).fetchone()
+    return int(made[0]) if made else 0
+
+
+def read_shape(shape: dict[str, Any]) -> Legacy:
+    """The legacy table as it was when its merge began."""
+    columns = tuple(Carried(**column) for column in shape["columns"])
+    return Legacy(**{**shape, "columns": columns})
+
+
+@dataclass(frozen=True)
+class Done:
+    """The last merge: the table as it was, and the transaction of the cut over."""
+
+    legacy: Legacy
+    cutover_xid: int
+
+
+def last_done(connection: Connection) -> Done | None:
+    """The merge that an upgrade left, or None where there is none to take back or to prove."""
+    run = connection.execute(_LAST_RUN).fetchone()
+    return None if run is None or run[3] is None else Done(read_shape(run[2]), run[3])
+
+
+def _map_users(connection: Connection, legacy: Legacy) -> None:
+    make_functions(connection, legacy)
+    if user_table(connection, legacy) is None:
+        connection.execute(sql.SQL(_MAP_ONE_SPACE).format(legacy=sql.SQL(legacy.relation)))
+    else:
+        connection.execute("select ledger.map_users()")
+
+
+def _make_empty_name(connection: Connection, legacy: Legacy, run_id: int) -> None:
+    with connection.transaction():
+        sequence = sql.Identifier(legacy.schema, "audit_logs_id_seq")
+        connection.execute(sql.SQL("create sequence if not exists {}").format(sequence))
+        make_view(connection, legacy, sequence)
+        connection.execute(
+            "update ledger.merge_runs set finished_at = now(), rows_total = 0, rows_copied = 0,"
+            " rows_matched = 0, rows_quarantined = 0, rows_ambiguous = 0, users_unmapped = 0,"
+            " holds = true, cutover_xid = pg_current_xact_id()::text::bigint where id = %s",
+            (run_id,),
+        )

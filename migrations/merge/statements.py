@@ -1,0 +1,256 @@
+"""The SQL that moves rows, composed once for the legacy table that was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from psycopg import sql
+
+from migrations.legacy import ARCHIVE, SUMMED, Legacy
+
+LEDGER = sql.SQL("omni2.audit_logs")
+
+# Both logs of a request have the same person and text and lie at most a window apart, and each is
+# the other's nearest; between two as near the lower id wins. Rivals are looked for among all old
+# rows, so that the answer does not depend on which of them are asked about.
+_MATCH = """
+with asked as (
+    select l.id, m.user_id, l.message, l.created_at
+    from {legacy} as l
+    inner join ledger.user_map as m on l.user_id = m.legacy_user_id
+    where l.message is not null and {scope}
+),
+
+candidates as (
+    select asked.id as legacy_id, g.id as audit_id, abs({apart_asked}) as apart
+    from asked
+    inner join {ledger} as g
+        on
+            asked.user_id = g.user_id
+            and asked.message = g.question
+            and g.timestamp
+            between asked.created_at - %(window)s * interval '1 second'
+            and asked.created_at + %(window)s * interval '1 second'
+    where g.source_system = 'gateway'
+),
+
+rivals as (
+    select l.id as legacy_id, g.id as audit_id, abs({apart_rival}) as apart
+    from (select distinct audit_id from candidates) as c
+    inner join {ledger} as g on c.audit_id = g.id
+    inner join {legacy} as l
+        on
+            g.question = l.message
+            and l.created_at
+            between g.timestamp - %(window)s * interval '1 second'
+            and g.timestamp + %(window)s * interval '1 second'
+    inner join ledger.user_map as m on l.user_id = m.legacy_user_id and g.user_id = m.user_id
+),
+
+nearest_audit as (
+    select distinct on (legacy_id) legacy_id, audit_id
+    from candidates
+    order by legacy_id, apart, audit_id
+),
+
+nearest_legacy as (
+    select distinct on (audit_id) audit_id, legacy_id
+    from rivals
+    order by audit_id, apart, legacy_id
+),
+
+matched as (
+    insert into ledger.audit_matches (legacy_id, audit_id, gained)
+    select n.legacy_id, n.audit_id, '{{}}'
+    from nearest_audit as n
+    inner join nearest_legacy as b on n.legacy_id = b.legacy_id and n.audit_id = b.audit_id
+    on conflict do nothing
+    returning legacy_id
+)
+
+select
+    (select count(*) from matched) as matched,
+    (
+        select count(*)
+        from (select legacy_id from candidates group by legacy_id having count(*) > 1) as a
+    ) as ambiguous
+"""
+
+_QUARANTINE = """
+insert into ledger.audit_quarantine (legacy_id, reason, row)
+select l.id, ledger.audit_complaint(l.created_at, {cost}), to_jsonb(l)
+from {legacy} as l
+where
+    {scope}
+    and ledger.audit_complaint(l.created_at, {cost}) is not null
+on conflict (legacy_id) do nothing
+"""
+
+# A matched row keeps its own values and gains what it lacked; which, is kept for the way back.
+_APPLY_MATCHES = """
+with gaining as (
+    select
+        l.id,
+        k.audit_id,
+        {lacks} as gained
+    from ledger.audit_matches as k
+    inner join {legacy} as l on k.legacy_id = l.id
+    inner join {ledger} as a on k.audit_id = a.id
+    where {scope} and a.legacy_id is null
+),
+
+noted as (
+    update ledger.audit_matches as k
+    set gained = g.gained
+    from gaining as g
+    where k.legacy_id = g.id
+)
+
+update {ledger} as a
+set legacy_id = l.id, {gains}
+from gaining as g
+inner join {legacy} as l on g.id = l.id
+where a.id = g.audit_id
+"""
+
+_COPY = """
+insert into {ledger} (source_system, user_id, {targets})
+select 'legacy', m.user_id, {values}
+from {legacy} as l
+left join ledger.user_map as m on l.user_id = m.legacy_user_id
+where
+    {scope}
+    and not exists (select from {ledger} as a where a.legacy_id = l.id)
+    and not exists (select from ledger.audit_matches as k where k.legacy_id = l.id)
+    and not exists (select from ledger.audit_quarantine as q where q.legacy_id = l.id)
+order by l.id
+on conflict (legacy_id) do nothing
+"""
+
+_UNMATCH = """
+update {ledger} as a
+set legacy_id = null, {loses}
+from ledger.audit_matches as k
+where a.id = k.audit_id and {scope}
+"""
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The merge's SQL for one legacy table.
+
+    Attributes:
+        legacy: the table as it was found.
+        archived: whether it lies in `ledger` already, so that it is read there.
+    """
+
+    legacy: Legacy
+    archived: bool = False
+
+    @cached_property
+    def table(self) -> sql.Composable:
+        """Where the old rows are."""
+        return self.archive if self.archived else sql.SQL(self.legacy.relation)
+
+    @property
+    def archive(self) -> sql.Composable:
+        """Where they go."""
+        return sql.Identifier("ledger", ARCHIVE)
+
+    @cached_property
+    def carried(self) -> list[tuple[str, str]]:
+        """Name and target of each column but the id."""
+        return [(c.name, c.target) for c in self.legacy.columns if c.name != "id"]
+
+    @cached_property
+    def total(self) -> sql.Composable | None:
+        """The total of a row's split, where the legacy table has a split and no total.
+
+        NULL where a count is impossible or the sum is too large for the total's type.
+        """
+        split = [name for name, target in self.carried if target in SUMMED[:4]]
+        has_total = any(target == "llm_tokens_used" for _, target in self.carried)
+        if has_total or not split:
+            return None
+        counts = [sql.SQL("l.") + sql.Identifier(name) for name in split]
+        summed = sql.SQL(" + ").join(
+            sql.SQL("coalesce({}, 0)::numeric").format(count) for count in counts
+        )
+        return sql.SQL(
+            "case when least({counts}) >= 0 and coalesce({first}) is not null"
+            " and {summed} <= 2147483647 then ({summed})::integer end"
+        ).format(
+            counts=sql.SQL(", ").join(counts),
+            first=sql.SQL(", ").join(counts[:2]),
+            summed=summed,
+        )
+
+    def _cost(self) -> sql.Composable:
+        cost = next((name for name, target in self.carried if target == "cost_usd"), None)
+        return sql.SQL("l.") + sql.Identifier(cost) if cost else sql.SQL("null::numeric")
+
+    def match(self, scope: sql.Composable) -> sql.Composed:
+        """Find the requests that both systems logged, among the old rows `l` in scope."""
+        return sql.SQL(_MATCH).format(
+            legacy=self.table,
+            ledger=LEDGER,
+            scope=scope,
+            apart_asked=sql.SQL("extract(epoch from asked.created_at - g.timestamp)"),
+            apart_rival=sql.SQL("extract(epoch from l.created_at - g.timestamp)"),
+        )
+
+    def quarantine(self, scope: sql.Composable) -> sql.Composed:
+        """Set aside the old rows `l` in scope that the ledger can't hold."""
+        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, cost=self._cost())
+
+    def _gained(self) -> list[tuple[str, sql.Composable]]:
+        gained: list[tuple[str, sql.Composable]] = [
+            (target, sql.SQL("l.") + sql.Identifier(name)) for name, target in self.carried
+        ]
+        if self.total is not None:
+            gained.append(("llm_tokens_used", self.total))
+        return gained
+
+    def apply_matches(self, scope: sql.Composable) -> sql.Composed:
+        """Give each matched gateway row what it lacked."""
+        lacks = [
+            sql.SQL("case when a.{} is null and {} is not null then {} end").format(
+                sql.Identifier(target), value, sql.Literal(target)
+            )
+            for target, value in self._gained()
+        ]
+        gains = [
+            sql.SQL("{0} = coalesce(a.{0}, {1})").format(sql.Identifier(target), value)
+            for target, value in self._gained()
+        ]
+        return sql.SQL(_APPLY_MATCHES).format(
+            legacy=self.table,
+            ledger=LEDGER,
+            scope=scope,
+            lacks=sql.SQL("array_remove(array[{}]::text[], null)").format(
+                sql.SQL(", ").join(lacks)
+            ),
+            gains=sql.SQL(", ").join(gains),
+        )
+
+    def copy(self, scope: sql.Composable) -> sql.Composed:
+        """Copy the old rows `l` in scope that are nowhere yet."""
+        gained = [("legacy_id", sql.SQL("l.id")), *self._gained()]
+        return sql.SQL(_COPY).format(
+            legacy=self.table,
+            ledger=LEDGER,
+            scope=scope,
+            targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
+            values=sql.SQL(", ").join(value for _, value in gained),
+        )
+
+    def unmatch(self, scope: sql.Composable) -> sql.Composed:
+        """Take from the matched gateway rows `a` in scope what they gained."""
+        loses = [
+            sql.SQL("{0} = case when {1} = any(k.gained) then null else a.{0} end").format(
+                sql.Identifier(target), sql.Literal(target)
+            )
+            for target, _ in self._gained()
+        ]
+        return sql.SQL(_UNMATCH).format(ledger=LEDGER, scope=scope, loses=sql.SQL(", ").join(loses))

@@ -1,0 +1,113 @@
+"""Who a user of the legacy table is among the gateway's users."""
+
+from psycopg import sql
+
+from migrations.legacy import Legacy
+from omniledger.database import Connection
+
+_FOREIGN_KEY = """
+    select n.nspname, c.relname
+    from pg_constraint as k
+    inner join pg_class as c on k.confrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = k.conkey[1]
+    where
+        k.conrelid = to_regclass(%s)
+        and k.contype = 'f'
+        and a.attname = 'user_id'
+"""
+
+_HAS_EMAIL = """
+    select count(*) = 2
+    from pg_attribute
+    where attrelid = to_regclass(%s) and attname in ('id', 'email') and not attisdropped
+"""
+
+_ONE_SPACE = """
+create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$ select $1::integer where $1 between -2147483648 and 2147483647 $$
+"""
+
+# Doubled addresses among the gateway's users name nobody; doubled old users are one person.
+_BY_EMAIL = """
+create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        (select m.user_id from ledger.user_map as m where m.legacy_user_id = $1),
+        (
+            select min(g.id)
+            from {users} as u
+            inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+            where u.id = $1
+            having count(*) = 1
+        )
+    )
+$$
+"""
+
+_MAP_BY_EMAIL = """
+create or replace function ledger.map_users() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    mended bigint;
+begin
+    insert into ledger.user_map (legacy_user_id, user_id, how)
+    select u.id, min(g.id), 'e-mail'
+    from {users} as u
+    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+    group by u.id
+    having count(*) = 1
+    on conflict (legacy_user_id) do nothing;
+
+    update omni2.audit_logs as a
+    set user_id = m.user_id
+    from ledger.user_map as m
+    where a.legacy_user_id = m.legacy_user_id and a.user_id is null;
+    get diagnostics mended = row_count;
+    return mended;
+end
+$$
+"""
+
+_MAP_ONE_SPACE = """
+create or replace function ledger.map_users() returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$ select 0::bigint $$
+"""
+
+
+def user_table(connection: Connection, legacy: Legacy) -> tuple[str, str] | None:
+    """The table, as schema and name, whose ids the legacy table's `user_id` holds.
+
+    Returns:
+        None where they are the gateway's own ids, those of `auth_service.users`.
+    """
+    found = connection.execute(_FOREIGN_KEY, (legacy.relation,)).fetchone()
+    schema, name = found or (legacy.schema, "users")
+    if (schema, name) == ("auth_service", "users"):
+        return None
+    relation = sql.Identifier(schema, name).as_string(connection)
+    has_email = connection.execute(_HAS_EMAIL, (relation,)).fetchone()
+    return (schema, name) if has_email == (True,) else None
+
+
+def make_functions(connection: Connection, legacy: Legacy) -> None:
+    """Make `ledger.resolve_user`, for one id, and `ledger.map_users`, for all that are not known.
+
+    The fill-in trigger calls the first at each chat row, each run of the flow the second.
+    """
+    table = user_table(connection, legacy)
+    if table is None:
+        connection.execute(_ONE_SPACE)
+        connection.execute(_MAP_ONE_SPACE)
+        return
+    users = sql.Identifier(*table)
+    connection.execute(sql.SQL(_BY_EMAIL).format(users=users))
+    connection.execute(sql.SQL(_MAP_BY_EMAIL).format(users=users))

@@ -1,0 +1,89 @@
+"""Give `omni2.audit_logs` the columns of both logs.
+
+Locks: ACCESS EXCLUSIVE on `omni2.audit_logs` for an instant at each statement; nothing is
+rewritten or scanned. A column that somebody added by hand is adopted as it is.
+Way back: the columns are dropped with what is in them (the merge is undone before).
+
+Revision ID: 0003
+Revises: 0002
+"""
+
+import json
+
+from alembic import context
+
+from migrations.ddl import driver, run, run_live, scalar
+from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, inspect, read_columns
+from omniledger.settings import get_settings
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_TABLE = "omni2.audit_logs"
+_LOOSENED = ("question", "timestamp", "success")
+_MEMORY = "select coalesce((select value from ledger.settings where name = :name), '[]')"
+_IS_REQUIRED = (
+    "select attnotnull from pg_attribute"
+    " where attrelid = 'omni2.audit_logs'::regclass and attname = :name"
+)
+
+
+def upgrade() -> None:
+    columns = ADDED_COLUMNS | {"source_system": "text not null default 'gateway'"}
+    if not context.is_offline_mode():
+        legacy = inspect(driver(), get_settings().legacy_schema)
+        if legacy is not None:
+            # The old name must go on showing each column in the type that it had.
+            columns |= {c.target: c.type for c in legacy.columns}
+        there = {column.name for column in read_columns(driver(), _TABLE)}
+        columns = {name: kind for name, kind in columns.items() if name not in there}
+        remember("added_columns", set(columns))
+        remember("loosened_columns", {c for c in _LOOSENED if scalar(_IS_REQUIRED, name=c)})
+    run_live(
+        _TABLE,
+        *(
+            f'alter table {_TABLE} add column if not exists "{name}" {kind}'
+            for name, kind in columns.items()
+        ),
+        # The old table took rows without them, and a refused row is a lost row.
+        *(f"alter table {_TABLE} alter column {name} drop not null" for name in _LOOSENED),
+    )
+
+
+def remember(what: str, names: set[str]) -> None:
+    """Note what is ours, before it is made, so that the way back undoes that and nothing else."""
+    earlier = set(json.loads(scalar(_MEMORY, name=what)))
+    driver().execute(
+        "insert into ledger.settings (name, value) values (%s, %s)"
+        " on conflict (name) do update set value = excluded.value",
+        (what, json.dumps(sorted(earlier | names))),
+    )
+
+
+def remembered(what: str) -> list[str]:
+    """What was noted, or nothing where only SQL is printed."""
+    return list(json.loads(scalar(_MEMORY, name=what) or "[]"))
+
+
+def downgrade() -> None:
+    added = [name for name in remembered("added_columns") if name not in GATEWAY_COLUMNS]
+    run_live(
+        _TABLE,
+        *(f'alter table {_TABLE} drop column if exists "{name}"' for name in added),
+        *(text for name in remembered("loosened_columns") for text in required_again(name)),
+    )
+    run("delete from ledger.settings where name in ('added_columns', 'loosened_columns')")
+
+
+def required_again(name: str) -> tuple[str, ...]:
+    """NOT NULL again, proved by a check that is validated while others write."""
+    check = f"omniledger_{name}_required"
+    return (
+        f"alter table {_TABLE} drop constraint if exists {check}",
+        f"alter table {_TABLE} add constraint {check} check ({name} is not null) not valid",
+        f"alter table {_TABLE} validate constraint {check}",
+        f"alter table {_TABLE} alter column {name} set not null",
+        f"alter table {_TABLE} drop constraint {check}",
+    )

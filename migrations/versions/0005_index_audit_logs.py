@@ -1,0 +1,60 @@
+"""Index what the quota check, the logs dialog, the merge and the models look for.
+
+Locks: SHARE UPDATE EXCLUSIVE while each index is built CONCURRENTLY, which no writer waits for.
+Way back: the indexes are dropped, concurrently too.
+
+Revision ID: 0005
+Revises: 0004
+"""
+
+from migrations.ddl import build_index, drop_index, scalar
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+_INDEXES = {
+    "omniledger_audit_logs_quota": (
+        "omni2.audit_logs",
+        "(user_id, timestamp) include (llm_tokens_used, cost_usd, success)",
+    ),
+    "omniledger_audit_logs_server": ("omni2.audit_logs", "(mcp_target, timestamp desc)"),
+    "omniledger_audit_logs_servers": (
+        "omni2.audit_logs",
+        "using gin (mcps_accessed) where mcps_accessed is not null",
+    ),
+    "omniledger_audit_logs_legacy_user": (
+        "omni2.audit_logs",
+        "(legacy_user_id) where legacy_user_id is not null",
+    ),
+    "omniledger_audit_logs_time": ("omni2.audit_logs", "(timestamp)"),
+    "omniledger_audit_logs_changes": (
+        "omni2.audit_logs",
+        "using brin (change_xid {ops}) with (pages_per_range = 32)",
+    ),
+    "omniledger_mcp_health_log_server": ("omni2.mcp_health_log", "(mcp_server_id, timestamp desc)"),
+    "omniledger_mcp_health_log_changes": (
+        "omni2.mcp_health_log",
+        "using brin (change_xid {ops}) with (pages_per_range = 32)",
+    ),
+}
+
+
+def upgrade() -> None:
+    # The multi-minmax operator class, which stays narrow when old rows are updated, is of 14.
+    version = scalar("select current_setting('server_version_num')::integer")
+    ops = "int8_minmax_multi_ops" if version is None or version >= 140000 else "int8_minmax_ops"
+    for name, (table, definition) in _INDEXES.items():
+        build_index(name, table, definition.format(ops=ops))
+    build_index(
+        "omniledger_audit_logs_legacy_id",
+        "omni2.audit_logs",
+        "(legacy_id)",
+        unique=True,
+    )
+
+
+def downgrade() -> None:
+    for name in (*_INDEXES, "omniledger_audit_logs_legacy_id"):
+        drop_index(name, "omni2")

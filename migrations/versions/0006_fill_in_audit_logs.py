@@ -1,0 +1,76 @@
+"""Fill in what a writer of `omni2.audit_logs` left out and the ledger can know.
+
+Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs` for an instant, to hang the trigger on it.
+Way back: trigger and functions are dropped; what was filled in stays.
+
+Revision ID: 0006
+Revises: 0005
+"""
+
+from alembic import context
+
+from migrations.ddl import driver, make_trigger, run, run_live, scalar, sql
+from migrations.legacy import inspect
+from migrations.merge.users import make_functions
+from omniledger.settings import get_settings
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+_TABLE = "omni2.audit_logs"
+_SPLIT = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
+_INSERTED = (
+    "new.source_system <> 'legacy' and (new.legacy_id is not null"
+    " or coalesce(new.tokens_input, new.tokens_output) is not null)"
+)
+_UPDATED = " or ".join(
+    f"old.{name} is distinct from new.{name}"
+    for name in (*_SPLIT, "cost_usd", "timestamp", "legacy_user_id")
+)
+
+_LARGEST = """
+    select case when atttypmod >= 4
+        then 10::numeric ^ (((atttypmod - 4) >> 16) - ((atttypmod - 4) & 2047))
+        else 10::numeric ^ 100 end::numeric(110, 0)::text
+    from pg_attribute
+    where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
+"""
+
+
+def upgrade() -> None:
+    run(sql("audit_complaint"))
+    # A cost that its column's own type has no room for must not turn into a refused row.
+    run(sql("fill_in_audit_log").replace("{largest_cost}", scalar(_LARGEST) or "1e100"))
+    if context.is_offline_mode():
+        run(
+            "-- left out: ledger.resolve_user and ledger.map_users, made from the users table found"
+        )
+    else:
+        connection = driver()
+        legacy = inspect(connection, get_settings().legacy_schema)
+        if legacy is not None:
+            make_functions(connection, legacy)
+    run_live(
+        _TABLE,
+        *(
+            make_trigger(name, _TABLE, body)
+            for name, body in {
+                "omniledger_fill_in_insert": f"before insert on {_TABLE} for each row"
+                f" when ({_INSERTED}) execute function ledger.fill_in_audit_log()",
+                "omniledger_fill_in_update": f"before update on {_TABLE} for each row"
+                f" when ({_UPDATED}) execute function ledger.fill_in_audit_log()",
+            }.items()
+        ),
+    )
+
+
+def downgrade() -> None:
+    run_live(
+        _TABLE,
+        f"drop trigger if exists omniledger_fill_in_insert on {_TABLE}",
+        f"drop trigger if exists omniledger_fill_in_update on {_TABLE}",
+    )
+    run("drop function if exists ledger.fill_in_audit_log, ledger.audit_complaint")
+    run("drop function if exists ledger.resolve_user, ledger.map_users")

@@ -1,0 +1,58 @@
+"""Merge the legacy audit table into `omni2.audit_logs`; its name becomes a view.
+
+Locks: on the legacy table SHARE ROW EXCLUSIVE for an instant, to watch what is written, and
+ACCESS EXCLUSIVE for a few milliseconds at the cut over. Rows are copied in short transactions.
+Way back: the old table comes back from its archive with the rows written since; `omni2.audit_logs`
+is locked against writes while the merged rows are taken out of it.
+
+Revision ID: 0007
+Revises: 0006
+"""
+
+from functools import partial
+
+from alembic import context, op
+
+from migrations.ddl import dsn, run
+from migrations.legacy import inspect
+from migrations.merge.back import put_back
+from migrations.merge.progress import shown
+from migrations.merge.run import finish, last_done, merge
+from migrations.patience import patiently
+from omniledger.database import connect
+from omniledger.settings import get_settings
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    if context.is_offline_mode():
+        run("-- left out: the merge of the old audit table; run `alembic upgrade head` for it")
+        return
+    settings = get_settings()
+    with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
+        legacy = inspect(connection, settings.legacy_schema)
+        if legacy is None:
+            finish(connection)
+            return
+        with shown() as show:
+            merge(connection, legacy, settings.match_window_seconds, show)
+
+
+def downgrade() -> None:
+    if context.is_offline_mode():
+        run("-- left out: the way back of the merge; run `alembic downgrade` for it")
+        return
+    with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
+        done = last_done(connection)
+        # A downgrade that was killed after it put the table back finds it there.
+        if done is None or inspect(connection, done.legacy.schema) is not None:
+            return
+        patiently(
+            connection,
+            "omni2.audit_logs",
+            partial(put_back, connection, done.legacy, done.cutover_xid),
+        )

@@ -1,0 +1,79 @@
+"""Alembic's commands on a database of our choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from omniledger import database
+from omniledger.database import Dsn
+from omniledger.errors import NotReadyError
+from omniledger.settings import PROJECT_DIR
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+def upgrade(dsn: Dsn, revision: str = "head") -> None:
+    """Bring the database to a revision.
+
+    Raises:
+        DatabaseError: it can't be reached, or others held a lock for too long.
+        NotReadyError: something there can't be carried; the sentence says what to do.
+    """
+    from alembic import command
+
+    command.upgrade(_config(dsn), revision)
+
+
+def downgrade(dsn: Dsn, revision: str) -> None:
+    """Take the database back to a revision; errors as those of `upgrade`."""
+    from alembic import command
+
+    command.downgrade(_config(dsn), revision)
+
+
+def _config(dsn: Dsn) -> Config:
+    from alembic.config import Config
+
+    config = Config(toml_file=PROJECT_DIR / "pyproject.toml")
+    config.attributes["dsn"] = dsn
+    return config
+
+
+def head() -> str:
+    """The newest revision: file names begin with its number, so nothing need be imported."""
+    return max(
+        path.name.partition("_")[0]
+        for path in (PROJECT_DIR / "migrations" / "versions").glob("[0-9]*_*.py")
+    )
+
+
+def current(connection: database.Connection) -> str | None:
+    """The revision that the database is at, or None before the first upgrade."""
+    try:
+        with connection.transaction():
+            row = connection.execute("select version_num from ledger.alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return None if row is None else str(row[0])
+
+
+def require_head(connection: database.Connection) -> None:
+    """Refuse a database that isn't upgraded, or is further than this program.
+
+    Raises:
+        NotReadyError: it isn't at the newest revision.
+    """
+    at, newest = current(connection), head()
+    if at is not None and at > newest:
+        raise NotReadyError(
+            f"The database is at revision {at}, newer than this omniledger ({newest}); "
+            "install the omniledger that upgraded it."
+        )
+    if at != newest:
+        raise NotReadyError(
+            f"The database is at revision {at or 'none'}, not at {newest}; "
+            "run `alembic upgrade head` first."
+        )

@@ -1,0 +1,120 @@
+"""The tables of the schema `ledger` as the migrations leave them: what `alembic check` compares."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TypeEngine
+
+metadata = sa.MetaData(schema="ledger")
+
+_AT = sa.TIMESTAMP(timezone=True)
+_Kind = type[TypeEngine[Any]] | TypeEngine[Any]
+
+
+def _table(name: str, *columns: sa.Column[Any] | sa.Index) -> sa.Table:
+    return sa.Table(name, metadata, *columns)
+
+
+def _key(name: str, kind: _Kind = sa.Text) -> sa.Column[Any]:
+    return sa.Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _some(name: str, kind: _Kind = sa.Text) -> sa.Column[Any]:
+    return sa.Column(name, kind)
+
+
+def _must(name: str, kind: _Kind = sa.Text) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False)
+
+
+_table("settings", _key("name"), _must("value"))
+_table(
+    "model_prices",
+    _key("model"),
+    _key("valid_from", _AT),
+    _some("valid_to", _AT),
+    _must("input", sa.Numeric),
+    _must("output", sa.Numeric),
+    _some("cached_read", sa.Numeric),
+    _some("cache_write_5m", sa.Numeric),
+    _some("cache_write_1h", sa.Numeric),
+    _must("source"),
+)
+_table("model_history", _key("valid_from", _AT), _must("model"))
+_table(
+    "user_map", _key("legacy_user_id", sa.BigInteger), _must("user_id", sa.Integer), _must("how")
+)
+_table(
+    "deleted_days",
+    _must("source_table"),
+    _must("period_start", _AT),
+    _must("change_xid", sa.BigInteger),
+    sa.Index("deleted_days_change_xid_idx", "change_xid"),
+)
+_table(
+    "audit_quarantine",
+    _key("legacy_id", sa.BigInteger),
+    _must("reason"),
+    _must("row", JSONB),
+    _must("quarantined_at", _AT),
+)
+_table(
+    "audit_matches",
+    _key("legacy_id", sa.BigInteger),
+    sa.Column[Any]("audit_id", sa.BigInteger, nullable=False, unique=True),
+    _must("gained", ARRAY(sa.Text)),
+)
+_table(
+    "audit_tombstones",
+    _must("legacy_id", sa.BigInteger),
+    _must("deleted_at", _AT),
+    sa.Index("audit_tombstones_legacy_id_idx", "legacy_id"),
+)
+_table(
+    "audit_merge_changes",
+    _key("change_id", sa.BigInteger),
+    _must("legacy_id", sa.BigInteger),
+)
+_table(
+    "merge_runs",
+    _key("id", sa.BigInteger),
+    _must("started_at", _AT),
+    _some("finished_at", _AT),
+    _must("legacy_table"),
+    _some("rows_total", sa.BigInteger),
+    _some("rows_copied", sa.BigInteger),
+    _some("rows_matched", sa.BigInteger),
+    _some("rows_quarantined", sa.BigInteger),
+    _some("rows_ambiguous", sa.BigInteger),
+    _some("users_unmapped", sa.BigInteger),
+    _some("sums", JSONB),
+    _some("checksum"),
+    _some("holds", sa.Boolean),
+    _some("detail"),
+    _must("shape", JSONB),
+    _some("cutover_xid", sa.BigInteger),
+)
+_table(
+    "runs",
+    _key("run_id", sa.Uuid),
+    _must("started_at", _AT),
+    _some("finished_at", _AT),
+    _must("verdict"),
+    _some("reason"),
+    _some("figures", JSONB),
+)
+_table(
+    "gate_results",
+    _must("run_id", sa.Uuid),
+    _must("suite"),
+    _must("expectation"),
+    _some("column_name"),
+    _must("severity"),
+    _must("passed", sa.Boolean),
+    _some("observed"),
+    _some("unexpected_count", sa.BigInteger),
+    _some("sample", JSONB),
+    _must("judged_at", _AT),
+    sa.Index("gate_results_run_id_idx", "run_id"),
+)

@@ -1,0 +1,112 @@
+"""Every setting, read once from the environment."""
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from omniledger.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+"""The checkout: where migrations, models, expectations and flows are."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set, by the variable named in each description."""
+
+    model_config = SettingsConfigDict(env_prefix="OMNILEDGER_", frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="The database, as a libpq or SQLAlchemy URL or a libpq keyword string.",
+    )
+    legacy_schema: str = Field(
+        "public",
+        min_length=1,
+        description="Schema of the audit table that was written unqualified.",
+    )
+    reporting_timezone: str = Field("UTC", description="Zone whose days the figures are of.")
+    default_model: str = Field(
+        "claude-3-5-haiku", min_length=1, description="Model of rows that don't say which ran."
+    )
+    match_window_seconds: Decimal = Field(
+        Decimal(5), ge=0, le=3600, description="How far apart two logs of one request may be, s."
+    )
+    health_objective: Decimal = Field(
+        Decimal("0.995"), gt=0, lt=1, description="Share of known time a server should be up."
+    )
+    health_check_interval_seconds: int = Field(
+        300, gt=0, le=86400, description="How often a server is expected to be checked, s."
+    )
+    health_hold_factor: int = Field(
+        3, gt=0, le=100, description="How many intervals a state holds without a new event."
+    )
+    alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Apprise URLs, separated by spaces or commas."
+    )
+    home: Path = Field(
+        PROJECT_DIR / ".omniledger", description="Folder of the embedded database and run state."
+    )
+    site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("reporting_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, KeyError, OSError):
+            raise ValueError(
+                f"no time zone is named {value!r}; use one like Europe/Berlin"
+            ) from None
+        return value
+
+    @field_validator("alerts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("home", "site_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    def environment(self) -> dict[str, str]:
+        """The settings that dbt's vars read, as environment variables."""
+        names = (
+            "reporting_timezone",
+            "default_model",
+            "health_objective",
+            "health_check_interval_seconds",
+            "health_hold_factor",
+        )
+        return {f"OMNILEDGER_{name.upper()}": str(getattr(self, name)) for name in names}
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a value is wrong; the sentence names the variable and never shows a secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_sentence(error.errors(include_input=False)[0])) from None
+
+
+def _sentence(problem: Any) -> str:
+    name = str(problem["loc"][0])
+    variable = name if name == "DATABASE_URL" else f"OMNILEDGER_{name.upper()}"
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{variable} is wrong: {reason[0].lower()}{reason[1:]}."

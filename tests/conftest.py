@@ -1,0 +1,148 @@
+"""A real PostgreSQL, and databases on it in each starting state."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from omniledger import revisions
+from omniledger.database import Connection, Dsn, connect
+from omniledger.embedded import EmbeddedServer
+
+STATES = Path(__file__).parent / "states"
+GATEWAY = Path(__file__).parent.parent / "samples" / "gateway.sql"
+
+UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""What a server that may lose everything needs not do."""
+
+State = Callable[[Connection], None]
+
+
+def from_files(*files: Path) -> State:
+    """A starting state out of SQL files."""
+
+    def fill(connection: Connection) -> None:
+        for file in files:
+            connection.execute(file.read_text().encode())
+
+    return fill
+
+
+@dataclass
+class Server:
+    """A server and the databases that tests made on it; states are made once and copied."""
+
+    dsn: Dsn
+    templates: dict[str, Dsn] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+    made: list[str] = field(default_factory=list)
+
+    def new(self, template: str = "template0") -> Dsn:
+        """A database of its own, copied from `template`."""
+        name = f"omniledger_test_{os.getpid()}_{next(self.numbers)}"
+        with connect(self.dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        self.made.append(name)
+        return replace(self.dsn, dbname=name)
+
+    def state(self, name: str) -> Dsn:
+        """A database in a state: `empty`, `gateway`, the name of a file in `tests/states`, or one
+        of them and `:upgraded`."""
+        if name not in self.templates:
+            base, _, upgraded = name.partition(":")
+            dsn = self.new()
+            with connect(dsn) as connection:
+                if base != "empty":
+                    from_files(GATEWAY)(connection)
+                if base not in ("empty", "gateway"):
+                    from_files(STATES / f"{base}.sql")(connection)
+            if upgraded:
+                revisions.upgrade(dsn)
+            self.templates[name] = dsn
+        return self.new(self.templates[name].dbname)
+
+    def drop_all(self) -> None:
+        """Leave nothing on a server that isn't ours alone."""
+        with connect(self.dsn, autocommit=True) as connection:
+            for name in self.made:
+                connection.execute(
+                    sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+                )
+
+
+@contextmanager
+def started(root: Path, bin_dir: Path | None) -> Iterator[Server]:
+    embedded = EmbeddedServer(root, bin_dir=bin_dir, options=UNSAFE)
+    with embedded.lease() as endpoint:
+        yield Server(
+            Dsn(
+                endpoint.host,
+                endpoint.port,
+                endpoint.dbname,
+                endpoint.user,
+                endpoint.password,
+            )
+        )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of the tests: that of `DATABASE_URL`, else the embedded one."""
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        given = Server(Dsn.parse(url))
+        yield given
+        given.drop_all()
+        return
+    with started(tmp_path_factory.mktemp("postgres"), None) as server:
+        yield server
+
+
+def other_server_programs() -> list[Path]:
+    """Programs of other PostgreSQL versions on this machine."""
+    named = os.environ.get("OMNILEDGER_TEST_PG_BIN")
+    if named:
+        return [Path(named)]
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.fixture(scope="session")
+def other_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """Started when first asked for, by the folder of their programs."""
+    servers: dict[str, Server] = {}
+    contexts = []
+    for programs in other_server_programs():
+        context = started(tmp_path_factory.mktemp("other"), programs)
+        servers[str(programs)] = context.__enter__()
+        contexts.append(context)
+    yield servers
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture(
+    params=["embedded", *map(str, other_server_programs())],
+    ids=lambda programs: programs.removeprefix("/usr/lib/").replace("/bin", ""),
+)
+def each_server(request: pytest.FixtureRequest) -> Server:
+    """The test's server, and again each other version that this machine has."""
+    if request.param == "embedded":
+        return request.getfixturevalue("server")  # type: ignore[no-any-return]
+    return request.getfixturevalue("other_servers")[request.param]  # type: ignore[no-any-return]
+
+
+def ask(dsn: Dsn, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Rows of a query, committed."""
+    with connect(dsn) as connection:
+        cursor = connection.execute(query.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,312 @@
+"""The merge of the investigation's two tables: every row, every id, every person, every sum."""
+
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from migrations.legacy import inspect
+from migrations.merge.certify import certify
+from migrations.merge.run import last_done
+from migrations.merge.statements import Statements
+from omniledger import revisions
+from omniledger.database import Dsn, connect
+from omniledger.errors import NotReadyError
+from tests.conftest import Server, ask
+
+FATES = """
+    select coalesce(a.legacy_id, q.legacy_id),
+        case when q.legacy_id is not null then 'quarantined'
+            when a.source_system = 'gateway' then 'matched' else 'copied' end
+    from (select * from omni2.audit_logs where legacy_id is not null) as a
+    full join ledger.audit_quarantine as q on a.legacy_id = q.legacy_id
+    order by 1
+"""
+
+
+@pytest.fixture
+def merged(each_server: Server) -> Dsn:
+    return each_server.state("investigation:upgraded")
+
+
+def test_every_old_row_is_copied_matched_or_quarantined(merged: Dsn) -> None:
+    assert dict(ask(merged, FATES)) == {
+        101: "matched",
+        102: "copied",
+        103: "matched",
+        104: "copied",
+        105: "copied",
+        106: "copied",
+        107: "quarantined",
+        108: "quarantined",
+        109: "copied",
+        110: "copied",
+        111: "copied",
+    }
+    assert ask(
+        merged,
+        "select rows_total, rows_copied, rows_matched, rows_quarantined, rows_ambiguous, holds"
+        " from ledger.merge_runs",
+    ) == [(11, 7, 2, 2, 1, True)]
+
+
+def test_quarantine_keeps_the_whole_row_and_the_reason(merged: Dsn) -> None:
+    rows = ask(
+        merged,
+        "select legacy_id, reason, row ->> 'message', row ->> 'cost_estimate'"
+        " from ledger.audit_quarantine order by 1",
+    )
+    assert rows == [
+        (107, "the row has no time", "no time", "0.000072"),
+        (108, "its cost is NaN, not an amount", "a cost that is no number", "NaN"),
+    ]
+
+
+def test_a_matched_row_keeps_its_own_values_and_gains_what_it_lacked(merged: Dsn) -> None:
+    rows = ask(
+        merged,
+        "select id, timestamp at time zone 'utc', llm_tokens_used, tokens_input, tokens_output,"
+        " cost_usd, mcps_accessed from omni2.audit_logs where legacy_id = 101",
+    )
+    [(id_, at, total, tokens_in, tokens_out, cost, servers)] = rows
+    assert (id_, str(at), total) == (1, "2026-02-10 10:00:02", 1100)
+    assert (tokens_in, tokens_out, cost, servers) == (1000, 100, Decimal("0.001200"), ["files"])
+
+
+def test_the_right_person_is_charged_and_the_old_name_shows_the_old_id(merged: Dsn) -> None:
+    people = ask(
+        merged,
+        "select a.legacy_id, a.user_id, o.user_id from omni2.audit_logs as a"
+        " inner join audit_logs as o on a.legacy_id = o.id"
+        " where a.legacy_id in (102, 104, 105, 110) order by 1",
+    )
+    # Bob is 2 there and 3 here, Ada 1 and 2; nobody and the doubled address are unknown.
+    assert people == [(102, 3, 2), (104, 2, 1), (105, None, 3), (110, None, 4)]
+    assert ask(merged, "select users_unmapped from ledger.merge_runs") == [(2,)]
+
+
+def test_the_quota_check_of_the_investigation_runs_and_counts_each_request_once(
+    merged: Dsn,
+) -> None:
+    rows = ask(
+        merged,
+        """
+        SELECT
+            COALESCE(SUM(llm_tokens_used), 0) as tokens_used,
+            COALESCE(SUM(cost_usd), 0) as cost_used
+        FROM omni2.audit_logs
+        WHERE user_id = %s
+        AND timestamp >= DATE '2026-02-10'
+        AND success = true
+        """,
+        2,
+    )
+    # 1100 logged by both, 7 by the gateway alone; Ada's failed request does not count.
+    assert rows == [(1107, Decimal("0.001200"))]
+
+
+def test_the_old_name_shows_chat_requests_and_no_tool_calls(merged: Dsn) -> None:
+    assert ask(merged, "select id from audit_logs order by id") == [
+        (id_,) for id_ in (101, 102, 103, 104, 105, 106, 109, 110, 111)
+    ]
+
+
+def test_the_old_writer_goes_on_unaware(merged: Dsn) -> None:
+    [(id_, was_stamped)] = ask(
+        merged,
+        """
+        insert into audit_logs (
+            user_id, request_type, message, tokens_input, tokens_output, tokens_cached,
+            cost_estimate, success
+        )
+        values (
+            (select id from users where email = 'bob@example.com'), 'chat', 'new', 5, 2, 1, null,
+            true
+        )
+        returning id, created_at is not null
+        """,
+    )
+    assert (id_, was_stamped) == (112, True)
+    [row] = ask(
+        merged,
+        "select source_system, user_id, llm_tokens_used, status from omni2.audit_logs"
+        " where legacy_id = 112",
+    )
+    assert row == ("chat", 3, 8, "success")
+    ask(merged, "update audit_logs set tokens_output = 4 where id = 112")
+    assert ask(merged, "select llm_tokens_used from omni2.audit_logs where legacy_id = 112") == [
+        (10,)
+    ]
+    ask(merged, "delete from audit_logs where id = 112")
+    assert ask(merged, "select count(*) from omni2.audit_logs where legacy_id = 112") == [(0,)]
+
+
+def test_a_split_without_a_cost_is_priced_exactly(each_server: Server) -> None:
+    merged = each_server.state("empty:upgraded")
+    ask(
+        merged,
+        "insert into omni2.audit_logs (question, success, tokens_input, tokens_output)"
+        " values ('priced', true, 4808, 10)",
+    )
+    [(cost,)] = ask(merged, "select cost_usd from omni2.audit_logs")
+    assert cost == Decimal("0.0038864")
+
+
+def test_a_live_row_that_the_ledger_can_not_hold_is_never_refused(merged: Dsn) -> None:
+    ask(
+        merged,
+        "insert into audit_logs (message, cost_estimate, created_at) values ('odd', 'NaN', null)",
+    )
+    assert ask(
+        merged,
+        "select o.created_at, o.cost_estimate, q.reason from audit_logs as o"
+        " inner join ledger.audit_quarantine as q on o.id = q.legacy_id where o.message = 'odd'",
+    ) == [(None, None, "the row has no time")]
+
+
+def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merged: Dsn) -> None:
+    with connect(merged) as connection:
+        done = last_done(connection)
+        assert done is not None
+        statements = Statements(done.legacy, archived=True)
+        assert certify(connection, statements, done.cutover_xid).holds
+        connection.execute("set session_replication_role = replica")
+        connection.execute("delete from omni2.audit_logs where legacy_id = 105")
+        connection.execute("update omni2.audit_logs set tokens_input = 11 where legacy_id = 102")
+        certificate = certify(connection, statements, done.cutover_xid)
+    assert not certificate.holds
+    assert "missing, the first with the old ids 105" in certificate.detail
+    assert "differ, the first with the old ids 102" in certificate.detail
+
+
+def test_the_certificate_does_not_mind_what_writers_did_since(merged: Dsn) -> None:
+    ask(merged, "update audit_logs set tokens_input = 11 where id = 102")
+    ask(merged, "delete from audit_logs where id = 105")
+    with connect(merged) as connection:
+        done = last_done(connection)
+        assert done is not None
+        statements = Statements(done.legacy, archived=True)
+        certificate = certify(connection, statements, done.cutover_xid)
+    assert certificate.holds
+    assert (certificate.total, certificate.deleted) == (11, 1)
+
+
+def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from migrations.merge import run
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    dsn = each_server.state("investigation")
+    for step in ("watch", "match_history", "copy_history", "apply_changes", "cut_over", "certify"):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(run, step, die)
+            revisions.upgrade(dsn)
+        if step == "match_history":
+            # What is written meanwhile is brought over too.
+            ask(dsn, "update public.audit_logs set message = 'changed' where id = 102")
+            ask(dsn, "delete from public.audit_logs where id = 104")
+        if step == "copy_history":
+            ask(dsn, "insert into public.audit_logs (id, message) values (500, 'meanwhile')")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
+    assert ask(dsn, "select id, message from audit_logs where id in (102, 104, 500)") == [
+        (102, "changed"),
+        (500, "meanwhile"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("create view public.daily as select created_at from public.audit_logs", "view daily"),
+        ("create table t (a integer references public.audit_logs (id))", "foreign key t_a_fkey"),
+        ("alter table public.audit_logs enable row level security", "row level security"),
+        ("create rule r as on delete to public.audit_logs do instead nothing", "the rule r"),
+        ("alter table public.audit_logs alter id drop default, alter id type text", "no integer"),
+    ],
+)
+def test_what_can_not_be_carried_stops_before_any_change(
+    server: Server, change: str, why: str
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, change)
+    with pytest.raises(NotReadyError, match=why):
+        revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select count(*) from information_schema.columns"
+        " where table_schema = 'omni2' and table_name = 'audit_logs'",
+    ) == [(23,)]
+
+
+def test_an_installation_whose_users_are_the_gateways_own_keeps_their_ids(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table public.audit_logs drop constraint audit_logs_user_id_fkey,"
+        " add foreign key (user_id) references auth_service.users (id)",
+    )
+    revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select count(*) filter (where user_id is distinct from legacy_user_id)"
+        " from omni2.audit_logs where source_system = 'legacy'",
+    ) == [(0,)]
+
+
+def test_further_columns_are_carried_with_name_and_type(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table public.audit_logs add question text, add databases_accessed text[],"
+        " add llm_tokens_used bigint",
+    )
+    ask(
+        dsn,
+        "update public.audit_logs set question = 'q', databases_accessed = '{a}',"
+        " llm_tokens_used = 3000000000 where id = 102",
+    )
+    revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select message, question, databases_accessed, llm_tokens_used, pg_typeof(llm_tokens_used)"
+        "::text from audit_logs where id = 102",
+    ) == [("only the chat log has this", "q", ["a"], 3000000000, "bigint")]
+
+
+def test_the_old_name_is_a_view_already_and_nothing_is_to_do(merged: Dsn) -> None:
+    with connect(merged) as connection:
+        assert inspect(connection, "public") is None
+    revisions.upgrade(merged)
+    assert ask(merged, "select count(*) from ledger.merge_runs") == [(1,)]
+
+
+def test_a_role_that_only_writes_the_old_name_goes_on_writing(server: Server) -> None:
+    dsn = server.state("investigation")
+    role = f"writer_{dsn.dbname}"
+    ask(dsn, f"create role {role}")
+    try:
+        ask(
+            dsn,
+            f"grant usage on schema public to {role};"
+            f" grant select, insert on public.audit_logs to {role};"
+            f" grant usage on sequence public.audit_logs_id_seq to {role}",
+        )
+        revisions.upgrade(dsn)
+        with connect(dsn) as connection:
+            connection.execute(f"set role {role}".encode())
+            row = connection.execute(
+                "insert into audit_logs (user_id, message, tokens_input, tokens_output)"
+                " values (2, 'mine', 1, 1) returning id"
+            ).fetchone()
+            assert row == (112,)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("delete from audit_logs")
+    finally:
+        ask(dsn, f"drop owned by {role}; drop role {role}")
