@@ -42,7 +42,7 @@ def exists(relation: str) -> bool:
 
 def run(text: str) -> None:
     """Run (or print) one SQL text as it stands, a colon in it included."""
-    op.execute(text.replace(":", r"\:"))
+    op.execute(text.strip().removesuffix(";").replace(":", r"\:"))
 
 
 def run_live(relation: str, *statements: str) -> None:

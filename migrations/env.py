@@ -1,5 +1,6 @@
 """How Alembic reaches the database, and what it may see of it."""
 
+import logging
 import sys
 import time
 from typing import Any
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from migrations import ddl
+from migrations.patience import LOCK_TIMEOUT_MS
 from omniledger import database
 from omniledger.errors import OmniledgerError
 from omniledger.schema import metadata
@@ -40,6 +42,7 @@ def configure(**how: Any) -> None:
 
 def run_offline() -> None:
     configure(url="postgresql+psycopg://", literal_binds=True, dialect_opts={"paramstyle": "named"})
+    context.execute(f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'")
     context.execute("create schema if not exists ledger")
     with context.begin_transaction():
         context.run_migrations()
@@ -97,7 +100,16 @@ def make_schema(guard: sa.Connection) -> None:
     guard.commit()
 
 
+def tell() -> None:
+    """Let a person at the prompt see each revision and the merge; our own commands tell it."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    for name in ("alembic.runtime.migration", "omniledger.merge"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
 def main() -> None:
+    if "dsn" not in context.config.attributes:
+        tell()
     try:
         if context.is_offline_mode():
             run_offline()

@@ -1,9 +1,11 @@
 """Every setting, read once from the environment."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -11,8 +13,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from omniledger.errors import SettingsError
 
+if TYPE_CHECKING:
+    import psycopg
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 """The checkout: where migrations, models, expectations and flows are."""
+
+
+_STORE = """
+insert into ledger.settings (name, value) values (%s, %s)
+on conflict (name) do update set value = excluded.value
+"""
 
 
 class Settings(BaseSettings):
@@ -90,6 +101,11 @@ class Settings(BaseSettings):
             "health_hold_factor",
         )
         return {f"OMNILEDGER_{name.upper()}": str(getattr(self, name)) for name in names}
+
+    def store(self, connection: psycopg.Connection[Any]) -> None:
+        """Tell the database what its own functions and the report have to know."""
+        for name in ("default_model", "reporting_timezone"):
+            connection.execute(_STORE, (name, getattr(self, name)))
 
 
 @cache

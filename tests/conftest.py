@@ -15,6 +15,8 @@ from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
 
+pytest_plugins = ["tests.browser"]
+
 STATES = Path(__file__).parent / "states"
 GATEWAY = Path(__file__).parent.parent / "samples" / "gateway.sql"
 

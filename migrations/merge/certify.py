@@ -89,6 +89,14 @@ class Certificate:
         """Whether every row is accounted for and every sum agrees."""
         return not self.detail
 
+    def sentence(self) -> str:
+        """What a person reads of it."""
+        proof = "proved to the last digit" if self.holds else f"not proved: {self.detail}"
+        return (
+            f"{self.total:,} old rows = {self.copied:,} copied + {self.matched:,} matched + "
+            f"{self.quarantined:,} in quarantine; {proof}."
+        )
+
 
 def certify(connection: Connection, statements: Statements, cutover_xid: int) -> Certificate:
     """Compare the archive with the ledger, in one snapshot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -21,6 +22,8 @@ from migrations.merge.watch import watch
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+
+_log = logging.getLogger("omniledger.merge")
 
 FEW_CHANGES = 200
 """How many changed rows may be left for the cut over, which applies them under a lock."""
@@ -98,6 +101,7 @@ def finish(connection: Connection) -> Certificate | None:
         return None
     certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
     store(connection, run[0], certificate)
+    _log.info(certificate.sentence())
     if not certificate.holds:
         raise NotReadyError(
             f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "

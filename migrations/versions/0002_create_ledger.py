@@ -7,10 +7,9 @@ Revision ID: 0002
 Revises: 0001
 """
 
-from alembic import context, op
-from sqlalchemy import text
+from alembic import context
 
-from migrations.ddl import run, sql
+from migrations.ddl import driver, run, sql
 from omniledger.settings import get_settings
 
 revision = "0002"
@@ -37,14 +36,8 @@ _TABLES = (
 def upgrade() -> None:
     run(sql("ledger_tables"))
     run(sql("price_functions"))
-    settings = get_settings()
-    statement = text(
-        "insert into ledger.settings (name, value) "
-        "values ('default_model', :model), ('reporting_timezone', :zone) on conflict do nothing"
-    ).bindparams(model=settings.default_model, zone=settings.reporting_timezone)
-    op.execute(statement) if not context.is_offline_mode() else run(
-        str(statement.compile(compile_kwargs={"literal_binds": True}))
-    )
+    if not context.is_offline_mode():
+        get_settings().store(driver())
 
 
 def downgrade() -> None:

@@ -1,0 +1,52 @@
+# What people and CI call; `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast check lint docs clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+UV := $(shell command -v uv 2>/dev/null)
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## install everything into .venv (once)
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (once) ..."
+ifneq ($(UV),)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $(READY)
+
+run: $(READY) ## the demo: real requests the whole way, and a report to open
+	@$(BIN)/omniledger demo
+
+test: check ## all checks and all tests
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## the tests that take less than a few seconds
+	@$(BIN)/python -m pytest -m "not slow"
+
+check: lint ## lint, types, models, SQL, migrations
+	@$(BIN)/mypy
+	@.ci/check-sql
+
+lint: $(READY) ## ruff, format and lint
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+
+docs: $(READY) ## the site anew from the published figures
+	@$(BIN)/omniledger site build
+
+clean: ## remove what was built, the embedded database and .venv
+	@if [ -x $(BIN)/omniledger ]; then $(BIN)/omniledger db stop; fi
+	rm -rf $(VENV) .omniledger site dist target logs
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

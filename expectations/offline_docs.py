@@ -1,0 +1,59 @@
+"""Data Docs pages that work without a network, without scripts, and with hostile data.
+
+Great Expectations' own pages load style and scripts from half a dozen hosts, draw their index
+with one of those scripts, and print sampled values as they are. Its templates can be replaced by
+a view class, which the site's configuration names; what is not replaced comes from the package.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+from great_expectations.render.renderer.site_builder import SiteBuilder
+from great_expectations.render.view.view import DefaultJinjaPageView
+from jinja2 import ChoiceLoader, FileSystemLoader, pass_context
+from jinja2.runtime import Context
+
+_TEMPLATES = Path(__file__).parent / "data_docs"
+
+
+class OfflineSite(SiteBuilder):
+    """A site of pages that stand alone: the fonts and images for GX's own are not copied to it."""
+
+    def build(
+        self, resource_identifiers: list[Any] | None = None, build_index: bool = True
+    ) -> tuple[Any, Any]:
+        """Render the pages of some resources, and the index of all."""
+        for section in self.site_section_builders.values():
+            section.build(resource_identifiers=resource_identifiers)
+        _, links = self.site_index_builder.build(build_index=build_index)
+        return self.get_resource_url(only_if_exists=False), links
+
+
+class OfflinePage(DefaultJinjaPageView):
+    """A page of one validation, or of one suite."""
+
+    def __init__(self, **directories: Any) -> None:
+        super().__init__(**directories)
+        ours, theirs = FileSystemLoader(_TEMPLATES), self.env.loader
+        self.env.loader = ChoiceLoader([ours, theirs] if theirs is not None else [ours])
+
+    @pass_context
+    def render_content_block(
+        self, jinja_context: Context, content_block: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Render a block; text is text, whatever the database holds, and never markup."""
+        if isinstance(content_block, list):
+            content_block = [_escaped(block) for block in content_block]
+        block = _escaped(content_block)
+        return super().render_content_block(jinja_context, block, *args, **kwargs)
+
+
+class OfflineIndex(OfflinePage):
+    """The page that lists the validations, newest first."""
+
+
+def _escaped(block: Any) -> Any:
+    return html.escape(block) if isinstance(block, str) else block

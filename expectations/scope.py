@@ -1,0 +1,84 @@
+"""Which moment and which days a judgement is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from psycopg import sql
+
+from omniledger.database import Connection
+
+# A gateway's clock may run a little ahead of the database's; midnight must not stop a run.
+_TODAY = """
+select
+    (
+        coalesce(
+            (select value::timestamptz from ledger.settings where name = 'as_of'),
+            now() + interval '5 minutes'
+        ) at time zone %(timezone)s
+    )::date
+"""
+
+# Where clocks go back over midnight, 00:00 comes twice and PostgreSQL takes the second.
+_STARTS_AT = """(
+    case
+        when
+            ((({day})::timestamp at time zone {zone}) - interval '1 hour') at time zone {zone}
+            >= ({day})::timestamp
+            then (({day})::timestamp at time zone {zone}) - interval '1 hour'
+        else ({day})::timestamp at time zone {zone}
+    end
+)"""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The reporting time zone, its today, and the days that are to be published."""
+
+    timezone: str
+    today: date
+    days: tuple[date, ...]
+
+    @classmethod
+    def read(cls, connection: Connection, timezone: str, days: Iterable[date]) -> Scope:
+        """Ask the database what day it is; in a sample database its clock stands still."""
+        [(today,)] = connection.execute(_TODAY, {"timezone": timezone}).fetchall()
+        return cls(timezone=timezone, today=today, days=tuple(sorted(set(days))))
+
+    @property
+    def zone(self) -> str:
+        """The time zone as an SQL literal, fit for a query that GX formats."""
+        return literal(self.timezone)
+
+    def starts_at(self, day: str) -> str:
+        """The SQL of the moment at which the day that the SQL `day` gives begins."""
+        return _STARTS_AT.format(day=day, zone=self.zone)
+
+    def date_of(self, moment: str) -> str:
+        """The SQL of the day to which the SQL `moment` belongs."""
+        return f"({moment} at time zone {self.zone})::date"
+
+    def ranges(self) -> list[tuple[date, date]]:
+        """The days to be published as first and last day of each stretch without a gap."""
+        stretches: list[tuple[date, date]] = []
+        for day in self.days:
+            if stretches and day == stretches[-1][1] + timedelta(days=1):
+                stretches[-1] = (stretches[-1][0], day)
+            else:
+                stretches.append((day, day))
+        return stretches
+
+    def range_rows(self) -> str:
+        """The SQL of those stretches as moments: rows of (from, until), none where no day is."""
+        rows = ", ".join(
+            f"({self.starts_at(literal(a))}, {self.starts_at(f'{literal(b)} + 1')})"
+            for a, b in self.ranges()
+        )
+        return f"values {rows}" if rows else "select now(), now() where false"
+
+
+def literal(value: object) -> str:
+    """`value` as an SQL literal, its braces doubled because GX formats every query."""
+    return sql.Literal(value).as_string(None).replace("{", "{{").replace("}", "}}")

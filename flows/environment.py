@@ -1,0 +1,38 @@
+"""What Prefect has to be told before it is imported."""
+
+import os
+from pathlib import Path
+
+from omniledger.errors import LocalError
+from omniledger.settings import Settings
+
+
+def prepare(settings: Settings) -> None:
+    """Set Prefect up for this process: state of its own, no call home, no traceback on the screen.
+
+    What the operator has set stays.
+
+    Raises:
+        LocalError: the folder of its state can't be made.
+    """
+    defaults = {
+        "PREFECT_HOME": str(settings.home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # A busy machine takes longer than the 20 s that are given by default.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        # Our own sentence says what went wrong; the records of the run keep the rest.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_SHOW_LOGO": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    state = Path(os.environ["PREFECT_HOME"])
+    try:
+        # Prefect waits minutes for a server that can't make its folder.
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalError(
+            f"{state} can't be made: {error.strerror}; set OMNILEDGER_HOME to another folder."
+        ) from None

@@ -1,0 +1,177 @@
+{% macro find_changed_days(
+    events,
+    deletions,
+    source_table,
+    settings,
+    settings_view,
+    inputs=none,
+    held_seconds=0,
+    grid=none,
+    grid_columns=[]
+) -%}
+    {%- do require_settings(settings, settings_view) -%}
+    {%- if execute and is_incremental() -%}
+        {%- set since = built_since(deletions, source_table, settings, inputs) -%}
+        {%- set day = config.get('unique_key') -%}
+
+    create temporary table changed_days on commit drop as
+    select
+        changed_date,
+        -- a little more than the day, as days of 23 and 25 hours may overlap it
+        {{ day_starts_at('changed_date') }} - interval '2 hours' as search_from,
+        {{ day_starts_at('changed_date + 1') }} + interval '2 hours' as search_to
+    from (
+        {%- if since.is_everything %}
+        select {{ day }} as changed_date from {{ this }}
+        union
+        {{ dates_of('event_at', held_seconds) }}
+        from {{ events }} as source_rows
+        {%- else %}
+        {{ dates_of('event_at', held_seconds) }}
+        from {{ events }} as source_rows
+        where
+            change_xid >= {{ since.built_xmin }}
+            and change_xid < {{ since.next_xid }}
+        union
+        {{ dates_of('period_start', held_seconds + 900) }}
+        from {{ deletions }} as source_rows
+        where
+            source_table = '{{ source_table }}'
+            and change_xid >= {{ since.built_xmin }}
+            and change_xid < {{ since.next_xid }}
+        {%- endif %}
+        {%- if since.has_changed_inputs and not since.is_everything %}
+        union
+        {{ days_of_changed_inputs(day, settings, inputs) }}
+        {%- endif %}
+        {%- if grid %}
+        {%- set columns = grid_columns | join(', ') %}
+        union
+        select {{ day }}
+        from (
+            (
+                select {{ columns }} from {{ grid }}
+                except
+                select {{ columns }} from {{ this }}
+            )
+            union all
+            (
+                select {{ columns }} from {{ this }}
+                except
+                select {{ columns }} from {{ grid }}
+            )
+        ) as other_cells
+        {%- endif %}
+    ) as dates
+    where changed_date is not null;
+
+    create unique index on pg_temp.changed_days (changed_date);
+
+    analyze pg_temp.changed_days;
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro dates_of(moment, seconds_after) -%}
+    {%- if not seconds_after -%}
+    select {{ reporting_date(moment) }} as changed_date
+    {%- else -%}
+    select
+        cast(
+            generate_series(
+                cast({{ reporting_date(moment) }} as timestamp),
+                cast({{ reporting_date(
+                    '(least(' ~ moment ~ ", timestamptz '9999-12-01 00:00+00')"
+                    ~ " + interval '" ~ seconds_after ~ " seconds')"
+                ) }} as timestamp),
+                interval '1 day'
+            ) as date
+        ) as changed_date
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro built_since(deletions, source_table, settings, inputs) -%}
+    {%- set built = run_query(
+        "select max(built_xmin), cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)"
+        ~ " from " ~ this
+    ).rows[0] -%}
+    {%- set reasons = [] -%}
+    {%- set changed_inputs = [] -%}
+    {%- if built[0] is not none -%}
+        {%- if built[0] > built[1] -%}
+            {%- do reasons.append('it was built in another cluster') -%}
+        {%- endif -%}
+        {%- set emptied = run_query(
+            "select 1 from " ~ deletions
+            ~ " where source_table = '" ~ source_table ~ "' and period_start = '-infinity'"
+            ~ " and change_xid >= " ~ built[0] ~ " and change_xid < " ~ built[1] ~ " limit 1"
+        ) -%}
+        {%- if emptied.rows | length -%}
+            {%- do reasons.append(source_table ~ ' was emptied') -%}
+        {%- endif -%}
+        {%- for row in run_query(names_of_changed_inputs(settings, inputs)).rows -%}
+            {%- do changed_inputs.append(row[0]) -%}
+        {%- endfor -%}
+        {%- for name in settings + ['cluster'] if name in changed_inputs -%}
+            {%- do reasons.append('its ' ~ name ~ ' changed') -%}
+        {%- endfor -%}
+        {%- if 'code' in changed_inputs and not reasons -%}
+            {%- do reasons.append('its code changed') -%}
+        {%- endif -%}
+        {%- if reasons -%}
+            {%- do log(
+                this.identifier ~ ': every day is built again, because ' ~ reasons | join(' and ') ~ '.',
+                info=true
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{ return({
+        'built_xmin': built[0],
+        'next_xid': built[1],
+        'is_everything': built[0] is none or reasons | length > 0,
+        'has_changed_inputs': changed_inputs | length > 0,
+    }) }}
+{%- endmacro %}
+
+
+{#
+    All events, or those of the changed days. `offset 0` keeps the range with the events, so that
+    an index finds them before anything is joined to them.
+#}
+{% macro changed_events(events) -%}
+    {%- if not is_incremental() -%}
+    select * from {{ events }}
+    {%- else -%}
+    select events.*
+    from pg_temp.changed_days
+    cross join lateral (
+        select *
+        from {{ events }}
+        where event_at >= changed_days.search_from and event_at < changed_days.search_to
+        offset 0
+    ) as events
+    where events.event_date = changed_days.changed_date
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# An array, not a join: the planner carries it into views that have windows. #}
+{% macro where_day_changed(day) -%}
+    {%- if is_incremental() -%}
+    where {{ day }} = any(array(select changed_date from pg_temp.changed_days))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro get_incremental_changed_days_sql(arguments) -%}
+    {%- set target = arguments['target_relation'] -%}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+
+    delete from {{ target }}
+    where {{ arguments['unique_key'] }} in (select changed_date from pg_temp.changed_days);
+
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }}
+    from {{ arguments['temp_relation'] }};
+{%- endmacro %}

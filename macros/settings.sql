@@ -1,0 +1,30 @@
+{% macro setting(name) -%}
+    {%- set defaults = {
+        'reporting_timezone': 'UTC',
+        'default_model': 'claude-3-5-haiku',
+        'health_objective': '0.995',
+        'health_check_interval_seconds': '300',
+        'health_hold_factor': '3',
+    } -%}
+    {{ return(var(name, env_var('OMNILEDGER_' ~ name | upper, defaults[name])) | string) }}
+{%- endmacro %}
+
+
+{% macro setting_literal(name) -%}
+    '{{ dbt.escape_single_quotes(setting(name)) }}'
+{%- endmacro %}
+
+
+{% macro hold_seconds() -%}
+    {{ return(setting('health_check_interval_seconds') | int * setting('health_hold_factor') | int) }}
+{%- endmacro %}
+
+
+{% macro health_settings() -%}
+    {{ return([
+        'reporting_timezone',
+        'health_objective',
+        'health_check_interval_seconds',
+        'health_hold_factor',
+    ]) }}
+{%- endmacro %}

@@ -1,0 +1,126 @@
+with
+
+audit_logs as (
+
+    select * from {{ ref('stg_audit_logs') }}
+
+),
+
+model_history as (
+
+    select * from {{ ref('int_model_history') }}
+
+),
+
+dated as (
+
+    select
+        *,
+        {{ reporting_date('event_at') }} as event_date,
+        nullif(btrim(llm_model), '') as recorded_model,
+        lower(btrim(request_status)) as status_word
+
+    from audit_logs
+
+),
+
+judged as (
+
+    select
+        *,
+        tool_called is not null as is_tool_call,
+        tool_called is null
+        or legacy_id is not null
+        or request_type is not null
+        or cost_usd is not null
+        or num_nonnulls(
+            tokens_input, tokens_output, tokens_cached, tokens_cache_write, tokens_total
+        ) > 0 as is_request,
+        coalesce(was_blocked, false) as is_blocked,
+        coalesce(status_word = 'error', false)
+        or coalesce(is_success, status_word is not null) is false as has_failed,
+        {{ possible_tokens('tokens_input') }} as possible_input,
+        {{ possible_tokens('tokens_output') }} as possible_output,
+        {{ possible_tokens('tokens_cached') }} as possible_cached,
+        {{ possible_tokens('tokens_cache_write') }} as possible_cache_write,
+        {{ possible_tokens('tokens_total') }} as possible_total,
+        {{ possible_cost('cost_usd') }} as possible_cost_usd
+
+    from dated
+    where event_date is not null
+
+),
+
+counted as (
+
+    select
+        *,
+        num_nonnulls(tokens_input, tokens_output, tokens_cached, tokens_cache_write)
+        > num_nonnulls(possible_input, possible_output, possible_cached, possible_cache_write)
+            as is_split_impossible,
+        case
+            when possible_total is not null then possible_total
+            when
+                num_nonnulls(
+                    possible_input, possible_output, possible_cached, possible_cache_write
+                ) > 0
+                then
+                    coalesce(possible_input, 0)
+                    + coalesce(possible_output, 0)
+                    + coalesce(possible_cached, 0)
+                    + coalesce(possible_cache_write, 0)
+        end as total_or_sum
+
+    from judged
+
+),
+
+final as (
+
+    select
+        counted.audit_log_id,
+        counted.user_id,
+        counted.source_system,
+        counted.event_at,
+        counted.event_date,
+        counted.change_xid,
+
+        counted.mcp_target,
+        counted.tool_called,
+        counted.is_request,
+        counted.is_tool_call,
+        counted.is_blocked,
+        counted.has_failed and not counted.is_blocked as is_error,
+        counted.is_split_impossible
+        or num_nonnulls(counted.tokens_total) > num_nonnulls(counted.possible_total)
+        or num_nonnulls(counted.cost_usd) > num_nonnulls(counted.possible_cost_usd)
+            as is_impossible,
+        case when counted.duration_ms >= 0 then counted.duration_ms end as duration_ms,
+
+        coalesce(
+            counted.recorded_model,
+            model_history.llm_model,
+            {{ setting_literal('default_model') }}
+        ) as llm_model,
+        counted.recorded_model is null and model_history.llm_model is null as is_model_assumed,
+
+        counted.possible_input as tokens_input,
+        counted.possible_output as tokens_output,
+        counted.possible_cached as tokens_cached,
+        counted.possible_cache_write as tokens_cache_write,
+        counted.possible_total as tokens_total_reported,
+        counted.total_or_sum as tokens_total,
+        counted.is_split_impossible,
+        case when counted.tool_calls_count >= 0 then counted.tool_calls_count end
+            as tool_calls_count,
+        counted.possible_cost_usd as cost_recorded_usd
+
+    from counted
+    left join model_history
+        on
+            counted.event_at >= model_history.valid_from
+            and counted.event_at < model_history.valid_to
+
+)
+
+select * from final

@@ -1,0 +1,30 @@
+with
+
+days as (
+
+    select * from {{ ref('int_health_days') }}
+
+),
+
+servers as (
+
+    select * from {{ ref('dim_mcp_servers') }}
+
+),
+
+crossed as (
+
+    select
+        days.health_date,
+        servers.mcp_server_id,
+        days.starts_at,
+        days.ends_at,
+        days.next_day_starts_at,
+        days.day_seconds
+
+    from days
+    cross join servers
+
+)
+
+select * from crossed

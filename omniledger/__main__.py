@@ -1,0 +1,64 @@
+"""The command `omniledger`, which turns every error into one line and an exit code."""
+
+import os
+import sys
+
+from omniledger.errors import OmniledgerError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; what a person reads of an error is one sentence."""
+    import click
+
+    from omniledger.cli import cli
+
+    try:
+        cli(prog_name="omniledger", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OmniledgerError as error:
+        _stop(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _stop("Interrupted; run the command again, it goes on where it was.", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if "OMNILEDGER_TRACEBACK" in os.environ:
+            raise
+        _stop_unforeseen(error)
+
+
+def _stop_unforeseen(error: Exception) -> None:
+    # psycopg is imported where there was a database to speak to, and only there.
+    if "psycopg" in sys.modules:
+        from omniledger import database
+
+        known = database.explained(error, database.target())
+        if known is not None:
+            _stop(str(known), known.exit_code)
+    _stop(
+        f"Something unforeseen went wrong ({type(error).__name__}: {_first_line(error)}); "
+        "set OMNILEDGER_TRACEBACK=1 to see where.",
+        1,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    from omniledger.masking import masked
+
+    return masked((str(error).strip().splitlines() or [""])[0])
+
+
+def _stop(sentence: str, code: int) -> None:
+    sys.stderr.write(f"omniledger: {sentence}\n")
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

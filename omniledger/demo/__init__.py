@@ -1,0 +1,1 @@
+"""Real requests, in the two tables of a gateway that drifted apart."""

@@ -1,0 +1,11 @@
+"""No password in anything that people or logs see."""
+
+import re
+
+_URL = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
+_KEYWORD = re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """The text with the password of every URL and keyword string in it replaced."""
+    return _KEYWORD.sub(r"\1***", _URL.sub(r"\1***@", text))

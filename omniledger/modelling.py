@@ -1,0 +1,119 @@
+"""dbt, called in this process: build the models, write their docs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omniledger.database import Dsn
+from omniledger.errors import LocalError, StepFailed
+from omniledger.settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+_BAD = ("error", "fail", "runtime error")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did: models built, and tests that passed."""
+
+    models: int
+    tests: int
+
+
+def environment(dsn: Dsn, settings: Settings) -> dict[str, str]:
+    """What dbt reads of the database and the settings, in this process or another."""
+    state = settings.home / "dbt"
+    return {
+        **dsn.environment(),
+        **settings.environment(),
+        "DBT_PROJECT_DIR": str(PROJECT_DIR),
+        "DBT_PROFILES_DIR": str(PROJECT_DIR),
+        "DBT_TARGET_PATH": str(state / "target"),
+        "DBT_LOG_PATH": str(state / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def warm_up() -> None:
+    """Import dbt, which takes seconds; a flow may do it while it waits for something else."""
+    import dbt.cli.main  # noqa: F401
+
+
+def build(dsn: Dsn, settings: Settings) -> Built:
+    """Build every model into `analytics_build` and test it.
+
+    Raises:
+        StepFailed: a model or a test failed; the sentence names the first.
+    """
+    # Unit tests prove the code, not the data: they are for those who change it.
+    outcome = _run(dsn, settings, "build", "--exclude-resource-type", "unit_test")
+    results = list(getattr(outcome.result, "results", []))
+    bad = [result for result in results if str(result.status) in _BAD]
+    if bad or not outcome.success:
+        raise StepFailed(_sentence(bad[0] if bad else None, outcome.exception, settings))
+    kinds = [str(result.node.resource_type) for result in results]
+    return Built(models=kinds.count("model"), tests=kinds.count("test"))
+
+
+def write_docs(dsn: Dsn, settings: Settings) -> Path:
+    """Write the documentation of the models just built, one page that needs no network.
+
+    Returns:
+        The page.
+
+    Raises:
+        StepFailed: dbt could not write it.
+    """
+    # The manifest is the build's own, compiled a moment ago.
+    outcome = _run(dsn, settings, "docs", "generate", "--static", "--no-compile")
+    if not outcome.success:
+        raise StepFailed(_sentence(None, outcome.exception, settings))
+    return docs_page(settings)
+
+
+def docs_page(settings: Settings) -> Path:
+    """Where the page of `write_docs` is, if it was written."""
+    return settings.home / "dbt" / "target" / "static_index.html"
+
+
+def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
+    from dbt.cli.main import dbtRunner
+
+    with _environment(environment(dsn, settings)):
+        try:
+            (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
+            return dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
+        except OSError as error:
+            raise LocalError(
+                f"dbt can't write below {settings.home}: {error.strerror}; free it or set "
+                "OMNILEDGER_HOME to another folder."
+            ) from None
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _sentence(result: Any, exception: BaseException | None, settings: Settings) -> str:
+    log = settings.home / "dbt" / "logs" / "dbt.log"
+    if result is None:
+        lines = str(exception or "dbt failed").strip().splitlines()
+        return f"dbt failed: {' '.join(line.strip() for line in lines[:3])}; its log is {log}."
+    message = " ".join(str(result.message or result.status).split())
+    kind = str(result.node.resource_type).replace("_", " ")
+    return f"The {kind} {result.node.name} failed: {message[:300]}; dbt's log is {log}."

@@ -1,0 +1,220 @@
+"""The report's charts: which figures each one shows, in words that stand beside its table.
+
+Lengths are read by Vega from decimal strings: no figure of money is a float here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from omniledger.report import formats, shapes
+from omniledger.report.figures import (
+    HealthFigures,
+    ServerHealth,
+    ToolRow,
+    Usage,
+    UsageFigures,
+    UsageRow,
+)
+from omniledger.report.shapes import FEW_DAYS, Record
+from omniledger.report.svg import HATCH, draw
+
+if TYPE_CHECKING:
+    import altair as alt
+
+NAMES_SHOWN = 12
+SERVERS_SHOWN = 20
+"""More rows than these are left to the table beside the chart."""
+
+_LONGEST_NAME = 20
+_BLUE, _TEAL, _AMBER, _RED = "var(--blue)", "var(--teal)", "var(--amber)", "var(--down)"
+_SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER}
+_TOKENS = {"Input": "tokens_input", "Output": "tokens_output", "Cached": "tokens_cached"}
+_BASES = {"Recorded": _AMBER, "Computed": _BLUE, "Estimated": _TEAL, "Unknown": HATCH}
+_CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
+_STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(--quiet)"}
+
+
+def spend_by_day(usage: UsageFigures) -> Markup:
+    """Recomputed and recorded cost of each day, side by side."""
+    days = _days(usage.by_day)
+    records = [
+        _record(_short(row), series, amount, formats.usd(amount), row.name)
+        for row in days
+        for series, amount in zip(
+            _SPEND, (row.usage.cost_recomputed_usd, row.usage.cost_recorded_usd), strict=True
+        )
+    ]
+
+    def build(width: int) -> alt.TopLevelMixin:
+        if len(days) > FEW_DAYS:
+            return shapes.columns(records, width, _SPEND, _range(days), height=220, number="$,~r")
+        if len(days) > 1:
+            return shapes.rows(records, width, _SPEND, offset=True)
+        return shapes.rows([r | {"row": r["series"]} for r in records], width, _SPEND)
+
+    return draw("spend-by-day", "Cost by day, recomputed and recorded, in US dollars.", build)
+
+
+def tokens_by_day(usage: UsageFigures) -> Markup:
+    """Input, output and cached tokens of each day, each kind on a scale of its own."""
+    days = _days(usage.by_day)
+    kinds = {
+        kind: [
+            _record(_short(row), kind, number, formats.count(number), row.name)
+            for row in days
+            for number in (getattr(row.usage, name),)
+        ]
+        for kind, name in _TOKENS.items()
+        if any(getattr(row.usage, name) is not None for row in days)
+    }
+
+    def one_kind(kind: str, records: list[Record], width: int) -> alt.LayerChart:
+        color = {kind: _BLUE}
+        if len(days) > FEW_DAYS:
+            return shapes.columns(records, width, color, _range(days), height=58, number="~s")
+        return shapes.rows(records, width, color)
+
+    def build(width: int) -> alt.TopLevelMixin:
+        import altair as alt
+
+        if len(days) == 1:
+            records = [r | {"row": r["series"]} for kind in kinds.values() for r in kind]
+            return shapes.rows(records, width, dict.fromkeys(kinds, _BLUE))
+        charts = [
+            one_kind(kind, records, width).properties(title=f"{kind} tokens")
+            for kind, records in kinds.items()
+        ]
+        return alt.VConcatChart(vconcat=charts, spacing=16)
+
+    return draw("tokens-by-day", "Tokens by day: input, output and cached.", build)
+
+
+def spend_by_name(name: str, label: str, rows: Sequence[UsageRow]) -> Markup:
+    """Recomputed cost of the dearest models, users or sources."""
+    shown = rows[:NAMES_SHOWN]
+    records = [
+        _record(unique, "Recomputed", amount, formats.usd(amount))
+        for unique, row in zip(_names(row.name for row in shown), shown, strict=True)
+        for amount in (row.usage.cost_recomputed_usd,)
+    ]
+    return draw(name, label, lambda width: shapes.rows(records, width, {"Recomputed": _BLUE}))
+
+
+def cost_basis(total: Usage) -> Markup:
+    """How the cost of each request is known, as one bar of all requests."""
+    numbers = (
+        total.requests_cost_recorded,
+        total.requests_cost_computed,
+        total.requests_cost_estimated,
+        total.requests_cost_unknown,
+    )
+    records = [
+        _record("", basis, number, formats.plural(number, "request"))
+        for basis, number in zip(_BASES, numbers, strict=True)
+    ]
+    return draw(
+        "cost-basis",
+        "Requests by how their cost is known: recorded, computed, estimated or unknown.",
+        lambda width: shapes.stack(records, width, _BASES),
+    )
+
+
+def tool_calls(tools: Sequence[ToolRow]) -> Markup:
+    """Calls of the busiest tools, by how they ended."""
+    shown = [tool for tool in tools if not tool.is_rest][:NAMES_SHOWN]
+    names = _names(f"{tool.tool} · {tool.server}" for tool in shown)
+    records = [
+        _record(name, ending, number, formats.count(number))
+        for name, tool in zip(names, shown, strict=True)
+        for ending, number in zip(
+            _CALLS,
+            (max(tool.calls - tool.errors - tool.blocked, 0), tool.errors, tool.blocked),
+            strict=True,
+        )
+    ]
+    return draw(
+        "tool-calls",
+        "Calls by tool: succeeded, failed and blocked.",
+        lambda width: shapes.stack(records, width, _CALLS),
+    )
+
+
+def health(figures: HealthFigures) -> Markup:
+    """Each server's days, as bars of up, down, unknown and disabled time."""
+    shown = figures.servers[:SERVERS_SHOWN]
+    names = dict(zip((s.server_id for s in shown), _names(s.server for s in shown), strict=True))
+    records = [
+        record
+        for day in reversed(figures.days)
+        if day.server_id in names
+        for record in _health_records(day, names[day.server_id])
+    ]
+    days = _calendar(figures.first_day, figures.last_day)
+    return draw(
+        "health",
+        "Time that each server was up, down, unknown or disabled, by day.",
+        lambda width: shapes.strips(records, width, _STATES, [*names.values()], days),
+    )
+
+
+def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
+    parts = (
+        health.up_seconds,
+        health.down_seconds,
+        health.unknown_seconds,
+        health.disabled_seconds,
+    )
+    for state, seconds in zip(_STATES, parts, strict=True):
+        if seconds:
+            time = formats.duration(seconds)
+            day = health.day.isoformat() if health.day is not None else ""
+            hover = f"{health.server}, {day}: {state.lower()} {time}"
+            yield _record(name, state, seconds, time, day) | {"hover": hover}
+
+
+def _record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:
+    """One mark; what isn't known has no length and says so in its text."""
+    return {
+        "row": row,
+        "series": series,
+        "day": day,
+        "value": f"{Decimal(value or 0):f}",
+        "known": "" if value is None else "yes",
+        "text": text,
+        "hover": ", ".join(part for part in (day or row, series.lower(), text) if part),
+    }
+
+
+def _days(rows: Sequence[UsageRow]) -> list[UsageRow]:
+    """The days shown one by one, oldest first."""
+    return [row for row in reversed(rows) if row.day is not None]
+
+
+def _short(row: UsageRow) -> str:
+    return f"{row.day.day} {row.day:%b}" if row.day is not None else row.name
+
+
+def _range(days: Sequence[UsageRow]) -> list[str]:
+    dates = [row.day for row in days if row.day is not None]
+    return _calendar(min(dates), max(dates))
+
+
+def _calendar(first: date, last: date) -> list[str]:
+    """Every day from the first to the last: a day without a request is a gap, not left out."""
+    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    """Names short enough for a chart, and each different, so that no two share a bar."""
+    shown: list[str] = []
+    for name in names:
+        short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        again = sum(other == short or other.startswith(f"{short} (") for other in shown)
+        shown.append(f"{short} ({again + 1})" if again else short)
+    return shown

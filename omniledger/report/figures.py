@@ -1,0 +1,224 @@
+"""The figures that the report shows, as read: values that travel, and nothing computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums of `fct_daily_usage` over some of its rows.
+
+    Tokens and costs are None where not one row has the figure: not known is not zero.
+    """
+
+    requests: int
+    errors: int
+    blocked: int
+    tokens_input: int | None
+    tokens_output: int | None
+    tokens_cached: int | None
+    tokens_cache_write: int | None
+    tokens_total: int | None
+    requests_cost_recorded: int
+    requests_cost_computed: int
+    requests_cost_estimated: int
+    requests_cost_unknown: int
+    requests_model_assumed: int
+    requests_impossible: int
+    cost_recorded_usd: Decimal | None
+    cost_recomputed_usd: Decimal | None
+    cost_estimated_usd: Decimal | None
+    cost_difference_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """The usage of one day, model, user or source; `is_rest` sums the ones not shown by name."""
+
+    name: str
+    usage: Usage
+    detail: str = ""
+    day: date | None = None
+    is_rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFigures:
+    """All of `fct_daily_usage`, seen from its four sides."""
+
+    total: Usage
+    first_day: date
+    last_day: date
+    days: int
+    models: int
+    users: int
+    by_day: tuple[UsageRow, ...]
+    by_model: tuple[UsageRow, ...]
+    by_user: tuple[UsageRow, ...]
+    by_source: tuple[UsageRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRow:
+    """One tool over all days; durations and users are those of its highest day."""
+
+    server: str
+    tool: str
+    calls: int
+    errors: int
+    blocked: int
+    users: int | None
+    p50_duration_ms: Decimal | None
+    p95_duration_ms: Decimal | None
+    is_rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """One server over the days shown, or one of its days where `day` is set."""
+
+    server_id: int
+    server: str
+    day: date | None
+    up_seconds: int
+    down_seconds: int
+    unknown_seconds: int
+    disabled_seconds: int
+    uptime_share: Decimal | None
+    coverage_share: Decimal | None
+    checks: int
+    incidents: int
+    longest_outage_seconds: int | None
+    p95_response_ms: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFigures:
+    """The newest days of `fct_daily_health`, the least healthy server first."""
+
+    first_day: date
+    last_day: date
+    servers: tuple[ServerHealth, ...]
+    days: tuple[ServerHealth, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the daily flow."""
+
+    started_at: datetime
+    finished_at: datetime | None
+    verdict: str
+    reason: str
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the run came to an end, good or bad."""
+        return self.verdict in ("published", "refused", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The newest runs, newest first, and the last one whose figures were published."""
+
+    recent: tuple[Run, ...] = ()
+    last_published: Run | None = None
+    last_refused: Run | None = None
+
+    @property
+    def standing_in(self) -> Run | None:
+        """The run that failed or was refused since the figures on the page were published."""
+        last = next((run for run in self.recent if run.is_judged), None)
+        return last if last is not None and last.verdict != "published" else None
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """How one expectation was judged."""
+
+    suite: str
+    expectation: str
+    column: str
+    severity: str
+    passed: bool
+    observed: str
+    unexpected: int | None
+    samples: int
+
+    @property
+    def verdict(self) -> str:
+        """`passed`, `failed` (it stops the run) or `warning` (it does not)."""
+        if self.passed:
+            return "passed"
+        return "warning" if self.severity == "warn" else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The last judgement, what did not pass first."""
+
+    judged_at: datetime
+    results: tuple[GateResult, ...]
+
+    def count(self, verdict: str) -> int:
+        """How many expectations were judged so."""
+        return sum(result.verdict == verdict for result in self.results)
+
+    @property
+    def suites(self) -> tuple[tuple[str, tuple[GateResult, ...]], ...]:
+        """The results by suite, in the order of the suites' names."""
+        names = sorted({result.suite for result in self.results})
+        return tuple((name, tuple(r for r in self.results if r.suite == name)) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeSum:
+    """One column summed on both sides of the merge; None where no row has a value."""
+
+    column: str
+    legacy: Decimal | None
+    ledger: Decimal | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two agree to the last digit."""
+        return self.legacy == self.ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The certificate of the last merge: rows in = copied + matched + quarantined."""
+
+    finished_at: datetime | None
+    legacy_table: str
+    rows_total: int
+    rows_copied: int
+    rows_matched: int
+    rows_quarantined: int
+    rows_ambiguous: int
+    users_unmapped: int
+    sums: tuple[MergeSum, ...]
+    checksum: str
+    holds: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that one report shows, read in one snapshot."""
+
+    read_at: datetime
+    as_of: datetime | None
+    timezone: str
+    default_model: str
+    demo_note: str
+    usage: UsageFigures | None
+    tools: tuple[ToolRow, ...]
+    health: HealthFigures | None
+    runs: Runs
+    gate: Gate | None
+    merge: Merge | None
+    quarantine: tuple[tuple[str, int], ...]

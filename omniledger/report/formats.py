@@ -1,0 +1,110 @@
+"""How figures are written for people: exact money, whole counts, honest shares."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import ROUND_DOWN, Decimal
+
+NOT_KNOWN = "not known"
+NOT_RECORDED = "not recorded"
+
+_MINUS = "\N{MINUS SIGN}"
+_BIDI_CLASSES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_MARKS = frozenset("\u200e\u200f\u061c")
+
+
+def usd(amount: Decimal | None, *, plus: bool = False) -> str:
+    """US dollars to the last digit that the ledger has, and at least to the cent.
+
+    >>> usd(Decimal("15.43156320"))
+    '$15.4315632'
+    """
+    if amount is None or not amount.is_finite():
+        return NOT_KNOWN
+    whole, _, cents = f"{abs(amount):,f}".partition(".")
+    cents = cents.rstrip("0").ljust(2, "0")
+    sign = _MINUS if amount < 0 else "+" if plus and amount > 0 else ""
+    return f"{sign}${whole}.{cents}"
+
+
+def count(number: int | None) -> str:
+    """A whole number with separators; a figure that nobody wrote is not zero."""
+    return NOT_RECORDED if number is None else f"{number:,}".replace("-", _MINUS)
+
+
+def exact(number: Decimal | None) -> str:
+    """A sum to its last digit, without the zeros that end it."""
+    if number is None:
+        return NOT_RECORDED
+    text = f"{number:,f}".replace("-", _MINUS)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(part: Decimal | None, places: int = 2) -> str:
+    """A share as a percentage, rounded down: 99.999 % up is not 100 %."""
+    if part is None:
+        return NOT_KNOWN
+    step = Decimal(1).scaleb(-places)
+    text = f"{(part * 100).quantize(step, ROUND_DOWN):f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def part_of(part: int, whole: int) -> str:
+    """`part` as a percentage of `whole`; a small part is never nothing."""
+    text = share(Decimal(part) / whole if whole else None, 1)
+    return "< 0.1 %" if part > 0 and text == "0 %" else text
+
+
+def duration(seconds: int | Decimal | None) -> str:
+    """A length of time in its two largest units, like `1 h 20 min`."""
+    if seconds is None:
+        return NOT_KNOWN
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if hours < 1:
+        return f"{minutes} min {whole % 60} s" if whole % 60 else f"{minutes} min"
+    if days < 1:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def milliseconds(number: Decimal | None) -> str:
+    """A response time, to the millisecond."""
+    return NOT_KNOWN if number is None else f"{number.quantize(Decimal(1)):,f} ms"
+
+
+def moment(at: datetime | None) -> str:
+    """A time in UTC, to the minute."""
+    return NOT_KNOWN if at is None else f"{day(at.astimezone(UTC))}, {at.astimezone(UTC):%H:%M} UTC"
+
+
+def day(of: date) -> str:
+    """A day as people write it, like `16 Nov 2023`."""
+    return f"{of.day} {of:%b} {of.year}"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 day`, `2 days`."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def visible(text: str) -> str:
+    """Text of strangers with every control and direction mark made visible, and so harmless."""
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t":
+        return " "
+    code = ord(character)
+    hides = (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in _BIDI_CLASSES
+        or character in _MARKS
+        or code & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= code <= 0xFDEF
+    )
+    return f"[U+{code:04X}]" if hides else character

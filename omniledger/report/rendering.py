@@ -1,0 +1,88 @@
+"""Write the report as one page that needs no network and no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from omniledger.report import charts, formats
+from omniledger.report.answers import answers
+from omniledger.report.figures import Figures
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Crect width='16' height='16' rx='4' fill='%232f6f8f'/%3E"
+    "%3Cpath d='M4 12V7M8 12V4M12 12V9' stroke='white' stroke-width='2'/%3E%3C/svg%3E"
+)
+
+
+def render(figures: Figures) -> str:
+    """The report as HTML."""
+    return _page("report.html.j2", figures=figures, answers=answers(figures))
+
+
+def placeholder(title: str, text: str, *, home: str) -> str:
+    """A small page that stands where a part of the site isn't built yet; `home` leads back."""
+    return _page("placeholder.html.j2", title=title, text=text, home=home)
+
+
+def content_policy(style: str) -> str:
+    """The Content-Security-Policy of a page of ours: its own style, data images, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _page(template: str, **values: object) -> str:
+    style = _style()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704 -- a file of ours
+            policy=content_policy(style),
+            icon=Markup(ICON),  # noqa: S704
+            **values,
+        )
+    )
+
+
+@cache
+def _style() -> str:
+    return "\n" + (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {
+            name: getattr(formats, name)
+            for name in (
+                "usd", "count", "exact", "share", "duration", "milliseconds", "moment", "day",
+                "visible",
+            )
+        }
+    )  # fmt: skip
+    environment.globals.update(charts=charts, plural=formats.plural, part_of=formats.part_of)
+    return environment

@@ -1,0 +1,181 @@
+"""The shapes that charts are drawn in: labelled rows, columns along days, stacks and strips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from omniledger.report.svg import INK
+
+if TYPE_CHECKING:
+    import altair as alt
+
+FEW_DAYS = 3
+"""Up to so many days are drawn as labelled rows; more of them as columns along a time axis."""
+
+Record = dict[str, str]
+"""One mark: row, series, day, value (a decimal string), known, text, hover."""
+
+_LETTER = 8
+"""Room for one letter, px: the page's font may be wider than the compiler's."""
+
+_SHORT_NUMBER = "format(datum.value, '~s')"
+_DAY_LABEL = "utcFormat(utcParse(datum.label, '%Y-%m-%d'), '%-d %b')"
+
+
+def rows(
+    records: Sequence[Record], width: int, colors: Mapping[str, str], *, offset: bool = False
+) -> alt.LayerChart:
+    """One labelled bar a row; with `offset`, a row's series lie under each other."""
+    import altair as alt
+
+    names = [*dict.fromkeys(record["row"] for record in records)]
+    room = _name_room(names, width)
+    base = alt.Chart(_data(records)).encode(
+        x=alt.X("value:Q", axis=None, scale=_room_for_text(records, width - room)),
+        y=alt.Y("row:N", sort=names, axis=_name_axis(room)),
+    )
+    if offset:
+        base = base.encode(yOffset=alt.YOffset("series:N", sort=list(colors)))
+    bars = base.mark_bar(cornerRadiusEnd=2).encode(
+        color=_color(colors, width, legend=offset), description="hover:N"
+    )
+    texts = base.mark_text(align="left", dx=6).encode(text="text:N")
+    height = (18 * len(colors) + 14) * len(names) if offset else 28 * len(names)
+    return alt.LayerChart(layer=[bars, texts], width=width - room, height=height)
+
+
+def columns(
+    records: Sequence[Record],
+    width: int,
+    colors: Mapping[str, str],
+    days: Sequence[str],
+    *,
+    height: int,
+    number: str,
+) -> alt.LayerChart:
+    """One column a day for the first series; a line across it for any other.
+
+    `number` is the d3 format of the figures beside the columns.
+    """
+    import altair as alt
+
+    axis = alt.Axis(
+        labelExpr=f"format(datum.value, '{number}')",
+        grid=True,
+        tickCount=4 if height > 100 else 2,
+        minExtent=44,
+    )
+    base = alt.Chart(_data([record for record in records if record["known"]])).encode(
+        x=_time_axis(days),
+        y=alt.Y("value:Q", axis=axis),
+        color=_color(colors, width, legend=len(colors) > 1),
+        description="hover:N",
+    )
+    first, *others = colors
+    bars = base.mark_bar().transform_filter(alt.datum.series == first)
+    line = base.mark_tick(thickness=2.5, opacity=1, width={"band": 1})
+    lines = [line.transform_filter(alt.datum.series == other) for other in others]
+    return alt.LayerChart(layer=[bars, *lines], width=width - 58, height=height)
+
+
+def stack(records: Sequence[Record], width: int, colors: Mapping[str, str]) -> alt.Chart:
+    """One bar a row, of parts that add up."""
+    import altair as alt
+
+    names = [*dict.fromkeys(record["row"] for record in records)]
+    room = _name_room(names, width)
+    chart = alt.Chart(
+        _data(records), width=width - room - 24, height=max(28 * len(names), 34)
+    ).mark_bar()
+    bars: alt.Chart = chart.encode(
+        x=alt.X("value:Q", axis=alt.Axis(labelExpr=_SHORT_NUMBER, tickCount=4, grid=True)),
+        y=alt.Y("row:N", sort=names, axis=_name_axis(room) if room else None),
+        color=_color(colors, width),
+        order=alt.Order("order:Q"),
+        description="hover:N",
+    )
+    return bars
+
+
+def strips(
+    records: Sequence[Record],
+    width: int,
+    colors: Mapping[str, str],
+    names: Sequence[str],
+    days: Sequence[str],
+) -> alt.FacetChart:
+    """A strip a name: few days as rows under each other, more as columns side by side.
+
+    Each record has its strip's name in `row`.
+    """
+    import altair as alt
+
+    bars = alt.Chart(_data(records)).mark_bar()
+    if len(days) > FEW_DAYS:
+        share = alt.Y("value:Q", stack="normalize", axis=None)
+        bars = bars.encode(x=_time_axis(days), y=share).properties(width=width - 16, height=36)
+    else:
+        scale = alt.Scale(domain=list(days))
+        label = alt.Axis(labelExpr=_DAY_LABEL, minExtent=50) if len(days) > 1 else None
+        parts = alt.Axis(format=".0%", values=[0, 0.5, 1])
+        bars = bars.encode(
+            x=alt.X("value:Q", stack="normalize", axis=parts),
+            y=alt.Y("day:O", axis=label, scale=scale),
+        ).properties(width=width - (72 if label else 36), height=20 * len(days))
+    bars = bars.encode(
+        color=_color(colors, width), order=alt.Order("order:Q"), description="hover:N"
+    )
+    header = alt.Header(labelOrient="top", labelAnchor="start", labelColor=INK, labelPadding=4)
+    row = alt.Row("row:N", sort=list(names), header=header)
+    chart: alt.FacetChart = bars.facet(row=row, spacing=10)
+    return chart
+
+
+def _time_axis(days: Sequence[str]) -> alt.X:
+    import altair as alt
+
+    axis = alt.Axis(labelExpr=_DAY_LABEL, labelAngle=0, labelOverlap=True)
+    return alt.X("day:O", axis=axis, scale=alt.Scale(domain=list(days), paddingInner=0.25))
+
+
+def _name_axis(room: int) -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(labelColor=INK, labelLimit=0, minExtent=room, maxExtent=room)
+
+
+def _name_room(names: Sequence[str], width: int) -> int:
+    """Room for the longest name in the widest of common fonts, px."""
+    longest = max((len(name) for name in names), default=0)
+    return min(_LETTER * longest + 10, width // 2) if longest else 0
+
+
+def _room_for_text(records: Sequence[Record], plot: int) -> alt.Scale:
+    """A scale whose longest bar leaves room for the text at its end."""
+    import altair as alt
+
+    widest = max((len(record["text"]) for record in records), default=0)
+    text = min(_LETTER * widest + 8, plot * 3 // 4)
+    longest = max((Decimal(record["value"]) for record in records), default=Decimal(0))
+    end = f"{longest or 1:f} * {plot} / {plot - text}"
+    return alt.Scale(domainMin=0, domainMax=alt.ExprRef(end), nice=False)
+
+
+def _color(colors: Mapping[str, str], width: int, *, legend: bool = True) -> alt.Color:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    columns = len(colors) if width > 400 else 2
+    key = alt.Legend(columns=columns) if legend else None
+    return alt.Color("series:N", scale=scale, legend=key)
+
+
+def _data(records: Sequence[Record]) -> alt.InlineData:
+    import altair as alt
+
+    order = {name: str(at) for at, name in enumerate(dict.fromkeys(r["series"] for r in records))}
+    values = [record | {"order": order[record["series"]]} for record in records]
+    parse = {"value": "number", "order": "number"}
+    return alt.InlineData(values=values, format={"parse": parse})

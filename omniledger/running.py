@@ -1,0 +1,36 @@
+"""The daily flow, called once in this process."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from omniledger import revisions
+from omniledger.database import session
+from omniledger.settings import get_settings
+
+if TYPE_CHECKING:
+    from omniledger.publish import Published
+
+
+def run_daily() -> Published:
+    """Run the flow on the database of the settings; its errors come out as they are."""
+    # Prefect takes seconds to come up; a database that isn't ready is told at once.
+    with session() as connection:
+        revisions.require_head(connection)
+    from flows.environment import prepare
+
+    prepare(get_settings())
+    from flows.daily import daily
+
+    threading.Thread(target=_warm_up, daemon=True).start()
+    return daily()
+
+
+def _warm_up() -> None:
+    """Import what takes seconds, in the order of need, while the flow waits for its server."""
+    from expectations import gate
+    from omniledger import modelling, report
+
+    for heavy in (modelling, gate, report):
+        heavy.warm_up()

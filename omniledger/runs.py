@@ -1,0 +1,74 @@
+"""The record of runs in `ledger.runs`, and the lock that keeps two from overlapping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+from omniledger.database import Connection, Dsn, session
+from omniledger.errors import GateRefused, NotReadyError, OmniledgerError
+
+_LOCK = 0x6F6D6E6972756E73
+"""The advisory lock of a run: the letters "omniruns"."""
+
+_CLEAR_KILLED = """
+update ledger.runs
+set verdict = 'failed', finished_at = now(), reason = 'It was killed before it ended.'
+where verdict = 'running'
+"""
+
+_BEGIN = "insert into ledger.runs (run_id) values (%s)"
+
+_END = """
+update ledger.runs
+set verdict = %s, finished_at = now(), reason = %s, figures = %s
+where run_id = %s
+"""
+
+
+class Run:
+    """One run under way; `figures` goes into its record when it ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.run_id: UUID = uuid4()
+        self.figures: dict[str, Any] = {}
+        self._connection = connection
+
+    def end(self, verdict: str, reason: str | None = None) -> None:
+        """Record how it ended, as published, refused or failed."""
+        figures = json.dumps(self.figures, default=str)
+        self._connection.execute(_END, (verdict, reason, figures, self.run_id))
+
+
+@contextmanager
+def recorded(dsn: Dsn) -> Iterator[Run]:
+    """Record a run from its beginning to its end, whatever the end is.
+
+    Raises:
+        NotReadyError: another run is at work on this database.
+    """
+    with session(dsn, autocommit=True) as connection:
+        if connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+            raise NotReadyError(
+                "Another run is at work on this database; wait until it has ended and run again."
+            )
+        connection.execute(_CLEAR_KILLED)
+        run = Run(connection)
+        connection.execute(_BEGIN, (run.run_id,))
+        try:
+            yield run
+        except BaseException as error:
+            if not connection.closed and not connection.broken:
+                run.end("refused" if isinstance(error, GateRefused) else "failed", _reason(error))
+            raise
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OmniledgerError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "It was interrupted."
+    return f"{type(error).__name__}: {error}"

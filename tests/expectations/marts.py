@@ -1,0 +1,26 @@
+"""A database whose marts are built and right, and a way to spoil it."""
+
+from pathlib import Path
+
+from omniledger.database import Dsn, connect
+from tests.conftest import Server
+
+_MARTS = Path(__file__).with_name("marts.sql")
+_NAME = "built marts"
+
+
+def built_marts(server: Server) -> Dsn:
+    """A database of its own with the marts of `marts.sql`."""
+    if _NAME not in server.templates:
+        dsn = server.new()
+        with connect(dsn) as connection:
+            connection.execute(_MARTS.read_bytes())
+        server.templates[_NAME] = dsn
+    return server.new(server.templates[_NAME].dbname)
+
+
+def spoil(dsn: Dsn, *statements: str) -> None:
+    """Change a database behind everybody's back."""
+    with connect(dsn) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())

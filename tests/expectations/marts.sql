@@ -1,0 +1,365 @@
+-- Five days of a small gateway and the marts that a right build makes of them, in plain tables:
+-- what the gate and the publisher read, without migrations and dbt. The clock stands at
+-- 2026-03-05 18:00 UTC. Figures are made from the raw rows by the shortest SQL that is right.
+
+create schema omni2;
+
+create schema ledger;
+
+create schema analytics_build;
+
+create table omni2.audit_logs (
+    id integer primary key,
+    user_id integer,
+    timestamp timestamp with time zone,
+    mcp_target character varying(255),
+    tool_called character varying(255),
+    success boolean,
+    duration_ms integer,
+    llm_tokens_used integer,
+    was_blocked boolean,
+    request_type character varying(50),
+    tool_calls_count integer,
+    tokens_input integer,
+    tokens_output integer,
+    tokens_cached integer,
+    tokens_cache_write integer,
+    cost_usd numeric,
+    llm_model text,
+    status character varying(50),
+    source_system text default 'gateway' not null,
+    legacy_id integer unique,
+    legacy_user_id integer,
+    change_xid bigint default (pg_current_xact_id()::text::bigint)
+);
+
+create table omni2.mcp_health_log (
+    id integer primary key,
+    mcp_server_id integer not null,
+    timestamp timestamp with time zone not null,
+    status character varying(20) not null,
+    event_type character varying(50),
+    change_xid bigint default (pg_current_xact_id()::text::bigint)
+);
+
+create table ledger.settings (name text primary key, value text not null);
+
+create table ledger.model_prices (
+    model text not null,
+    valid_from timestamp with time zone not null,
+    valid_to timestamp with time zone,
+    input numeric not null,
+    output numeric not null,
+    primary key (model, valid_from)
+);
+
+create table ledger.deleted_days (
+    source_table text not null,
+    period_start timestamp with time zone not null,
+    change_xid bigint default (pg_current_xact_id()::text::bigint) not null
+);
+
+create table ledger.audit_quarantine (
+    legacy_id bigint primary key,
+    reason text not null,
+    row jsonb not null,
+    quarantined_at timestamp with time zone default now() not null
+);
+
+create table ledger.gate_results (
+    run_id uuid not null,
+    suite text not null,
+    expectation text not null,
+    column_name text,
+    severity text not null,
+    passed boolean not null,
+    observed text,
+    unexpected_count bigint,
+    sample jsonb,
+    judged_at timestamp with time zone default now() not null
+);
+
+create table analytics_build.fct_daily_usage (
+    usage_key text primary key,
+    usage_date date,
+    user_id integer,
+    llm_model text,
+    source_system text,
+    requests bigint,
+    errors bigint,
+    blocked bigint,
+    tool_calls bigint,
+    tool_calls_reported bigint,
+    tokens_input bigint,
+    tokens_output bigint,
+    tokens_cached bigint,
+    tokens_cache_write bigint,
+    tokens_total bigint,
+    requests_cost_recorded bigint,
+    requests_cost_computed bigint,
+    requests_cost_estimated bigint,
+    requests_cost_unknown bigint,
+    requests_model_assumed bigint,
+    requests_impossible bigint,
+    cost_recorded_usd numeric,
+    cost_recomputed_usd numeric,
+    cost_estimated_usd numeric,
+    cost_difference_usd numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+comment on table analytics_build.fct_daily_usage is
+'One row per day, user, model and source.';
+
+comment on column analytics_build.fct_daily_usage.requests is
+'Chat requests of the day.';
+
+create index on analytics_build.fct_daily_usage (usage_date);
+
+create table analytics_build.fct_daily_tool_usage (
+    tool_usage_key text primary key,
+    usage_date date,
+    mcp_server text,
+    tool text,
+    calls bigint,
+    errors bigint,
+    blocked bigint,
+    users bigint,
+    p50_duration_ms numeric,
+    p95_duration_ms numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.fct_daily_health (
+    health_key text primary key,
+    health_date date,
+    mcp_server_id integer,
+    day_seconds integer,
+    up_seconds integer,
+    down_seconds integer,
+    unknown_seconds integer,
+    disabled_seconds integer,
+    uptime_share numeric,
+    coverage_share numeric,
+    checks bigint,
+    checks_up bigint,
+    checks_down bigint,
+    checks_unknown_word bigint,
+    p50_response_ms numeric,
+    p95_response_ms numeric,
+    p99_response_ms numeric,
+    incidents bigint,
+    longest_outage_seconds integer,
+    objective_share numeric,
+    error_budget_left_share numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.dim_users (
+    user_id integer primary key,
+    email text,
+    display_name text,
+    role_name text,
+    cost_limit_daily_usd numeric,
+    is_active boolean,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.dim_mcp_servers (
+    mcp_server_id integer primary key,
+    mcp_server_name text,
+    first_event_at timestamp with time zone,
+    last_event_at timestamp with time zone,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.usage_control (
+    usage_date date primary key,
+    requests bigint,
+    tokens_input bigint,
+    tokens_output bigint,
+    tokens_cached bigint,
+    tokens_cache_write bigint,
+    tokens_total bigint,
+    cost_recorded_usd numeric,
+    built_xmin bigint
+);
+
+insert into ledger.settings (name, value)
+values ('as_of', '2026-03-05 18:00:00+00'), ('default_model', 'haiku'), ('reporting_timezone', 'UTC');
+
+insert into ledger.model_prices (model, valid_from, input, output)
+values ('haiku', '-infinity', 0.80, 4.00), ('sonnet', '-infinity', 3.00, 15.00);
+
+-- Requests 1 to 60, twelve a day, by users 1 and 2; every fourth says no cost.
+insert into omni2.audit_logs (
+    id, user_id, timestamp, success, request_type, tokens_input, tokens_output, tokens_cached,
+    llm_tokens_used, cost_usd, llm_model, status, source_system, legacy_id
+)
+select
+    n,
+    1 + n % 2,
+    timestamptz '2026-03-01 00:30+00' + (n - 1) * interval '2 hours',
+    true,
+    'chat',
+    100 * n,
+    10 * n,
+    0,
+    110 * n,
+    case when n % 4 <> 0 then (100 * n * 0.80 + 10 * n * 4.00) / 1000000 end,
+    case when n % 2 = 0 then 'haiku' else 'sonnet' end,
+    'success',
+    'legacy',
+    n
+from generate_series(1, 57) as n;
+
+-- Tool calls 101 to 130, six a day.
+insert into omni2.audit_logs (
+    id, user_id, timestamp, mcp_target, tool_called, success, duration_ms
+)
+select
+    100 + n,
+    1 + n % 2,
+    timestamptz '2026-03-01 01:00+00' + (n - 1) * interval '4 hours',
+    case when n % 3 = 0 then 'files' else 'search' end,
+    'read',
+    n % 5 <> 0,
+    10 * n
+from generate_series(1, 28) as n;
+
+insert into omni2.mcp_health_log (id, mcp_server_id, timestamp, status, event_type)
+select
+    n,
+    1 + n % 2,
+    timestamptz '2026-03-01 00:00+00' + n * interval '1 hour',
+    case when n between 40 and 44 then 'timeout' else 'healthy' end,
+    'health_check'
+from generate_series(1, 113) as n;
+
+insert into analytics_build.fct_daily_usage
+select
+    md5(concat_ws('|', usage_date, user_id, llm_model, source_system)),
+    usage_date,
+    user_id,
+    llm_model,
+    source_system,
+    count(*) filter (where tool_called is null),
+    0,
+    0,
+    count(tool_called),
+    0,
+    coalesce(sum(tokens_input), 0),
+    coalesce(sum(tokens_output), 0),
+    coalesce(sum(tokens_cached), 0),
+    0,
+    coalesce(sum(llm_tokens_used), 0),
+    count(cost_usd),
+    count(tokens_input) filter (where cost_usd is null),
+    0,
+    0,
+    0,
+    0,
+    sum(cost_usd),
+    sum(recomputed),
+    null,
+    sum(cost_usd - recomputed),
+    -- The next transaction: every row above is older than it.
+    pg_current_xact_id()::text::bigint + 1,
+    timestamptz '2026-03-05 18:00+00'
+from (
+    select
+        a.id,
+        a.user_id,
+        a.source_system,
+        a.tool_called,
+        a.tokens_input,
+        a.tokens_output,
+        a.tokens_cached,
+        a.llm_tokens_used,
+        a.cost_usd,
+        (a.timestamp at time zone 'UTC')::date as usage_date,
+        coalesce(a.llm_model, 'haiku') as llm_model,
+        (a.tokens_input * p.input + a.tokens_output * p.output) / 1000000 as recomputed
+    from omni2.audit_logs as a
+    inner join ledger.model_prices as p on coalesce(a.llm_model, 'haiku') = p.model
+) as priced
+group by usage_date, user_id, llm_model, source_system;
+
+insert into analytics_build.usage_control
+select
+    (timestamp at time zone 'UTC')::date,
+    count(*) filter (where tool_called is null),
+    coalesce(sum(tokens_input), 0),
+    coalesce(sum(tokens_output), 0),
+    coalesce(sum(tokens_cached), 0),
+    coalesce(sum(tokens_cache_write), 0),
+    coalesce(sum(llm_tokens_used), 0),
+    sum(cost_usd),
+    700
+from omni2.audit_logs
+group by 1;
+
+insert into analytics_build.fct_daily_tool_usage
+select
+    md5(concat_ws('|', (timestamp at time zone 'UTC')::date, mcp_target, tool_called)),
+    (timestamp at time zone 'UTC')::date,
+    mcp_target,
+    tool_called,
+    count(*),
+    count(*) filter (where not success),
+    0,
+    count(distinct user_id),
+    percentile_cont(0.5) within group (order by duration_ms)::numeric,
+    percentile_cont(0.95) within group (order by duration_ms)::numeric,
+    pg_current_xact_id()::text::bigint + 1,
+    timestamptz '2026-03-05 18:00+00'
+from omni2.audit_logs
+where tool_called is not null
+group by (timestamp at time zone 'UTC')::date, mcp_target, tool_called;
+
+insert into analytics_build.fct_daily_health
+select
+    md5(concat_ws('|', day::date, server)),
+    day::date,
+    server,
+    day_seconds,
+    day_seconds - 10800,
+    7200,
+    3600,
+    0,
+    (day_seconds - 10800)::numeric / (day_seconds - 3600),
+    (day_seconds - 3600)::numeric / day_seconds,
+    12,
+    10,
+    2,
+    0,
+    20,
+    40,
+    60,
+    1,
+    7200,
+    0.995,
+    -10,
+    700,
+    timestamptz '2026-03-05 18:00+00'
+from
+    generate_series(timestamp '2026-03-01', timestamp '2026-03-05', interval '1 day') as day
+cross join (values (1), (2)) as servers (server)
+cross join lateral (
+    select case when day::date = '2026-03-05' then 64800 else 86400 end as day_seconds
+) as length;
+
+insert into analytics_build.dim_users
+values
+    (1, 'ada@example.org', 'Ada', 'engineer', 10.00, true, 700, '2026-03-05 18:00+00'),
+    (2, 'bob@example.org', 'Bob', 'guest', 5.00, true, 700, '2026-03-05 18:00+00');
+
+insert into analytics_build.dim_mcp_servers
+values
+    (1, 'search', '2026-03-01 01:00+00', '2026-03-05 17:00+00', 700, '2026-03-05 18:00+00'),
+    (2, 'files', '2026-03-01 02:00+00', '2026-03-05 16:00+00', 700, '2026-03-05 18:00+00');

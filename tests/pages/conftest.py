@@ -1,0 +1,72 @@
+"""A database with published figures, the site built from it, and a browser to look at it."""
+
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from omniledger import site
+from omniledger.database import Dsn, connect
+from tests.conftest import Server
+
+PUBLISHED = Path(__file__).parent / "published.sql"
+
+Published = Callable[..., Dsn]
+
+
+@pytest.fixture(scope="session")
+def published_template(server: Server) -> Dsn:
+    dsn = server.state("empty:upgraded")
+    with connect(dsn) as connection:
+        connection.execute(PUBLISHED.read_bytes())
+    return dsn
+
+
+@pytest.fixture
+def published(server: Server, published_template: Dsn) -> Published:
+    """Makes a database with published figures; statements given change it."""
+
+    def make(*statements: str) -> Dsn:
+        dsn = server.new(published_template.dbname)
+        with connect(dsn) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+        return dsn
+
+    return make
+
+
+@contextmanager
+def serving(site_dir: Path) -> Iterator[site.SiteServer]:
+    """The site's own server, in a thread."""
+    with site.open_server(site_dir, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def dbt_page(folder: Path) -> Path:
+    """dbt's static page as `dbt docs generate --static` writes it, of an empty project."""
+    [package] = importlib.util.find_spec("dbt").submodule_search_locations  # type: ignore[union-attr,misc]
+    page = (Path(package) / "task" / "docs" / "index.html").read_text(encoding="utf-8")
+    empty = ("nodes", "sources", "macros", "exposures", "metrics", "groups", "semantic_models")
+    maps = ("saved_queries", "unit_tests", "functions", "parent_map", "child_map", "selectors")
+    overview = {"name": "__overview__", "package_name": "dbt", "block_contents": "# Welcome"}
+    manifest = {
+        "metadata": {"project_name": "omniledger"},
+        "docs": {"doc.dbt.__overview__": overview},
+        **{name: {} for name in empty + maps},
+    }
+    page = page.replace('"MANIFEST.JSON INLINE DATA"', json.dumps(manifest))
+    page = page.replace('"CATALOG.JSON INLINE DATA"', '{"nodes": {}, "sources": {}}')
+    path = folder / "static_index.html"
+    path.write_text(page, encoding="utf-8")
+    return path

@@ -1,0 +1,166 @@
+"""The site in a real browser: its figures, and that it keeps to itself."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from expectations import gate
+from omniledger import site
+from omniledger.database import Dsn, connect
+from tests.browser import Seen
+from tests.conftest import Server, ask
+from tests.pages.conftest import Published, dbt_page, serving
+from tests.pages.test_report import TRACE
+
+Look = Callable[..., Seen]
+
+HEADLINES = {
+    "requests": "select sum(requests)::bigint",
+    "tokens-input": "select sum(tokens_input)::bigint",
+    "tokens-output": "select sum(tokens_output)::bigint",
+    "tokens-cached": "select sum(tokens_cached)::bigint",
+    "cost-recorded": "select trim_scale(sum(cost_recorded_usd))",
+    "cost-recomputed": "select trim_scale(sum(cost_recomputed_usd))",
+}
+
+
+@pytest.fixture(scope="module")
+def served(
+    published_template: Dsn, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[site.SiteServer, Dsn]]:
+    folder = tmp_path_factory.mktemp("site")
+    dsn = server.new(published_template.dbname)
+    write_data_docs(dsn, folder)
+    with connect(dsn) as connection:
+        site.build(connection, folder, dbt_docs=dbt_page(tmp_path_factory.mktemp("dbt")))
+    with serving(folder) as site_server:
+        yield site_server, dsn
+
+
+def write_data_docs(dsn: Dsn, site_dir: Path) -> None:
+    """Data Docs as the gate writes them, of a rule that is broken by a row with markup."""
+    gate.warm_up()
+    from great_expectations.core import ExpectationSuite
+
+    from expectations.project import Project
+    from expectations.rules import Judged, no_rows
+
+    rule = no_rows(
+        "Nobody has brackets in their name",
+        "select user_id, display_name from batch where display_name like '%<%'",
+    )
+    suite = ExpectationSuite("users", expectations=[rule])
+    with Project(dsn, site_dir / "home", site_dir) as project:
+        project.judge(Judged(suite, query="select * from analytics.dim_users"))
+        assert not project.run("20260212T120000").success
+
+
+def quiet(seen: Seen, server: site.SiteServer) -> bool:
+    """Whether a page asked nobody else and complained of nothing."""
+    outside = [url for url in seen.requests if not url.startswith((server.url, "data:"))]
+    assert outside == []
+    assert seen.complaints == []
+    return True
+
+
+def test_figures_on_the_page_are_the_marts(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, dsn = served
+    seen = look(server.url)
+    assert quiet(seen, server)
+    for identifier, query in HEADLINES.items():
+        [(expected,)] = ask(dsn, f"{query} from analytics.fct_daily_usage")
+        assert seen.text(f"#{identifier}").replace(",", "").replace("$", "") == str(expected)
+    assert seen.text("#rows-total") == "1,287"
+    assert seen.text("#gate-passed") == "4"
+    assert seen.page.locator("svg[role=img]:visible").count() == 8
+
+
+def test_a_name_with_markup_is_shown_as_text(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(server.url)
+    assert '<script>alert("user")</script>' in seen.text("main")
+    assert seen.page.locator("script").count() == 0
+
+
+def test_the_browser_holds_the_page_to_its_policy(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(server.url)
+    seen.page.evaluate("document.body.append(Object.assign(new Image, {src: 'http://192.0.2.1/'}))")
+    assert any("Content Security Policy" in complaint for complaint in seen.complaints)
+    assert seen.page.evaluate("getComputedStyle(document.body).margin") == "0px"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 820, 1440])
+def test_the_page_fits_its_window(
+    served: tuple[site.SiteServer, Dsn], look: Look, tmp_path: Path, width: int, scheme: str
+) -> None:
+    server, _ = served
+    seen = look(server.url, width=width, color_scheme=scheme)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = "elements => elements.filter(e => e.scrollWidth > e.clientWidth).length"
+    assert seen.page.eval_on_selector_all(".figures dd, h1", cut) == 0
+    assert seen.page.screenshot(path=tmp_path / "page.png", full_page=True)
+    ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(20, 23, 26)") == (scheme == "dark")
+
+
+def test_the_page_needs_no_script(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, _ = served
+    seen = look(server.url, java_script_enabled=False)
+    assert seen.page.locator("#cost-recomputed").inner_text() == "$2.1914128"
+
+
+def test_the_page_opens_from_the_folder(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, _ = served
+    page = server.root / "index.html"
+    seen = look(page.as_uri())
+    assert seen.complaints == []
+    assert seen.requests == [page.as_uri()]
+    assert seen.text("h1").startswith("1,280 requests")
+
+
+def test_model_docs_keep_to_themselves(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/")
+    seen.page.wait_for_selector("text=Welcome")
+    assert quiet(seen, server)
+
+
+def test_data_docs_keep_to_themselves_and_name_the_rows(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(f"{server.url}data_docs/")
+    seen.page.click("a[href^=validations]")
+    seen.page.wait_for_url("**/validations/**")
+    assert "Nobody has brackets in their name" in seen.text("main")
+    assert '<script>alert("user")</script>' in seen.text("main")
+    seen.page.click("text=omniledger")
+    seen.page.wait_for_url(f"{server.url}index.html")
+    assert quiet(seen, server)
+
+
+@pytest.mark.parametrize(
+    "change", [TRACE, "drop schema analytics, ledger cascade"], ids=["one day", "none"]
+)
+def test_one_day_or_none_is_a_page_too(
+    published: Published, look: Look, tmp_path: Path, change: str
+) -> None:
+    with connect(published(change)) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        for width in (360, 1280):
+            seen = look(server.url, width=width)
+            assert quiet(seen, server)
+            assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        for link in ("Models", "Data Docs"):
+            seen = look(server.url)
+            seen.page.click(f"nav >> text={link}")
+            seen.page.wait_for_selector("text=Back to the report")
+            assert quiet(seen, server)

@@ -1,0 +1,342 @@
+"""The report's figures are the marts', to the last digit, and its page is inert."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniledger.database import Dsn, connect
+from omniledger.errors import DatabaseError
+from omniledger.report import Figures, collect, collecting, formats, render, totals
+from omniledger.report.answers import answers
+from omniledger.report.figures import Usage, UsageRow
+from tests.conftest import Server, ask
+from tests.pages.conftest import Published
+
+MINUS = "\N{MINUS SIGN}"
+
+TRACE = """
+truncate analytics.fct_daily_usage, analytics.fct_daily_tool_usage, analytics.fct_daily_health;
+insert into analytics.fct_daily_usage (
+    usage_key, usage_date, user_id, llm_model, source_system, requests, errors, blocked,
+    tokens_input, tokens_output, tokens_cached, requests_cost_recorded, requests_cost_computed,
+    requests_cost_estimated, requests_cost_unknown, requests_model_assumed, requests_impossible,
+    cost_recorded_usd, cost_recomputed_usd, cost_difference_usd
+) values
+('a', '2023-11-16', 1, 'claude-3-5-haiku', 'chat', 8000, 0, 0, 18000000, 245000, 0, 8000, 0, 0, 0,
+ 0, 0, 15.380000, 15.38, 0),
+('b', '2023-11-16', 2, 'claude-3-5-haiku', 'gateway', 819, 0, 0, 59974, 896, 0, 819, 0, 0, 0,
+ 0, 0, 0.051563, 0.0515632, -0.0000002);
+"""
+
+
+def figures_of(dsn: Dsn) -> Figures:
+    with connect(dsn) as connection:
+        return collect(connection)
+
+
+def words_of(figures: Figures) -> str:
+    """The page without its charts, which take a second to draw."""
+    return render(replace(figures, usage=None, tools=(), health=None))
+
+
+def side(figures: Figures, name: str) -> tuple[UsageRow, ...]:
+    assert figures.usage is not None
+    rows: tuple[UsageRow, ...] = getattr(figures.usage, name)
+    return rows
+
+
+def test_totals_are_the_sums_of_the_mart(published: Published) -> None:
+    dsn = published()
+    [expected] = ask(
+        dsn,
+        "select sum(requests)::bigint, sum(tokens_input)::bigint, sum(tokens_output)::bigint,"
+        " sum(tokens_cached)::bigint, sum(cost_recorded_usd), sum(cost_recomputed_usd),"
+        " sum(cost_difference_usd) from analytics.fct_daily_usage",
+    )
+    usage = figures_of(dsn).usage
+    assert usage is not None
+    total = usage.total
+    assert (
+        total.requests,
+        total.tokens_input,
+        total.tokens_output,
+        total.tokens_cached,
+        total.cost_recorded_usd,
+        total.cost_recomputed_usd,
+        total.cost_difference_usd,
+    ) == expected
+    assert (usage.first_day, usage.last_day, usage.days) == (
+        date(2026, 2, 10),
+        date(2026, 2, 12),
+        3,
+    )
+
+
+@pytest.mark.parametrize("name", ["by_day", "by_model", "by_user", "by_source"])
+def test_each_side_adds_up_to_the_total(published: Published, name: str) -> None:
+    figures = figures_of(published())
+    assert figures.usage is not None
+    assert _sums([row.usage for row in side(figures, name)]) == _sums([figures.usage.total])
+
+
+def _sums(usages: list[Usage]) -> tuple[int, Decimal, Decimal]:
+    return (
+        sum(usage.requests for usage in usages),
+        sum((usage.cost_recomputed_usd or Decimal(0) for usage in usages), Decimal(0)),
+        sum((usage.cost_recorded_usd or Decimal(0) for usage in usages), Decimal(0)),
+    )
+
+
+def test_members_past_the_limit_are_one_row_that_keeps_the_sum(published: Published) -> None:
+    crowd = (
+        "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, requests,"
+        " cost_recomputed_usd) select 'crowd ' || n, '2026-02-12', n, 1, 0.000001"
+        " from generate_series(1000, 2999) as n"
+    )
+    figures = figures_of(published(crowd))
+    *shown, rest = side(figures, "by_user")
+    assert len(shown) == collecting.MEMBERS_SHOWN
+    assert (rest.name, rest.is_rest) == ("1,980 other users", True)
+    assert figures.usage is not None
+    assert sum(row.usage.requests for row in (*shown, rest)) == figures.usage.total.requests
+    assert "1,980 other users" in render(figures)
+
+
+def test_what_nobody_recorded_is_not_zero(published: Published) -> None:
+    figures = figures_of(published())
+    legacy = next(row for row in side(figures, "by_source") if row.name == "legacy")
+    assert legacy.usage.cost_recorded_usd is None
+    assert legacy.usage.tokens_cached is None
+    assert figures.usage is not None
+    assert figures.usage.total.tokens_cache_write is None
+    assert "not recorded" in render(figures)
+
+
+def test_one_day_of_the_trace_shows_its_exact_cost(published: Published) -> None:
+    dsn = published(TRACE)
+    page = render(figures_of(dsn))
+    for figure in (
+        "8,819",
+        "18,059,974",
+        "245,896",
+        "$15.4315632",
+        "$15.431563",
+        MINUS + "$0.0000002",
+    ):
+        assert f">{figure}<" in page
+    with connect(dsn) as connection:
+        assert totals(collect(connection))["cost recomputed"] == "$15.4315632"
+
+
+def test_nothing_published_yet_in_an_empty_database(server: Server) -> None:
+    dsn = server.new()
+    figures = figures_of(dsn)
+    assert (figures.usage, figures.health, figures.tools, figures.gate) == (None, None, (), None)
+    assert "Nothing published yet" in render(figures)
+    with connect(dsn) as connection:
+        assert totals(collect(connection)) == {}
+
+
+def test_nothing_published_yet_in_an_upgraded_database(server: Server) -> None:
+    figures = figures_of(server.state("empty:upgraded"))
+    assert [answer.tone for answer in answers(figures)][:2] == ["none", "none"]
+    assert "Nothing published yet" in render(figures)
+
+
+def test_marts_that_are_empty_are_nothing_published(published: Published) -> None:
+    page = render(
+        figures_of(
+            published(
+                "truncate analytics.fct_daily_usage, analytics.fct_daily_tool_usage,"
+                " analytics.fct_daily_health"
+            )
+        )
+    )
+    assert "Nothing published yet" in page
+    assert "No health check has been published yet." in page
+
+
+def test_figures_are_of_one_snapshot(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = published()
+    read_tools = collecting._tools
+
+    def after_somebody_published(snapshot: Any) -> Any:
+        ask(dsn, "delete from analytics.fct_daily_tool_usage where mcp_server = 'search'")
+        return read_tools(snapshot)
+
+    monkeypatch.setattr(collecting, "_tools", after_somebody_published)
+    assert "search" in {tool.server for tool in figures_of(dsn).tools}
+
+
+def test_a_connection_in_a_transaction_is_refused(published: Published) -> None:
+    with connect(published()) as connection:
+        connection.execute("select 1")
+        with pytest.raises(ValueError, match="outside of a transaction"):
+            collect(connection)
+
+
+def test_a_mart_of_another_shape_is_one_sentence(published: Published) -> None:
+    dsn = published("alter table analytics.fct_daily_usage drop column requests")
+    with pytest.raises(DatabaseError, match=r"can't read the published figures \(column .requests"):
+        figures_of(dsn)
+
+
+def test_a_refused_run_leaves_the_figures_and_says_so(published: Published) -> None:
+    figures = figures_of(published())
+    assert figures.runs.standing_in is not None
+    assert answers(figures)[0].tone == "warn"
+    page = words_of(figures)
+    assert "figures stand: this page shows those published 12 Feb 2026, 06:00 UTC." in page
+    assert "more output tokens than all tokens" in page
+
+
+def test_a_run_published_since_clears_the_refusal(published: Published) -> None:
+    figures = figures_of(
+        published(
+            "insert into ledger.runs (run_id, started_at, finished_at, verdict) values"
+            " (gen_random_uuid(), '2026-02-12 17:00+00', '2026-02-12 17:00:09+00', 'published')",
+            # The run that builds the page may be under way still.
+            "insert into ledger.runs (run_id, started_at) values"
+            " (gen_random_uuid(), '2026-02-12 18:00+00')",
+        )
+    )
+    assert figures.runs.standing_in is None
+    assert answers(figures)[0].tone == "good"
+    assert "figures stand" not in words_of(figures)
+
+
+def test_the_last_judgement_is_told_with_its_counts(published: Published) -> None:
+    gate = figures_of(published()).gate
+    assert gate is not None
+    assert [gate.count(verdict) for verdict in ("passed", "failed", "warning")] == [4, 1, 1]
+    assert [result.verdict for result in gate.results[:2]] == ["failed", "warning"]
+    assert (gate.results[1].unexpected, gate.results[1].samples) == (3, 3)
+    assert [name for name, _ in gate.suites] == [
+        "audit_logs",
+        "fct_daily_health",
+        "fct_daily_usage",
+    ]
+
+
+def test_the_certificate_counts_every_row_and_compares_to_the_last_digit(
+    published: Published,
+) -> None:
+    figures = figures_of(published())
+    merge = figures.merge
+    assert merge is not None
+    assert merge.rows_total == merge.rows_copied + merge.rows_matched + merge.rows_quarantined
+    assert all(row.agrees for row in merge.sums)
+    assert figures.quarantine[0] == ("cost_estimate is not a number", 3)
+
+    broken = figures_of(
+        published(
+            "update ledger.merge_runs set holds = false, detail = 'ids 4 and 7 differ',"
+            " sums = jsonb_set(sums, '{cost_estimate,ledger}', '\"2.1914011\"')"
+        )
+    )
+    assert broken.merge is not None
+    assert [row.column for row in broken.merge.sums if not row.agrees] == ["cost_estimate"]
+    assert answers(broken)[2].tone == "bad"
+    assert "ids 4 and 7 differ" in words_of(broken)
+
+
+def test_silence_is_not_health(published: Published) -> None:
+    health = figures_of(published()).health
+    assert health is not None
+    files = next(server for server in health.servers if server.server == "files")
+    assert files.unknown_seconds == 3 * 86400 - 120600
+    assert files.uptime_share is not None
+    assert round(files.uptime_share, 9) == round(Decimal(120000) / 120600, 9)
+    silent = next(day for day in health.days if day.server == "files" and day.up_seconds == 0)
+    assert silent.uptime_share is None
+
+
+def test_a_server_that_was_deleted_keeps_its_number(published: Published) -> None:
+    health = figures_of(published()).health
+    assert health is not None
+    assert "server 9" in {server.server for server in health.servers}
+
+
+def test_names_of_strangers_are_text(published: Published) -> None:
+    page = render(figures_of(published()))
+    assert "&lt;script&gt;alert" in page
+    assert "Reverse [U+202E]drow" in page
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("change", ["select 1", TRACE], ids=["three days", "one day"])
+def test_the_page_runs_nothing_and_loads_nothing(published: Published, change: str) -> None:
+    elements = Elements(render(figures_of(published(change)))).found
+    assert "script" not in {tag for tag, _ in elements}
+    attributes = [(tag, name, value or "") for tag, of in elements for name, value in of.items()]
+    assert not [a for a in attributes if a[1].startswith("on") or a[1] == "style"]
+    assert not [a for a in attributes if a[1] in ("src", "href") and "//" in a[2][:8]]
+    ids = [value for _, name, value in attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    for _, _, value in attributes:
+        if value.startswith("url(#"):
+            assert value[5:-1] in ids
+
+
+def test_every_chart_stands_beside_a_table(published: Published) -> None:
+    tags = [tag for tag, _ in Elements(render(figures_of(published()))).found]
+    assert tags.count("figure") == 8
+    assert tags.count("svg") == 2 * tags.count("figure") + 1
+    assert tags.count("caption") == tags.count("table") >= tags.count("figure")
+
+
+amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=12)
+
+
+@given(amounts)
+def test_money_is_written_to_its_last_digit(amount: Decimal) -> None:
+    text = formats.usd(amount)
+    assert Decimal(text.replace("$", "").replace(",", "").replace(MINUS, "-")) == amount
+    assert len(text.partition(".")[2]) >= 2
+
+
+HIDDEN = st.characters(categories=["Cc"]) | st.sampled_from("\u200f\u202e\u2066\ufffe\ufdd0")
+
+
+@given(st.text(max_size=5), HIDDEN)
+def test_no_control_or_direction_mark_is_left(text: str, mark: str) -> None:
+    shown = formats.visible(f"{text}{mark}")
+    assert mark not in shown
+    assert formats.visible(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (lambda: formats.share(Decimal("0.99999")), "99.99 %"),
+        (lambda: formats.share(Decimal(1)), "100 %"),
+        (lambda: formats.part_of(1, 100_000), "< 0.1 %"),
+        (lambda: formats.part_of(0, 0), "not known"),
+        (lambda: formats.duration(86400), "1 d"),
+        (lambda: formats.duration(4800), "1 h 20 min"),
+        (lambda: formats.usd(Decimal("1E-7")), "$0.0000001"),
+        (lambda: formats.usd(None), "not known"),
+        (lambda: formats.exact(Decimal("2.1914010")), "2.191401"),
+        (lambda: formats.plural(1, "match", "matches"), "1 match"),
+    ],
+)
+def test_figures_are_written_honestly(write: Callable[[], str], expected: str) -> None:
+    assert write() == expected
