@@ -184,10 +184,12 @@ def db_status() -> None:
     """
     status = _embedded().status()
     if not status.running:
-        click.echo(f"{status.version}: not running")
+        click.echo(f"PostgreSQL {status.version}: not running")
         raise SystemExit(1)
     until = "until `omniledger db stop`" if status.kept else "until its last user ends"
-    click.echo(f"{status.version}: running on port {status.port} (pid {status.pid}), {until}")
+    click.echo(
+        f"PostgreSQL {status.version}: running on port {status.port} (pid {status.pid}), {until}"
+    )
 
 
 @db.command("url")
