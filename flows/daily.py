@@ -61,8 +61,9 @@ def map_users(dsn: Dsn) -> int:
 
 
 @task(name="build the models")
-def build_models(dsn: Dsn, settings: Settings) -> Built:
-    return modelling.build(dsn, settings)
+def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
+    """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
+    return modelling.build(dsn, settings, anew=run.follows_refusal)
 
 
 @task(name="judge the figures")
@@ -119,7 +120,7 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     map_users(dsn)
     with step("models built and tested") as told:
-        built = build_models(dsn, settings)
+        built = build_models(dsn, settings, run)
         told(f"{built.models} models, {built.tests} tests")
     with step("figures judged") as told:
         verdict = judge(dsn, settings, run)

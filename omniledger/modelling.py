@@ -47,14 +47,17 @@ def warm_up() -> None:
     import dbt.cli.main  # noqa: F401
 
 
-def build(dsn: Dsn, settings: Settings) -> Built:
+def build(dsn: Dsn, settings: Settings, *, anew: bool = False) -> Built:
     """Build every model into `analytics_build` and test it.
+
+    `anew` builds every day, whether it changed or not.
 
     Raises:
         StepFailed: a model or a test failed; the sentence names the first.
     """
+    refresh = ["--full-refresh"] if anew else []
     # Unit tests prove the code, not the data: they are for those who change it.
-    outcome = _run(dsn, settings, "build", "--exclude-resource-type", "unit_test")
+    outcome = _run(dsn, settings, "build", "--exclude-resource-type", "unit_test", *refresh)
     results = list(getattr(outcome.result, "results", []))
     bad = [result for result in results if str(result.status) in _BAD]
     if bad or not outcome.success:

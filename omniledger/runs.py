@@ -22,6 +22,10 @@ where verdict = 'running'
 
 _BEGIN = "insert into ledger.runs (run_id) values (%s)"
 
+_LAST = """
+select verdict from ledger.runs where verdict <> 'running' order by started_at desc limit 1
+"""
+
 _END = """
 update ledger.runs
 set verdict = %s, finished_at = now(), reason = %s, figures = %s
@@ -30,10 +34,14 @@ where run_id = %s
 
 
 class Run:
-    """One run under way; `figures` goes into its record when it ends."""
+    """One run under way; `figures` goes into its record when it ends.
 
-    def __init__(self, connection: Connection) -> None:
+    `follows_refusal` says that the gate refused what the run before had built.
+    """
+
+    def __init__(self, connection: Connection, follows_refusal: bool) -> None:
         self.run_id: UUID = uuid4()
+        self.follows_refusal = follows_refusal
         self.figures: dict[str, Any] = {}
         self._connection = connection
 
@@ -56,7 +64,8 @@ def recorded(dsn: Dsn) -> Iterator[Run]:
                 "Another run is at work on this database; wait until it has ended and run again."
             )
         connection.execute(_CLEAR_KILLED)
-        run = Run(connection)
+        last = connection.execute(_LAST).fetchone()
+        run = Run(connection, follows_refusal=last == ("refused",))
         connection.execute(_BEGIN, (run.run_id,))
         try:
             yield run

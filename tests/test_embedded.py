@@ -251,6 +251,20 @@ def test_a_killed_user_takes_nothing_from_the_others(fresh: EmbeddedServer) -> N
     eventually(lambda: nothing_runs(fresh))
 
 
+def test_ctrl_c_in_the_command_that_started_it_takes_nothing_from_the_others(
+    server: EmbeddedServer,
+) -> None:
+    log = server.root / "server.log"
+    log.unlink()
+    with process(server) as first:
+        port_of(first)
+        with server.lease() as endpoint:
+            os.killpg(first.pid, signal.SIGINT)
+            first.wait(timeout=20)
+            assert ask(endpoint, "select 1") == 1
+            assert "shutdown request" not in log.read_text()
+
+
 def test_a_kept_server_goes_on_until_it_is_stopped(server: EmbeddedServer) -> None:
     with process(server, "keep") as other:
         port = port_of(other)
