@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from migrations import obstacles
+from migrations.columns import read_columns
 from omniledger.database import Connection
-from omniledger.errors import NotReadyError
 
 NAME = "audit_logs"
 """The name under which the legacy table is written, without a schema."""
@@ -103,19 +104,6 @@ GATEWAY_COLUMNS = (
 SUMMED = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "cost_usd")
 """The columns whose sums the certificate proves, where the legacy table has them."""
 
-_COLUMNS = """
-    select
-        a.attname as name,
-        format_type(a.atttypid, a.atttypmod) as type,
-        pg_get_expr(d.adbin, d.adrelid) as default_value,
-        a.attidentity::text as identity,
-        a.attgenerated::text as generated
-    from pg_attribute as a
-    left join pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
-    where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped
-    order by a.attnum
-"""
-
 _SEQUENCE = """
     select n.nspname, c.relname
     from pg_class as c
@@ -124,57 +112,6 @@ _SEQUENCE = """
 """
 
 _KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
-
-_OBSTACLES = """
-    with legacy as (select to_regclass(%s) as oid)
-    select 'the view ' || v.oid::regclass || ' reads it'
-    from pg_depend as d
-    inner join pg_rewrite as r on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass
-    inner join pg_class as v on r.ev_class = v.oid
-    inner join legacy on d.refobjid = legacy.oid
-    where v.oid <> legacy.oid
-    union all
-    select 'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass || ' references it'
-    from pg_constraint as c
-    inner join legacy on c.confrelid = legacy.oid
-    where c.contype = 'f'
-    union all
-    select 'it has the rule ' || r.rulename
-    from pg_rewrite as r
-    inner join legacy on r.ev_class = legacy.oid
-    union all
-    select 'it has the trigger ' || t.tgname
-    from pg_trigger as t
-    inner join legacy on t.tgrelid = legacy.oid
-    where not t.tgisinternal and t.tgname not like 'omniledger\\_%%'
-    union all
-    select 'it has row level security'
-    from pg_class as c
-    inner join legacy on c.oid = legacy.oid
-    where c.relrowsecurity
-    union all
-    select 'it is part of the publication ' || p.pubname
-    from pg_publication_rel as pr
-    inner join pg_publication as p on pr.prpubid = p.oid
-    inner join legacy on pr.prrelid = legacy.oid
-    union all
-    select 'it is partitioned or has a parent or a child'
-    from legacy
-    where exists (
-        select from pg_inherits as i where legacy.oid in (i.inhrelid, i.inhparent)
-    )
-"""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column as the catalog has it."""
-
-    name: str
-    type: str
-    default: str | None
-    identity: str
-    generated: str
 
 
 @dataclass(frozen=True)
@@ -241,11 +178,6 @@ def placed(
     return carried
 
 
-def read_columns(connection: Connection, relation: str) -> list[Column]:
-    """The columns of a table, in order; none where there is no such table."""
-    return [Column(*row) for row in connection.execute(_COLUMNS, (relation,)).fetchall()]
-
-
 def inspect(connection: Connection, schema: str) -> Legacy | None:
     """Read the legacy table of `schema`.
 
@@ -267,38 +199,12 @@ def inspect(connection: Connection, schema: str) -> Legacy | None:
     if kind[0] == "v":
         return None
     if kind[0] != "r":
-        raise _refusal(legacy, "it is neither a plain table nor a view")
+        raise obstacles.refusal(legacy.relation, "it is neither a plain table nor a view")
     columns = read_columns(connection, legacy.relation)
     identity = next((column.identity for column in columns if column.name == "id"), "")
     found = Legacy(
         schema, tuple(placed([(c.name, c.type, c.default) for c in columns], gateway)), identity
     )
-    _check(connection, found, columns)
+    obstacles.require_none(connection, found.relation, columns)
     sequence = connection.execute(_SEQUENCE, (found.relation,)).fetchone()
     return replace(found, sequence=(sequence[0], sequence[1]) if sequence else None)
-
-
-def _check(connection: Connection, legacy: Legacy, columns: list[Column]) -> None:
-    by_name = {column.name: column.type for column in columns}
-    if by_name.get("id") not in ("integer", "bigint"):
-        raise _refusal(legacy, "its column id is no integer")
-    for needed in ("user_id", "message", "created_at"):
-        if needed not in by_name:
-            raise _refusal(legacy, f"it has no column {needed}")
-    if by_name["created_at"] != "timestamp with time zone":
-        raise _refusal(legacy, f"its column created_at is {by_name['created_at']}")
-    if by_name.get("cost_estimate", "numeric").partition("(")[0] != "numeric":
-        raise _refusal(legacy, f"its column cost_estimate is {by_name['cost_estimate']}")
-    generated = next((column.name for column in columns if column.generated), None)
-    if generated is not None:
-        raise _refusal(legacy, f"its column {generated} is generated")
-    obstacle = connection.execute(_OBSTACLES, (legacy.relation,)).fetchone()
-    if obstacle is not None:
-        raise _refusal(legacy, obstacle[0])
-
-
-def _refusal(legacy: Legacy, why: str) -> NotReadyError:
-    return NotReadyError(
-        f"The old audit table {legacy.relation} can't be merged yet, because {why}; nothing was "
-        "changed: see what to do in docs/operations.md, under 'What stops an upgrade'."
-    )

@@ -213,8 +213,10 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             f"{dsn.user} may not do this: {first_line(error)}; "
             "run the command as the owner of the gateway's tables."
         )
-    if isinstance(error, psycopg.OperationalError) or error.sqlstate is None:
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return unreachable(error, dsn)
+    if error.sqlstate is None:
+        return None
     return NotReadyError(
         f"The database refused a step: {first_line(error)}; "
         "mend that and run the command again, it goes on where it was."

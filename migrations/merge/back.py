@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
+from migrations.merge import dependents, foreign_keys
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
@@ -58,8 +59,10 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
         connection.execute("drop function if exists ledger.note_tombstone")
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
-        connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
-        _restore(connection, legacy)
+        foreign_keys.drop(connection)
+        with dependents.carried(connection, legacy.relation):
+            connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
+            _restore(connection, legacy)
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
 

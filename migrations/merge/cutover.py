@@ -7,7 +7,9 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
+from migrations.merge import dependents
 from migrations.merge.copy import apply_changes
+from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
 from omniledger.database import Connection
@@ -24,35 +26,7 @@ end
 $$
 """
 
-_GRANTS = """
-    select
-        coalesce(r.rolname, 'public') as grantee,
-        a.privilege_type,
-        a.is_grantable,
-        null::name as column_name
-    from pg_class as c
-    cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) as a
-    left join pg_roles as r on a.grantee = r.oid
-    where c.oid = to_regclass(%(table)s)
-    union all
-    select coalesce(r.rolname, 'public'), x.privilege_type, x.is_grantable, a.attname
-    from pg_attribute as a
-    cross join lateral aclexplode(a.attacl) as x
-    left join pg_roles as r on x.grantee = r.oid
-    where a.attrelid = to_regclass(%(table)s) and a.attacl is not null
-"""
-
-_COMMENTS = """
-    select a.attname, col_description(a.attrelid, a.attnum)
-    from pg_attribute as a
-    where a.attrelid = to_regclass(%(table)s) and a.attnum > 0 and not a.attisdropped
-    union all
-    select null, obj_description(to_regclass(%(table)s), 'pg_class')
-"""
-
 _LEDGER_SEQUENCE = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
-
-_VIEW_PRIVILEGES = {"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER", "TRUNCATE"}
 
 
 def cut_over(connection: Connection, statements: Statements, window: Decimal, run_id: int) -> None:
@@ -68,24 +42,27 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
         )
         apply_changes(connection, statements, window)
         unwatch(connection, legacy)
-        grants = connection.execute(_GRANTS, {"table": legacy.relation}).fetchall()
-        comments = connection.execute(_COMMENTS, {"table": legacy.relation}).fetchall()
-        sequence = _free_sequence(connection, legacy)
-        connection.execute(
-            sql.SQL("alter table {} set schema ledger").format(sql.SQL(legacy.relation))
-        )
-        connection.execute(
-            sql.SQL("alter table ledger.{} rename to {}").format(
-                sql.Identifier("audit_logs"), sql.Identifier(ARCHIVE)
-            )
-        )
-        make_view(connection, legacy, sequence)
-        _carry(connection, legacy, grants, comments)
+        labels = Labels.read(connection, legacy.relation)
+        with dependents.carried(connection, legacy.relation):
+            sequence = _free_sequence(connection, legacy)
+            _archive(connection, legacy)
+            make_view(connection, legacy, sequence)
+            labels.give(connection, legacy.relation)
+        _let_writers_count(connection, labels)
         connection.execute(
             "update ledger.merge_runs set cutover_xid = pg_current_xact_id()::text::bigint"
             " where id = %s",
             (run_id,),
         )
+
+
+def _archive(connection: Connection, legacy: Legacy) -> None:
+    connection.execute(sql.SQL("alter table {} set schema ledger").format(sql.SQL(legacy.relation)))
+    connection.execute(
+        sql.SQL("alter table ledger.{} rename to {}").format(
+            sql.Identifier("audit_logs"), sql.Identifier(ARCHIVE)
+        )
+    )
 
 
 def _free_sequence(connection: Connection, legacy: Legacy) -> sql.Identifier | None:
@@ -150,41 +127,13 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
     )
 
 
-def _carry(
-    connection: Connection,
-    legacy: Legacy,
-    grants: list[tuple[str, str, bool, str | None]],
-    comments: list[tuple[str | None, str | None]],
-) -> None:
-    """Give the view what the table had of rights and comments."""
-    view = sql.SQL(legacy.relation)
-    ledger_sequence = connection.execute(_LEDGER_SEQUENCE).fetchone()
-    for grantee, privilege, is_grantable, column in grants:
-        if privilege not in _VIEW_PRIVILEGES:
-            continue
-        whom = sql.SQL("public") if grantee == "public" else sql.Identifier(grantee)
-        connection.execute(
-            sql.SQL("grant {}{} on {} to {}{}").format(
-                sql.SQL(privilege),
-                sql.SQL("") if column is None else sql.SQL(" ({})").format(sql.Identifier(column)),
-                view,
-                whom,
-                sql.SQL(" with grant option" if is_grantable and grantee != "public" else ""),
-            )
-        )
-        # The view's own rights cover the ledger, but not the sequence of its ids.
-        if privilege == "INSERT" and ledger_sequence and ledger_sequence[0]:
+def _let_writers_count(connection: Connection, labels: Labels) -> None:
+    """Let those who may write the view draw the ledger's own ids, which its rights don't cover."""
+    sequence = connection.execute(_LEDGER_SEQUENCE).fetchone()
+    if sequence is None or sequence[0] is None:
+        return
+    for grant in labels.grants:
+        if grant.privilege == "INSERT":
             connection.execute(
-                sql.SQL("grant usage on sequence {} to {}").format(
-                    sql.SQL(ledger_sequence[0]), whom
-                )
+                sql.SQL("grant usage on sequence {} to {}").format(sql.SQL(sequence[0]), grant.whom)
             )
-    for column, text in comments:
-        if text is None:
-            continue
-        on = (
-            sql.SQL("view {}").format(view)
-            if column is None
-            else sql.SQL("column {}.{}").format(view, sql.Identifier(column))
-        )
-        connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))

@@ -12,7 +12,8 @@ from typing import Any
 
 from psycopg import sql
 
-from migrations.legacy import Carried, Legacy
+from migrations.legacy import ARCHIVE, Carried, Legacy
+from migrations.merge import foreign_keys
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import Progress, apply_changes, copy_history, match_history
 from migrations.merge.cutover import cut_over, make_view
@@ -84,6 +85,7 @@ def merge(
     for _ in range(_ROUNDS):
         if apply_changes(connection, statements, window) <= FEW_CHANGES:
             break
+    foreign_keys.carry(connection, legacy)
     patiently(
         connection, legacy.relation, partial(cut_over, connection, statements, window, run_id)
     )
@@ -99,6 +101,7 @@ def finish(connection: Connection) -> Certificate | None:
     run = connection.execute(_LAST_RUN).fetchone()
     if run is None or run[4] is not None or run[3] is None:
         return None
+    foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
     store(connection, run[0], certificate)
     _log.info(certificate.sentence())

@@ -12,8 +12,9 @@ import json
 
 from alembic import context
 
+from migrations.columns import read_columns
 from migrations.ddl import driver, run, run_live, scalar
-from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, inspect, read_columns
+from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, inspect
 from omniledger.settings import get_settings
 
 revision = "0003"

@@ -224,7 +224,10 @@ def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("create view public.daily as select created_at from public.audit_logs", "view daily"),
+        (
+            "create materialized view public.daily as select created_at from public.audit_logs",
+            "materialized view daily",
+        ),
         ("create table t (a integer references public.audit_logs (id))", "foreign key t_a_fkey"),
         ("alter table public.audit_logs enable row level security", "row level security"),
         ("create rule r as on delete to public.audit_logs do instead nothing", "the rule r"),
@@ -310,3 +313,41 @@ def test_a_role_that_only_writes_the_old_name_goes_on_writing(server: Server) ->
                 connection.execute("delete from audit_logs")
     finally:
         ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
+def test_views_over_the_old_name_read_the_ledger_with_all_that_they_had(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create view public.daily with (security_barrier=true) as"
+        " select created_at::date as day, count(*) as requests, sum(tokens_input) as tokens"
+        " from audit_logs group by 1;"
+        " create view public.busy as select * from daily where requests > 1;"
+        " comment on view public.daily is 'by day'; grant select on public.daily to public",
+    )
+    [(day, requests)] = ask(dsn, "select day, requests from public.busy")
+    revisions.upgrade(dsn)
+    # One row of that day is in quarantine.
+    assert ask(dsn, "select day, requests from public.busy") == [(day, requests - 1)]
+    ask(dsn, "insert into audit_logs (message, created_at) values ('a', '2030-01-01 12:00+00')")
+    ask(dsn, "insert into audit_logs (message, created_at) values ('b', '2030-01-01 12:00+00')")
+    assert ask(dsn, "select requests from public.busy where day = '2030-01-01'") == [(2,)]
+    assert ask(
+        dsn,
+        "select reloptions, obj_description(oid), has_table_privilege('public', oid, 'select')"
+        " from pg_class where oid = 'public.daily'::regclass",
+    ) == [(["security_barrier=true"], "by day", True)]
+
+
+def test_a_deleted_user_is_forgotten_as_the_old_foreign_key_did(each_server: Server) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    ask(dsn, "delete from public.users where id = 2")
+    assert ask(dsn, "select distinct user_id from audit_logs where id in (102, 103)") == [(None,)]
+    # The gateway still knows whom to charge.
+    assert ask(
+        dsn, "select distinct user_id from omni2.audit_logs where legacy_id in (102, 103)"
+    ) == [(3,)]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ask(dsn, "insert into audit_logs (user_id, message) values (999, 'as before')")

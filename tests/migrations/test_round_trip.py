@@ -28,6 +28,12 @@ def dump(dsn: Dsn, *options: str) -> list[str]:
 
 def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:
     dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create view public.daily as"
+        " select created_at::date as day, count(*) as requests from audit_logs group by 1;"
+        " create view public.busy as select * from daily where requests > 1",
+    )
     before = dump(dsn)
     revisions.upgrade(dsn)
     assert dump(dsn) != before

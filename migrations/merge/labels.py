@@ -1,0 +1,94 @@
+"""Rights and comments of a relation: read from one, given to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from omniledger.database import Connection
+
+_GRANTS = """
+    select
+        coalesce(r.rolname, 'public') as grantee,
+        a.privilege_type,
+        a.is_grantable,
+        null::name as column_name
+    from pg_class as c
+    cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) as a
+    left join pg_roles as r on a.grantee = r.oid
+    where c.oid = to_regclass(%(relation)s)
+    union all
+    select coalesce(r.rolname, 'public'), x.privilege_type, x.is_grantable, a.attname
+    from pg_attribute as a
+    cross join lateral aclexplode(a.attacl) as x
+    left join pg_roles as r on x.grantee = r.oid
+    where a.attrelid = to_regclass(%(relation)s) and a.attacl is not null
+"""
+
+_COMMENTS = """
+    select a.attname, col_description(a.attrelid, a.attnum)
+    from pg_attribute as a
+    where
+        a.attrelid = to_regclass(%(relation)s)
+        and a.attnum > 0
+        and not a.attisdropped
+        and col_description(a.attrelid, a.attnum) is not null
+    union all
+    select null, obj_description(to_regclass(%(relation)s), 'pg_class')
+    where obj_description(to_regclass(%(relation)s), 'pg_class') is not null
+"""
+
+_VIEW_PRIVILEGES = {"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER", "TRUNCATE"}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One right of one role, on the relation or on one column of it."""
+
+    grantee: str
+    privilege: str
+    is_grantable: bool
+    column: str | None
+
+    @property
+    def whom(self) -> sql.Composable:
+        """The role as SQL names it."""
+        return sql.SQL("public") if self.grantee == "public" else sql.Identifier(self.grantee)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a relation carries that is no data: rights, and comments by column."""
+
+    grants: tuple[Grant, ...]
+    comments: tuple[tuple[str | None, str], ...]
+
+    @classmethod
+    def read(cls, connection: Connection, relation: str) -> Labels:
+        """The labels of a relation, by its quoted name."""
+        named = {"relation": relation}
+        grants = connection.execute(_GRANTS, named).fetchall()
+        comments = connection.execute(_COMMENTS, named).fetchall()
+        return cls(tuple(Grant(*grant) for grant in grants), tuple(comments))
+
+    def give(self, connection: Connection, view: str) -> None:
+        """Put them on a view, by its quoted name."""
+        for grant in self.grants:
+            if grant.privilege in _VIEW_PRIVILEGES:
+                connection.execute(_grant(grant, view))
+        for column, text in self.comments:
+            on = sql.SQL("view ") + sql.SQL(view)
+            if column is not None:
+                on = sql.SQL("column {}.{}").format(sql.SQL(view), sql.Identifier(column))
+            connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
+
+
+def _grant(grant: Grant, view: str) -> sql.Composed:
+    columns = sql.SQL("")
+    if grant.column is not None:
+        columns = sql.SQL(" ({})").format(sql.Identifier(grant.column))  # type: ignore[assignment]
+    option = " with grant option" if grant.is_grantable and grant.grantee != "public" else ""
+    return sql.SQL("grant {}{} on {} to {}{}").format(
+        sql.SQL(grant.privilege), columns, sql.SQL(view), grant.whom, sql.SQL(option)
+    )
