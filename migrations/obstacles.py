@@ -41,10 +41,21 @@ _AROUND = """
     inner join pg_rewrite as r on view_over.oid = r.ev_class
     where r.rulename <> '_RETURN'
     union all
-    select 'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass || ' references it'
+    select
+        'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass
+        || ' references more of it than its id'
     from pg_constraint as c
     inner join legacy on c.confrelid = legacy.oid
-    where c.contype = 'f'
+    where
+        c.contype = 'f'
+        and not exists (
+            select from pg_attribute as a
+            where
+                a.attrelid = legacy.oid
+                and a.attname = 'id'
+                and c.confkey = array[a.attnum]
+                and c.conrelid <> legacy.oid
+        )
     union all
     select 'it has the trigger ' || t.tgname
     from pg_trigger as t

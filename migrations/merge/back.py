@@ -55,6 +55,9 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             ),
             values,
         )
+        # Before the merged rows go, or a reference would hold them, or take its own rows along.
+        for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
+            reference.point_to(connection, sql.SQL("{} (id)").format(archive))
         forget(connection, statements, sql.SQL("true"), {})
         connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
         connection.execute("drop function if exists ledger.note_tombstone")

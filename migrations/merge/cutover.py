@@ -7,7 +7,7 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents
+from migrations.merge import dependents, foreign_keys
 from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
@@ -41,6 +41,8 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
             sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
         )
         apply_changes(connection, statements, window)
+        references = foreign_keys.referencing(connection, legacy.relation, "id")
+        foreign_keys.require_none_quarantined(connection, references)
         unwatch(connection, legacy)
         labels = Labels.read(connection, legacy.relation)
         with dependents.carried(connection, legacy.relation):
@@ -49,6 +51,8 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
             make_view(connection, legacy, sequence)
             labels.give(connection, legacy.relation)
         _let_writers_count(connection, labels)
+        for reference in references:
+            reference.point_to(connection, sql.SQL("omni2.audit_logs (legacy_id)"))
         connection.execute(
             "update ledger.merge_runs set cutover_xid = pg_current_xact_id()::text::bigint"
             " where id = %s",

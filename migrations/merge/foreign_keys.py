@@ -1,14 +1,19 @@
-"""The foreign keys of the legacy table, which go on on the columns that hold its values now."""
+"""Foreign keys of and to the legacy table, which go on on the columns that hold its values now."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from functools import partial
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from migrations.legacy import Legacy
 from migrations.patience import patiently
-from omniledger.database import Connection
+from omniledger.database import Connection, first_line
+from omniledger.errors import NotReadyError
+
+_log = logging.getLogger("omniledger.merge")
 
 _PREFIX = "omniledger_"
 
@@ -80,3 +85,92 @@ def drop(connection: Connection) -> None:
         connection.execute(
             sql.SQL("alter table omni2.audit_logs drop constraint {}").format(sql.Identifier(name))
         )
+
+
+_REFERENCING = """
+    select
+        k.conrelid::regclass::text,
+        k.conname,
+        a.attname,
+        regexp_replace(
+            pg_get_constraintdef(k.oid), '^.* REFERENCES [^(]+[(][^)]*[)]| NOT VALID$', '', 'g'
+        )
+    from pg_constraint as k
+    inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = k.conkey[1]
+    inner join pg_attribute as r on k.confrelid = r.attrelid and r.attnum = k.confkey[1]
+    where k.confrelid = to_regclass(%s) and k.contype = 'f' and r.attname = %s
+    order by 1, 2
+"""
+
+_HELD = """
+    select string_agg(q.legacy_id::text, ', ' order by q.legacy_id)
+    from ledger.audit_quarantine as q
+    where exists (select from {table} as t where t.{column} = q.legacy_id)
+"""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key of another table to an old id."""
+
+    table: str
+    name: str
+    column: str
+    actions: str
+
+    def point_to(self, connection: Connection, target: sql.Composable) -> None:
+        """Let it reference `target`, a table and its column, without looking at its rows yet."""
+        connection.execute(
+            sql.SQL(
+                "alter table {table} drop constraint {name}, add constraint {name}"
+                " foreign key ({column}) references {target}{actions} not valid"
+            ).format(
+                table=sql.SQL(self.table),
+                name=sql.Identifier(self.name),
+                column=sql.Identifier(self.column),
+                target=target,
+                actions=sql.SQL(self.actions),
+            )
+        )
+
+
+def referencing(connection: Connection, relation: str, column: str) -> list[Reference]:
+    """The foreign keys that reference a column of a table."""
+    rows = connection.execute(_REFERENCING, (relation, column)).fetchall()
+    return [Reference(*row) for row in rows]
+
+
+def require_none_quarantined(connection: Connection, references: list[Reference]) -> None:
+    """Refuse to cut over while somebody references a row that the ledger can't hold.
+
+    Raises:
+        NotReadyError: it names the rows.
+    """
+    for reference in references:
+        query = sql.SQL(_HELD).format(
+            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
+        )
+        [(ids,)] = connection.execute(query).fetchall()
+        if ids:
+            raise NotReadyError(
+                f"{reference.table} references old rows that the ledger can't hold, with the ids "
+                f"{ids}: mend those rows in the old table (ledger.audit_quarantine says what is "
+                "wrong with each), and run the upgrade again."
+            )
+
+
+def validate_references(connection: Connection, relation: str, column: str) -> None:
+    """Check the rows of the references that were pointed to another table, while others write.
+
+    One that was never checked, and does not hold, stays as it was: it holds for what is new.
+    """
+    for reference in referencing(connection, relation, column):
+        name = sql.Identifier(reference.name)
+        try:
+            connection.execute(
+                sql.SQL("alter table {} validate constraint {}").format(
+                    sql.SQL(reference.table), name
+                )
+            )
+        except errors.ForeignKeyViolation as error:
+            _log.warning("%s of %s: %s", reference.name, reference.table, first_line(error))

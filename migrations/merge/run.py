@@ -102,6 +102,7 @@ def finish(connection: Connection) -> Certificate | None:
     if run is None or run[4] is not None or run[3] is None:
         return None
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
+    foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
     certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
     store(connection, run[0], certificate)
     _log.info(certificate.sentence())

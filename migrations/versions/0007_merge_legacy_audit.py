@@ -16,6 +16,7 @@ from alembic import context, op
 from migrations.ddl import dsn, run
 from migrations.legacy import inspect
 from migrations.merge.back import put_back
+from migrations.merge.foreign_keys import validate_references
 from migrations.merge.progress import shown
 from migrations.merge.run import finish, last_done, merge
 from migrations.patience import patiently
@@ -56,3 +57,4 @@ def downgrade() -> None:
             "omni2.audit_logs",
             partial(put_back, connection, done.legacy, done.cutover_xid),
         )
+        validate_references(connection, done.legacy.relation, "id")

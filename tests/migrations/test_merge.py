@@ -228,7 +228,10 @@ def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(
             "create materialized view public.daily as select created_at from public.audit_logs",
             "materialized view daily",
         ),
-        ("create table t (a integer references public.audit_logs (id))", "foreign key t_a_fkey"),
+        (
+            "alter table public.audit_logs add parent integer references public.audit_logs (id)",
+            "foreign key audit_logs_parent_fkey",
+        ),
         ("alter table public.audit_logs enable row level security", "row level security"),
         ("create rule r as on delete to public.audit_logs do instead nothing", "the rule r"),
         ("alter table public.audit_logs alter id drop default, alter id type text", "no integer"),
@@ -351,3 +354,40 @@ def test_a_deleted_user_is_forgotten_as_the_old_foreign_key_did(each_server: Ser
     ) == [(3,)]
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         ask(dsn, "insert into audit_logs (user_id, message) values (999, 'as before')")
+
+
+NOTES = """
+    create table public.notes (
+        id serial primary key,
+        request integer references public.audit_logs (id) on delete cascade
+    );
+    insert into public.notes (request) values ({});
+"""
+
+
+def test_what_referenced_an_old_id_references_the_same_row_now(each_server: Server) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, NOTES.format(102))
+    revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select confrelid::regclass::text, convalidated from pg_constraint"
+        " where conname = 'notes_request_fkey'",
+    ) == [("omni2.audit_logs", True)]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ask(dsn, "insert into public.notes (request) values (999)")
+    ask(dsn, "delete from audit_logs where id = 102")
+    assert ask(dsn, "select count(*) from public.notes") == [(0,)]
+
+
+def test_a_reference_to_a_quarantined_row_stops_before_the_cut_over(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, NOTES.format(107))
+    with pytest.raises(NotReadyError, match="notes references .* with the ids 107"):
+        revisions.upgrade(dsn)
+    assert ask(dsn, "select relkind::text from pg_class where oid = 'audit_logs'::regclass") == [
+        ("r",)
+    ]
+    ask(dsn, "update public.audit_logs set created_at = now() where id = 107")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_quarantined, holds from ledger.merge_runs") == [(1, True)]

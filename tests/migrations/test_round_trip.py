@@ -32,7 +32,9 @@ def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:
         dsn,
         "create view public.daily as"
         " select created_at::date as day, count(*) as requests from audit_logs group by 1;"
-        " create view public.busy as select * from daily where requests > 1",
+        " create view public.busy as select * from daily where requests > 1;"
+        " create table public.notes (request integer references public.audit_logs (id)"
+        " on delete cascade); insert into public.notes values (101), (102)",
     )
     before = dump(dsn)
     revisions.upgrade(dsn)
