@@ -34,12 +34,15 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
     Rows written through the old name since the cut over are brought into the old table: they are
     read from the ledger, and replace what the archive had under their ids.
 
-    Locks: ACCESS EXCLUSIVE on the old name and SHARE ROW EXCLUSIVE on `omni2.audit_logs` for as
-    long as it takes to bring over the rows written since and to delete the merged ones.
+    Locks: ACCESS EXCLUSIVE on the old name and on `omni2.audit_logs` for as long as it takes to
+    bring over the rows written since and to delete the merged ones: nobody reads or writes then.
     """
     statements = Statements(legacy, archived=legacy.has_table)
     with connection.transaction():
-        connection.execute("lock table omni2.audit_logs in share row exclusive mode")
+        # The view first and the ledger below it, in the order in which writers lock them.
+        connection.execute(
+            sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
+        )
         if not legacy.has_table:
             _make_table(connection, legacy)
         archive = statements.archive

@@ -3,7 +3,7 @@
 Locks: on the legacy table SHARE ROW EXCLUSIVE for an instant, to watch what is written, and
 ACCESS EXCLUSIVE for a few milliseconds at the cut over. Rows are copied in short transactions.
 Way back: the old table comes back from its archive with the rows written since; `omni2.audit_logs`
-is locked against writes while the merged rows are taken out of it.
+is locked while the merged rows are taken out of it.
 
 Revision ID: 0007
 Revises: 0006
@@ -54,7 +54,7 @@ def downgrade() -> None:
             return
         patiently(
             connection,
-            "omni2.audit_logs",
+            done.legacy.relation,
             partial(put_back, connection, done.legacy, done.cutover_xid),
         )
         validate_references(connection, done.legacy.relation, "id")

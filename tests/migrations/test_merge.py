@@ -383,7 +383,7 @@ def test_what_referenced_an_old_id_references_the_same_row_now(each_server: Serv
 def test_a_reference_to_a_quarantined_row_stops_before_the_cut_over(server: Server) -> None:
     dsn = server.state("investigation")
     ask(dsn, NOTES.format(107))
-    with pytest.raises(NotReadyError, match="notes references .* with the ids 107"):
+    with pytest.raises(NotReadyError, match=r"notes references .* with the ids 107"):
         revisions.upgrade(dsn)
     assert ask(dsn, "select relkind::text from pg_class where oid = 'audit_logs'::regclass") == [
         ("r",)
