@@ -1,6 +1,7 @@
 """What Prefect has to be told before it is imported."""
 
 import os
+import warnings
 from pathlib import Path
 
 from omniledger.errors import LocalError
@@ -28,6 +29,8 @@ def prepare(settings: Settings) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    # What a library has to say of another is no use to an operator.
+    warnings.filterwarnings("ignore", module=r"pydantic\.")
     state = Path(os.environ["PREFECT_HOME"])
     try:
         # Prefect waits minutes for a server that can't make its folder.

@@ -1,15 +1,23 @@
 """The command `omniledger`, which turns every error into one line and an exit code."""
 
 import os
+import signal
 import sys
+from types import FrameType
 
 from omniledger.errors import OmniledgerError
 
 INTERRUPTED = 130
 
 
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """End as after Ctrl-C: what was started is stopped, what was begun is recorded."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; what a person reads of an error is one sentence."""
+    signal.signal(signal.SIGTERM, _interrupt)
     import click
 
     from omniledger.cli import cli

@@ -93,12 +93,17 @@ def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
     with _environment(environment(dsn, settings)):
         try:
             (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
-            return dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
+            outcome = dbtRunner().invoke([*arguments, "--log-level", "none", "--no-use-colors"])
         except OSError as error:
             raise LocalError(
                 f"dbt can't write below {settings.home}: {error.strerror}; free it or set "
                 "OMNILEDGER_HOME to another folder."
             ) from None
+
+    if outcome.exception is not None and not isinstance(outcome.exception, Exception):
+        # dbt catches even the person's own Ctrl-C.
+        raise outcome.exception
+    return outcome
 
 
 @contextmanager

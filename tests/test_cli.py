@@ -200,7 +200,8 @@ def test_a_site_folder_that_can_not_be_written_is_one_sentence(
     assert str(tmp_path / "site") in refusal(done, 8)
 
 
-def test_ctrl_c_is_one_sentence(server: Server) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_one_sentence(server: Server, how: signal.Signals) -> None:
     dsn = server.state("investigation:upgraded")
     with connect(dsn) as holder:
         holder.execute("lock table ledger.merge_runs in access exclusive mode")
@@ -217,7 +218,7 @@ def test_ctrl_c_is_one_sentence(server: Server) -> None:
             dsn.dbname,
         ):
             assert waiting.poll() is None
-        waiting.send_signal(signal.SIGINT)
+        waiting.send_signal(how)
         _, said = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
     assert said.strip().endswith("it goes on where it was.")
