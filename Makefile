@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 UV := $(shell command -v uv 2>/dev/null)
+# A file stays with one worker, for its tests share what they made.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,10 +32,10 @@ run: $(READY) ## the demo: real requests the whole way, and a report to open
 	@$(BIN)/omniledger demo
 
 test: check ## all checks and all tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-fast: $(READY) ## the tests that take less than a few seconds
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 check: lint ## lint, types, models, SQL, migrations
 	@$(BIN)/mypy
