@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import threading
 from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import session
-from omniledger.settings import get_settings
+from omniledger.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from omniledger.publish import Published
+    from omniledger.scheduling.prefect_server import PrefectServer
 
 
 def run_daily() -> Published:
@@ -23,11 +25,32 @@ def run_daily() -> Published:
     _collect_garbage_seldom()
     from flows.environment import prepare
 
-    prepare(get_settings())
+    settings = get_settings()
+    prepare(settings)
+    server = _start_prefect(settings)
+    # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
 
     threading.Thread(target=_warm_up, daemon=True).start()
+    if server is not None:
+        server.wait()
     return daily()
+
+
+def _start_prefect(settings: Settings) -> PrefectServer | None:
+    """Start a server for this run before the imports that take as long; None: the operator's.
+
+    It ends at the exit, after Prefect has sent it the last records.
+    """
+    if "PREFECT_API_URL" in os.environ:
+        return None
+    from omniledger.scheduling.prefect_server import PrefectServer, free_port
+
+    server = PrefectServer(settings.home / "prefect" / "server.log", free_port(), schedules=False)
+    os.environ["PREFECT_API_URL"] = server.api_url
+    atexit.register(server.stop)
+    server.start()
+    return server
 
 
 def _collect_garbage_seldom() -> None:

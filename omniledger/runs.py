@@ -78,6 +78,7 @@ def recorded(dsn: Dsn) -> Iterator[Run]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OmniledgerError):
         return str(error)
-    if isinstance(error, KeyboardInterrupt):
+    if not isinstance(error, Exception):
+        # Ctrl-C, or Prefect's signal to a run whose runner ends.
         return "It was interrupted."
     return f"{type(error).__name__}: {error}"

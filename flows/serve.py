@@ -1,0 +1,69 @@
+"""The runner: offers the flows to Prefect's server and runs what it schedules.
+
+Started by `omniledger.scheduling.keeper`, with the plan as JSON in its one argument and the
+environment that `flows.environment.prepare` made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from prefect import schedules
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments import arun_deployment
+from prefect.runner import Runner
+
+from flows.daily import daily
+from omniledger.database import session
+from omniledger.scheduling.times import Cron, Plan
+
+
+class _Runner(Runner):
+    """A runner that ends on SIGTERM: Prefect's own handler never awaits its end."""
+
+    async def start(self, run_once: bool = False, webserver: bool | None = None) -> None:
+        self._at_work = asyncio.get_running_loop()
+        await super().start(run_once, webserver)
+
+    def handle_sigterm(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.astop(), self._at_work)
+
+
+async def serve(plan: Plan) -> None:
+    """Serve until this process is told to end."""
+    # A run that is due while another goes on is not wanted twice.
+    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    when = plan.daily
+    schedule = (
+        schedules.Cron(when.line, timezone=when.timezone)
+        if isinstance(when, Cron)
+        else schedules.Interval(when.interval)
+    )
+    # Not paused at the end: to offer a flow anew takes off the runs that nobody made, and one
+    # makes up for all of them.
+    runner = _Runner(name="omniledger", limit=2, pause_on_shutdown=False)
+    await runner.aadd_deployment(
+        await daily.ato_deployment(name="daily", schedule=schedule, concurrency_limit=one)
+    )
+    if is_overdue(plan):
+        await arun_deployment(f"{daily.name}/daily", timeout=0, as_subflow=False)
+    await runner.start()
+
+
+def is_overdue(plan: Plan) -> bool:
+    """Whether no run has begun since the last time that one was due."""
+    with session() as connection:
+        row = connection.execute("select max(started_at) from ledger.runs").fetchone()
+    last = row[0] if row else None
+    return last is None or last < plan.daily.last_due(datetime.now(UTC))
+
+
+def main() -> None:
+    """Read the plan and serve it."""
+    asyncio.run(serve(Plan.from_json(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The process that keeps Prefect's server and the runner alive, and ends them when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from omniledger import revisions, tether
+from omniledger.database import session
+from omniledger.embedded.locks import claim
+from omniledger.errors import LocalError
+from omniledger.scheduling.prefect_server import PrefectServer, is_healthy, is_taken
+from omniledger.scheduling.times import Plan
+from omniledger.settings import Settings
+
+DEFAULT_PORT = 4200
+"""Prefect's own."""
+
+_LOOK_EVERY_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+_HEALTHY_AFTER_SECONDS = 120.0
+
+
+class _Pauses:
+    """Longer and longer pauses between restarts of what dies at once."""
+
+    def __init__(self) -> None:
+        self._pause = 1.0
+        self._since = time.monotonic()
+
+    def before_restart(self) -> float:
+        """Seconds to wait now."""
+        lived = time.monotonic() - self._since
+        self._pause = 1.0 if lived > _HEALTHY_AFTER_SECONDS else self._pause * 2
+        self._since = time.monotonic()
+        return min(self._pause, _LONGEST_PAUSE_SECONDS)
+
+
+class Keeper:
+    """Server and runner, each started anew when it dies."""
+
+    def __init__(self, plan: Plan, port: int, settings: Settings) -> None:
+        self.plan = plan
+        self._state = settings.home / "prefect"
+        self._server = self._own_server(port)
+        self._runner: subprocess.Popen[bytes] | None = None
+        self._pauses = _Pauses()
+
+    def _own_server(self, port: int) -> PrefectServer | None:
+        given = os.environ.get("PREFECT_API_URL")
+        if given is None:
+            if is_taken(port):
+                raise LocalError(
+                    f"Port {port} is taken by another program; choose one with --port, "
+                    "or name its server in PREFECT_API_URL if it is Prefect's."
+                )
+            return PrefectServer(self._state / "server.log", port, schedules=True)
+        if not is_healthy(given):
+            raise LocalError(
+                f"No Prefect server answers at PREFECT_API_URL ({given}); start it, or unset the "
+                "variable to use one of our own."
+            )
+        return None
+
+    @property
+    def api_url(self) -> str:
+        """The address of the server that is used."""
+        return self._server.api_url if self._server else os.environ["PREFECT_API_URL"]
+
+    def known(self) -> dict[str, object]:
+        """What `omniledger schedule --status` shows of it."""
+        return {"api_url": self.api_url, "server_pid": self._server and self._server.pid}
+
+    def start(self) -> None:
+        """Start both, and wait for the server.
+
+        Raises:
+            LocalError: it did not come up.
+        """
+        if self._server is not None:
+            self._server.start()
+            self._server.wait()
+        self._runner = self._start_runner()
+
+    def _start_runner(self) -> subprocess.Popen[bytes]:
+        return tether.start(
+            "flows.serve",
+            self.plan.to_json(),
+            environment={**os.environ, "PREFECT_API_URL": self.api_url},
+            output=None,
+        )
+
+    def look(self) -> float:
+        """Start again what died; the pause until the next look, in seconds."""
+        is_server_dead = self._server is not None and not self._server.is_alive()
+        is_runner_dead = self._runner is None or self._runner.poll() is not None
+        if not is_server_dead and not is_runner_dead:
+            return _LOOK_EVERY_SECONDS
+        _say(f"{'Prefect’s server' if is_server_dead else 'The runner'} ended; starting it again.")
+        pause = self._pauses.before_restart()
+        if is_server_dead and self._server is not None:
+            self._server.start()
+            self._server.wait()
+        if is_runner_dead:
+            self._runner = self._start_runner()
+        return pause
+
+    def stop(self) -> None:
+        """End both, the runner and its runs first."""
+        if self._runner is not None:
+            tether.stop(self._runner)
+        if self._server is not None:
+            self._server.stop()
+
+
+def keep(plan: Plan, port: int, settings: Settings) -> None:
+    """Run the schedule until this process is told to end.
+
+    Raises:
+        LocalError: another schedule is kept from this folder, or Prefect can't be had.
+        NotReadyError: the database is not upgraded.
+    """
+    from flows.environment import prepare
+
+    prepare(settings)
+    with session() as connection:
+        revisions.require_head(connection)
+    with _alone(settings.home / "prefect") as state:
+        keeper = Keeper(plan, port, settings)
+        try:
+            keeper.start()
+            _write(state, keeper)
+            _say(f"The daily flow runs {plan.daily}; Prefect is at {keeper.api_url[:-4]}.")
+            pause = threading.Event()
+            while True:
+                pause.wait(keeper.look())
+                _write(state, keeper)
+        except KeyboardInterrupt:
+            _say("The schedule has ended.")
+        finally:
+            keeper.stop()
+
+
+def _write(state: Path, keeper: Keeper) -> None:
+    """Keep what there is to know where others look, whole at any moment."""
+    text = json.dumps({"pid": os.getpid(), **keeper.known()})
+    if not state.exists() or state.read_text() != text:
+        beside = state.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(state)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    with claim(folder / "schedule.lock") as descriptor:
+        if descriptor is None:
+            raise LocalError(
+                "Another schedule is kept from this folder; `omniledger schedule --status` shows "
+                "it. End it first."
+            )
+        state = folder / "schedule.json"
+        try:
+            yield state
+        finally:
+            state.unlink(missing_ok=True)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()

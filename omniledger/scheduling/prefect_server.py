@@ -1,0 +1,139 @@
+"""A Prefect server of our own on loopback, tied to this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO, Any
+
+from omniledger import tether
+from omniledger.errors import LocalError
+
+READY_SECONDS = 180
+"""How long a server may take to come up on a busy machine."""
+
+_POLL_SECONDS = 0.1
+
+_UNSCHEDULED = {
+    f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+    for service in (
+        "SCHEDULER",
+        "LATE_RUNS",
+        "FOREMAN",
+        "PAUSE_EXPIRATIONS",
+        "CANCELLATION_CLEANUP",
+        "REPOSSESSOR",
+        "TRIGGERS",
+    )
+} | {"PREFECT_SERVER_UI_ENABLED": "false"}
+"""What a server that serves one run only need not do."""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on this port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """The answer of a Prefect API, read from JSON.
+
+    Raises:
+        OSError: it can't be reached, or says no.
+    """
+    request = urllib.request.Request(  # noqa: S310 (the operator's own address)
+        f"{api_url}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def is_healthy(api_url: str) -> bool:
+    """Whether a Prefect API answers."""
+    try:
+        return bool(ask(api_url, "/health"))
+    except (OSError, ValueError):
+        return False
+
+
+class PrefectServer:
+    """The server process; `start` it, `wait` for it, `stop` it.
+
+    Args:
+        log: the file that takes what it says.
+        port: of loopback.
+        schedules: whether it makes scheduled runs and shows Prefect's pages; a server for one
+            run needs neither.
+    """
+
+    def __init__(self, log: Path, port: int, *, schedules: bool) -> None:
+        self.log = log
+        self.port = port
+        self._environment = {**os.environ, **({} if schedules else _UNSCHEDULED)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The address for `PREFECT_API_URL`."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        """Start the process, without waiting until it answers."""
+        with self.log.open("ab") as output:
+            self._process = self._run(output)
+
+    def _run(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return tether.start(
+            "uvicorn",
+            "--factory",
+            "prefect.server.api.server:create_app",
+            "--host=127.0.0.1",
+            f"--port={self.port}",
+            "--log-level=warning",
+            environment=self._environment,
+            output=output,
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """The process, where there is one."""
+        return self._process.pid if self._process else None
+
+    def is_alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            LocalError: it ended, or did not come up in time.
+        """
+        give_up = time.monotonic() + READY_SECONDS
+        while not is_healthy(self.api_url):
+            if not self.is_alive() or time.monotonic() > give_up:
+                raise LocalError(
+                    f"Prefect's server did not come up; {self.log} says why. "
+                    "OMNILEDGER_HOME names another folder for its state."
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            tether.stop(self._process)

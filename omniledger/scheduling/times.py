@@ -1,0 +1,124 @@
+"""When the flows run: a cron line or an interval, read from what a person typed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from omniledger.errors import SettingsError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_EVERY = re.compile(r"(\d{1,6})\s*([smhd])", re.IGNORECASE)
+
+
+def read_interval(text: str) -> timedelta:
+    """An interval such as `30s`, `5m`, `6h` or `1d`.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    found = _EVERY.fullmatch(text.strip())
+    seconds = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if seconds <= 0:
+        raise SettingsError(f"{text!r} is no interval; write it like 30s, 5m, 6h or 1d.")
+    return timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A cron line, read in a time zone."""
+
+    line: str
+    timezone: str
+
+    def __post_init__(self) -> None:
+        """Refuse a line that names no time.
+
+        Raises:
+            SettingsError: it doesn't parse.
+        """
+        from cronsim import CronSim, CronSimError
+
+        try:
+            next(CronSim(self.line, datetime.now(ZoneInfo(self.timezone))))
+        except (CronSimError, StopIteration):
+            raise SettingsError(
+                f"{self.line!r} is no cron line; five fields are needed, like '15 0 * * *' for a "
+                "quarter past midnight."
+            ) from None
+
+    def __str__(self) -> str:
+        return f"at {self.line} ({self.timezone})"
+
+    def last_due(self, now: datetime) -> datetime:
+        """The latest time at or before `now` for which a run was due."""
+        from cronsim import CronSim
+
+        return next(CronSim(self.line, now.astimezone(ZoneInfo(self.timezone)), reverse=True))
+
+
+@dataclass(frozen=True)
+class Every:
+    """Once in each interval."""
+
+    interval: timedelta
+
+    def __str__(self) -> str:
+        return f"every {self.interval}"
+
+    def last_due(self, now: datetime) -> datetime:
+        """The latest time before `now` after which a run is due."""
+        return now - self.interval
+
+
+When = Cron | Every
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs when, as a person typed it, so that it can be handed to the runner.
+
+    Attributes:
+        cron: a cron line for the daily flow, read in `timezone`.
+        every: an interval for it instead, such as `6h`.
+        watch_every: how often the watch looks, such as `5m`.
+    """
+
+    cron: str | None
+    every: str | None
+    timezone: str
+    watch_every: str = "5m"
+
+    def __post_init__(self) -> None:
+        """Refuse what doesn't parse.
+
+        Raises:
+            SettingsError: both ways to say it are used, or one is wrong.
+        """
+        if self.cron is not None and self.every is not None:
+            raise SettingsError("--cron and --every exclude each other; give one of them.")
+        _ = self.daily, self.watch
+
+    @property
+    def daily(self) -> When:
+        """When the daily flow runs; by default shortly after midnight."""
+        if self.every is not None:
+            return Every(read_interval(self.every))
+        return Cron("15 0 * * *" if self.cron is None else self.cron, self.timezone)
+
+    @property
+    def watch(self) -> timedelta:
+        """How often the watch looks."""
+        return read_interval(self.watch_every)
+
+    def to_json(self) -> str:
+        """The plan as one argument of a command."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The plan that `to_json` wrote."""
+        return cls(**json.loads(text))

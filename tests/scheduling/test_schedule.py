@@ -1,0 +1,154 @@
+"""The schedule as it is: a real Prefect server, a real runner, runs that fire by themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omniledger.scheduling.prefect_server import ask as ask_prefect
+from omniledger.scheduling.prefect_server import free_port
+from tests.conftest import Server, ask
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_SECONDS = 180
+
+
+def until(what: Callable[[], Any]) -> Any:
+    """Wait for a condition; its value."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not (value := what()):
+        assert time.monotonic() < give_up, "it did not come true in time"
+        threading.Event().wait(0.2)
+    return value
+
+
+class Schedule:
+    """`omniledger schedule` on a database, as an operator runs it."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self.dsn = server.state("investigation:upgraded")
+        self.home = home
+        clean = {
+            k: v for k, v in os.environ.items() if not k.startswith(("OMNILEDGER_", "PREFECT"))
+        }
+        self.environment = {
+            **clean,
+            "DATABASE_URL": self.dsn.url(),
+            "OMNILEDGER_HOME": str(home),
+            "OMNILEDGER_SITE_DIR": str(home / "site"),
+        }
+        self.process: subprocess.Popen[str] | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "omniledger", "schedule", *arguments]
+
+    def start(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            self.command(*arguments, "--port", str(free_port())),
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def state(self) -> dict[str, Any]:
+        path = self.home / "prefect" / "schedule.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def scheduled_runs(self) -> int:
+        """How many runs that the schedule made have completed."""
+        try:
+            found = ask_prefect(
+                self.state()["api_url"],
+                "/flow_runs/count",
+                {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}},
+            )
+        except (OSError, KeyError):
+            return 0
+        return int(found)
+
+    def published(self) -> int:
+        [(count,)] = ask(self.dsn, "select count(*) from ledger.runs where verdict = 'published'")
+        return int(count)
+
+
+@pytest.fixture
+def schedule(server: Server, tmp_path: Path) -> Iterator[Schedule]:
+    schedule = Schedule(server, tmp_path)
+    yield schedule
+    if schedule.process is not None and schedule.process.poll() is None:
+        schedule.process.kill()
+        schedule.process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return (
+        Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").exists() else True
+    )
+
+
+def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) -> None:
+    schedule.start("--every", "20s")
+    until(lambda: schedule.published() >= 1)
+    # The first made up for what was never run; the second is one that the schedule made.
+    until(lambda: schedule.scheduled_runs() >= 2)
+    assert schedule.published() >= 2
+    code, said = schedule.run("--status")
+    assert (code, "A schedule is kept by process" in said) == (0, True)
+    code, said = schedule.run("--every", "1d")
+    assert (code, "Another schedule is kept" in said) == (8, True)
+
+    first = schedule.state()["server_pid"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: schedule.state()["server_pid"] != first)
+    before = schedule.published()
+    until(lambda: schedule.published() > before)
+
+    second = schedule.state()["server_pid"]
+    assert schedule.process is not None and schedule.process.stderr is not None
+    schedule.process.terminate()
+    assert schedule.process.wait(PATIENCE_SECONDS) == 0
+    assert "The schedule has ended." in schedule.process.stderr.read()
+    until(lambda: not is_alive(second))
+    assert schedule.run("--status")[0] == 1
+
+
+def test_a_killed_schedule_leaves_no_process(schedule: Schedule) -> None:
+    schedule.start("--every", "1d")
+    state = until(schedule.state)
+    assert schedule.process is not None
+    schedule.process.kill()
+    until(lambda: not is_alive(state["server_pid"]))
+
+
+def test_what_can_not_be_scheduled_is_one_sentence(schedule: Schedule) -> None:
+    code, said = schedule.run("--cron", "every day")
+    assert (code, "no cron line" in said, "Traceback" in said) == (2, True, False)
+    schedule.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
+    code, said = schedule.run("--every", "1d")
+    assert (code, "No Prefect server answers" in said, "Traceback" in said) == (8, True, False)

@@ -1,0 +1,43 @@
+"""What people type to say when the flows run."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from omniledger.errors import SettingsError
+from omniledger.scheduling.times import Plan, read_interval
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), (" 6 H ", 21600), ("1d", 86400)]
+)
+def test_an_interval_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert read_interval(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "0m", "-5m", "5 minutes", "1w", "9999999d"])
+def test_what_is_no_interval_is_refused_with_a_way_out(text: str) -> None:
+    with pytest.raises(SettingsError, match="write it like"):
+        read_interval(text)
+
+
+@pytest.mark.parametrize("line", ["", "* * *", "61 0 * * *", "every day", "0 0 31 2 *"])
+def test_a_cron_line_that_names_no_time_is_refused(line: str) -> None:
+    with pytest.raises(SettingsError, match="no cron line"):
+        Plan(line, None, "UTC")
+
+
+def test_the_two_ways_to_say_it_exclude_each_other() -> None:
+    with pytest.raises(SettingsError, match="exclude each other"):
+        Plan("0 0 * * *", "1d", "UTC")
+
+
+def test_a_cron_line_is_read_in_the_zone_of_the_figures() -> None:
+    plan = Plan("30 1 * * *", None, "Europe/Berlin")
+    due = plan.daily.last_due(datetime(2026, 7, 1, 12, tzinfo=UTC))
+    assert due == datetime(2026, 6, 30, 23, 30, tzinfo=UTC)
+
+
+def test_a_plan_reaches_the_runner_as_it_was() -> None:
+    plan = Plan(None, "6h", "Asia/Kolkata", "90s")
+    assert Plan.from_json(plan.to_json()) == plan
