@@ -16,6 +16,7 @@ from prefect.deployments import arun_deployment
 from prefect.runner import Runner
 
 from flows.daily import daily
+from flows.watch import watch
 from omniledger.database import session
 from omniledger.scheduling.times import Cron, Plan
 
@@ -46,6 +47,11 @@ async def serve(plan: Plan) -> None:
     runner = _Runner(name="omniledger", limit=2, pause_on_shutdown=False)
     await runner.aadd_deployment(
         await daily.ato_deployment(name="daily", schedule=schedule, concurrency_limit=one)
+    )
+    await runner.aadd_deployment(
+        await watch.ato_deployment(
+            name="watch", schedule=schedules.Interval(plan.watch), concurrency_limit=one
+        )
     )
     if is_overdue(plan):
         await arun_deployment(f"{daily.name}/daily", timeout=0, as_subflow=False)

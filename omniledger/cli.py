@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from omniledger import __version__
+from omniledger.commands.alerts import alerts
 from omniledger.commands.db import db
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
@@ -87,5 +88,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for command in (schedule, site, db):
+for command in (schedule, alerts, site, db):
     cli.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Apprise URLs, separated by spaces or commas."
     )
+    alerts_quiet: Annotated[tuple[time, time] | None, NoDecode] = Field(
+        None, description="Hours in which no alert is sent, like 22:00-07:00."
+    )
     home: Path = Field(
         PROJECT_DIR / ".omniledger", description="Folder of the embedded database and run state."
     )
@@ -85,6 +89,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("alerts_quiet", mode="before")
+    @classmethod
+    def _two_times(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        begin, _, end = value.partition("-")
+        try:
+            return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
+        except ValueError:
+            raise ValueError(f"{value!r} are no hours; write them like 22:00-07:00") from None
 
     @field_validator("home", "site_dir")
     @classmethod

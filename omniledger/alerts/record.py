@@ -1,0 +1,129 @@
+"""The record of alerts: what began, what ended, and what of it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from omniledger.database import Connection
+
+_OPEN = """
+insert into ledger.alerts (kind, subject, sentence)
+values (%s, %s, %s)
+on conflict (kind, subject) where resolved_at is null do nothing
+"""
+
+_RESOLVE = """
+update ledger.alerts
+set resolved_at = now()
+where
+    resolved_at is null
+    and kind = any(%(seen)s)
+    and not (kind, subject) in (select * from unnest(%(kinds)s::text [], %(subjects)s::text []))
+"""
+
+# An event that ended before anybody was told of it is history, not news.
+_UNTOLD = """
+select
+    id,
+    kind,
+    sentence,
+    resolved_at is not null as is_over
+from ledger.alerts
+where
+    told_at is null and resolved_at is null
+    or told_at is not null and resolved_at is not null and end_told_at is null
+order by opened_at, id
+"""
+
+_TOLD = """
+update ledger.alerts
+set
+    told_at = coalesce(told_at, now()),
+    end_told_at = case when resolved_at is not null then now() end,
+    attempts = attempts + 1,
+    last_failure = null
+where id = any(%s)
+"""
+
+_FAILED = """
+update ledger.alerts set attempts = attempts + 1, last_failure = %s where id = any(%s)
+"""
+
+
+_LISTED = """
+select kind, subject, sentence, opened_at, resolved_at, told_at, end_told_at, last_failure
+from ledger.alerts
+where resolved_at is null or %(with_past)s
+order by opened_at desc, id desc
+limit 1000
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that is wrong now.
+
+    Attributes:
+        kind: what sort of thing, e.g. `quota`.
+        subject: which one, the same for as long as the event lasts.
+        sentence: what a person reads, without a full stop.
+    """
+
+    kind: str
+    subject: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class News:
+    """An event's beginning or end that nobody was told yet."""
+
+    id: int
+    kind: str
+    sentence: str
+    is_over: bool
+
+
+def keep(connection: Connection, events: Sequence[Event], seen: Collection[str]) -> None:
+    """Record what began, and the end of what is no longer there.
+
+    Args:
+        connection: in autocommit or not; the caller commits.
+        events: all that is wrong now.
+        seen: the kinds that could be looked at; what can't be seen has not ended.
+    """
+    for event in events:
+        connection.execute(_OPEN, (event.kind, event.subject, event.sentence))
+    connection.execute(
+        _RESOLVE,
+        {
+            "seen": list(seen),
+            "kinds": [event.kind for event in events],
+            "subjects": [event.subject for event in events],
+        },
+    )
+
+
+def untold(connection: Connection) -> list[News]:
+    """What is to be told, oldest first."""
+    return [News(*row) for row in connection.execute(_UNTOLD).fetchall()]
+
+
+def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:
+    """The events that last, or all that ever were, newest first."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(_LISTED, {"with_past": with_past}).fetchall()
+
+
+def mark_told(connection: Connection, news: Sequence[News]) -> None:
+    """Remember that it was told."""
+    connection.execute(_TOLD, ([one.id for one in news],))
+
+
+def mark_failed(connection: Connection, news: Sequence[News], why: str) -> None:
+    """Remember that it could not be told, to try again."""
+    connection.execute(_FAILED, (why, [one.id for one in news]))

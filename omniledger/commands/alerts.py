@@ -1,0 +1,83 @@
+"""`omniledger alerts`: what the operator is told, and whether the channels work."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def alerts() -> None:
+    """What you are told of, through the channels in OMNILEDGER_ALERTS.
+
+    \b
+    Example:
+      omniledger alerts list
+    """
+
+
+@alerts.command("test")
+def alerts_test() -> None:
+    """Send a message to every channel; exit 1 where one does not take it.
+
+    \b
+    Example:
+      OMNILEDGER_ALERTS=mailto://user:password@example.com omniledger alerts test
+    """
+    from omniledger.alerts.channels import Letter, send
+    from omniledger.errors import SettingsError
+    from omniledger.settings import get_settings
+
+    urls = get_settings().alerts
+    if not urls:
+        raise SettingsError(
+            "OMNILEDGER_ALERTS names no channel; set it to Apprise addresses, separated by spaces."
+        )
+    failed = send(urls, Letter("omniledger: a test", "If you can read this, alerts reach you."))
+    for place in range(1, len(urls) + 1):
+        click.echo(f"channel {place}: {'did not take it' if place in failed else 'took it'}")
+    raise SystemExit(1 if failed else 0)
+
+
+@alerts.command("look")
+def alerts_look() -> None:
+    """Look once at what is wrong now, and tell what is new; the watch does it by itself.
+
+    \b
+    Example:
+      omniledger alerts look
+    """
+    from omniledger.alerts import look
+    from omniledger.database import session
+    from omniledger.settings import get_settings
+
+    with session() as connection:
+        looked = look(connection, get_settings())
+    click.echo(f"{looked.wrong} wrong now; {looked.told} told, {looked.waiting} waiting.")
+
+
+@alerts.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+@click.option("--all", "with_past", is_flag=True, help="Those that are over too.")
+def alerts_list(as_json: bool, with_past: bool) -> None:
+    """List the events that last, each with when it began and whether it was told.
+
+    \b
+    Example:
+      omniledger alerts list --all
+    """
+    import json
+
+    from omniledger.alerts.record import listed
+    from omniledger.database import session
+
+    with session() as connection:
+        rows = listed(connection, with_past=with_past)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    for row in rows:
+        over = f" until {row['resolved_at']:%Y-%m-%d %H:%M}" if row["resolved_at"] else ""
+        told = "" if row["told_at"] else f" (not told: {row['last_failure'] or 'waiting'})"
+        click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{told}")
+    if not rows:
+        click.echo("Nothing is wrong." if not with_past else "Nothing was ever wrong.")

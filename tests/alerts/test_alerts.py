@@ -1,0 +1,134 @@
+"""Alerts against real receivers on loopback: a webhook and a mail server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from pydantic import SecretStr
+
+from omniledger.alerts import look
+from omniledger.alerts.watching import Looked, is_quiet
+from omniledger.database import Dsn, connect
+from omniledger.errors import SettingsError
+from omniledger.settings import Settings
+from tests.conftest import Server, ask
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook that keeps what it gets, or says that it is down."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Keep)
+        self.messages: list[dict[str, str]] = []
+        self.is_down = False
+
+    @property
+    def url(self) -> SecretStr:
+        return SecretStr(f"json://127.0.0.1:{self.server_port}/hook")
+
+
+class _Keep(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.server.is_down:
+            self.server.messages.append(json.loads(body))
+        self.send_response(500 if self.server.is_down else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        yield receiver
+        receiver.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def refused(server: Server) -> Dsn:
+    dsn = server.state("investigation:upgraded")
+    end_run(dsn, "refused", "The gate refused the figures: a sum is wrong.")
+    return dsn
+
+
+def end_run(dsn: Dsn, verdict: str, reason: str | None = None) -> None:
+    ask(
+        dsn,
+        "insert into ledger.runs (run_id, verdict, reason, started_at, finished_at)"
+        " values (gen_random_uuid(), %s, %s, clock_timestamp(), now())",
+        verdict,
+        reason,
+    )
+
+
+def look_at(dsn: Dsn, *urls: SecretStr, **settings: object) -> Looked:
+    with connect(dsn) as connection:
+        return look(connection, Settings(alerts=urls, **settings))  # type: ignore[arg-type]
+
+
+def test_an_event_is_told_once_and_its_end_once(refused: Dsn, receiver: Receiver) -> None:
+    for _ in range(3):
+        look_at(refused, receiver.url)
+    [message] = receiver.messages
+    assert message["title"] == "omniledger: 1 new"
+    assert "The gate refused the figures: a sum is wrong" in message["message"]
+    end_run(refused, "published")
+    for _ in range(3):
+        look_at(refused, receiver.url)
+    [_, end] = receiver.messages
+    assert end["title"] == "omniledger: 1 over"
+    end_run(refused, "refused", "Again.")
+    look_at(refused, receiver.url)
+    assert len(receiver.messages) == 3
+
+
+def test_a_dead_channel_is_tried_again_and_shown(refused: Dsn, receiver: Receiver) -> None:
+    receiver.is_down = True
+    looked = look_at(refused, receiver.url)
+    assert (looked.told, looked.waiting, looked.failed) == (0, 1, (1,))
+    assert ask(refused, "select attempts, last_failure, told_at from ledger.alerts") == [
+        (1, "no channel took it", None)
+    ]
+    receiver.is_down = False
+    assert look_at(refused, receiver.url).told == 1
+    assert len(receiver.messages) == 1
+
+
+def test_what_began_and_ended_untold_is_no_news(refused: Dsn, receiver: Receiver) -> None:
+    receiver.is_down = True
+    look_at(refused, receiver.url)
+    end_run(refused, "published")
+    receiver.is_down = False
+    assert look_at(refused, receiver.url) == Looked(0, 0, 0)
+    assert receiver.messages == []
+
+
+def test_quiet_hours_keep_the_news_for_later(refused: Dsn, receiver: Receiver) -> None:
+    always = (time(0), time(23, 59, 59, 999999))
+    assert look_at(refused, receiver.url, alerts_quiet=always).waiting == 1
+    assert receiver.messages == []
+    assert look_at(refused, receiver.url).told == 1
+
+
+@pytest.mark.parametrize(("hour", "quiet"), [(21, False), (22, True), (3, True), (7, False)])
+def test_quiet_hours_may_span_midnight(hour: int, quiet: bool) -> None:
+    settings = Settings(alerts_quiet="22:00-07:00", reporting_timezone="UTC")
+    assert is_quiet(settings, datetime(2026, 7, 1, hour, tzinfo=UTC)) is quiet
+
+
+def test_an_address_that_is_none_is_named_by_its_place_and_never_shown(refused: Dsn) -> None:
+    with pytest.raises(SettingsError, match="address number 1") as raised:
+        look_at(refused, SecretStr("nonsense://user:planted-password@host"))
+    assert "planted" not in str(raised.value)
