@@ -28,11 +28,11 @@ from omniledger.errors import NotReadyError
 
 _log = logging.getLogger("omniledger.merge")
 
-FEW_CHANGES = 200
+FEW_CHANGES = 20
 """How many changed rows may be left for the cut over, which applies them under a lock."""
 
-_ROUNDS = 10_000
-"""How often to catch up at most: without an end only where writers are faster than the merge."""
+_ROUNDS = 1_000
+"""How often to catch up at most, for writers that are as fast as the merge."""
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
@@ -92,9 +92,10 @@ def merge(
         for progress in copy_history(connection, crew, statements):
             show(progress)
     connection.execute("analyze omni2.audit_logs")
+    foreign_keys.carry(connection, legacy)
+    # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
     for progress in _catch_up(connection, statements, window):
         show(progress)
-    foreign_keys.carry(connection, legacy)
     show(Progress("cutting over"))
     patiently(
         connection, legacy.relation, partial(cut_over, connection, statements, window, run_id)
@@ -114,6 +115,7 @@ def _catch_up(
 ) -> Iterator[Progress]:
     """Apply what was written meanwhile, until little is left for the cut over to do."""
     done = 0
+    yield Progress("catching up")
     for _ in range(_ROUNDS):
         applied = apply_changes(connection, statements, window)
         done += applied
