@@ -28,7 +28,7 @@ from psycopg import sql
 from migrations.legacy import inspect
 from omniledger import revisions
 from omniledger.database import Dsn, connect
-from omniledger.embedded import EmbeddedServer
+from omniledger.embedded import EmbeddedServer, locks
 
 PROJECT = Path(__file__).resolve().parent.parent
 BYTES_A_ROW = 24_000
@@ -262,6 +262,22 @@ def require_room(folder: Path, rows: int) -> None:
         )
 
 
+def measure(bench: Bench, arguments: argparse.Namespace) -> None:
+    """All that was asked for, one after the other, on copies of one database."""
+    bench.make("base", bench.rows)
+    if arguments.only in (None, "copy"):
+        revisions.upgrade(bench.copy("base", "ready"), "0006")
+        with connect(bench.on("ready"), autocommit=True) as connection:
+            connection.execute("vacuum (analyze)")
+        measure_copy(bench, arguments.repeat)
+        bench.drop("ready")
+    if arguments.only in (None, "writers"):
+        measure_writers(bench, arguments.workers)
+        measure_inserts(bench)
+    if arguments.full:
+        measure_size(bench)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -269,28 +285,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="of the upgrade beside the writers")
     parser.add_argument("--repeat", type=int, default=1, help="of the copies; medians are shown")
     parser.add_argument("--full", action="store_true", help="also four times as many rows")
-    parser.add_argument("--only", choices=("copy", "writers", "inserts"))
+    parser.add_argument("--only", choices=("copy", "writers"), help="leave the rest out")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     arguments = parser.parse_args()
     rows = 100_000 if arguments.quick else arguments.rows
     require_room(arguments.folder, 2 * rows if arguments.full else rows)
-    with tempfile.TemporaryDirectory(dir=arguments.folder, ignore_cleanup_errors=True) as folder:
-        server = EmbeddedServer(Path(folder) / "postgres", options=SETTINGS)
-        with server.lease() as at:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        root = Path(folder) / "postgres"
+        with EmbeddedServer(root, options=SETTINGS).lease() as at:
             dsn = Dsn(at.host, at.port, at.dbname, at.user, at.password)
-            bench = Bench(dsn, rows)
-            bench.make("base", rows)
-            if arguments.only in (None, "copy"):
-                revisions.upgrade(bench.copy("base", "ready"), "0006")
-                with connect(bench.on("ready"), autocommit=True) as connection:
-                    connection.execute("vacuum (analyze)")
-                measure_copy(bench, arguments.repeat)
-                bench.drop("ready")
-            if arguments.only != "copy":
-                measure_writers(bench, arguments.workers)
-                measure_inserts(bench)
-            if arguments.full:
-                measure_size(bench)
+            measure(Bench(dsn, rows), arguments)
+        # The server's guard has a file open there until it ends.
+        locks.wait_for_all(root / "guard")
 
 
 if __name__ == "__main__":
