@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import time
 from decimal import Decimal
 from functools import cache
@@ -48,6 +49,12 @@ class Settings(BaseSettings):
     )
     match_window_seconds: Decimal = Field(
         Decimal(5), ge=0, le=3600, description="How far apart two logs of one request may be, s."
+    )
+    merge_workers: int = Field(
+        default_factory=lambda: min(2, os.cpu_count() or 1),
+        ge=1,
+        le=16,
+        description="How many batches of the merge to do at once, each on its own connection.",
     )
     health_objective: Decimal = Field(
         Decimal("0.995"), gt=0, lt=1, description="Share of known time a server should be up."

@@ -1,18 +1,24 @@
-"""The proof that no old row was lost: one pass over the frozen archive."""
+"""The proof that no old row was lost: one pass over the frozen archive, batch by batch."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
+from decimal import Context, Decimal, localcontext
+from typing import Any
 
 from psycopg import sql
 
 from migrations.legacy import SUMMED
+from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import LEDGER, Statements
 from omniledger.database import Connection
 
-# A gateway row that matched keeps its own values, so it is held to what it gained. Rows written
-# again since the cut over are their writer's business, not the merge's.
+# Rows are compared as they are stored, and as text, which is dear, only where that differs. A
+# gateway row that matched keeps its own values, so it is held to what it gained. Rows written again
+# since the cut over are their writer's business, not the merge's.
 _CERTIFY = """
 with paired as (
     select
@@ -25,15 +31,21 @@ with paired as (
             else 'lost'
         end as fate,
         coalesce(a.change_xid >= %(cutover)s, false) as was_changed,
-        hashtextextended(row({old})::text, 0) = hashtextextended(row({new})::text, 0) as is_equal,
+        case
+            when record_image_eq(row({old}), row({new})) then true
+            else row({old})::text = row({new})::text
+        end as is_equal,
         hashtextextended(l::text, 0) as fingerprint,
         coalesce(k.gained, '{{}}') as gained,
         {sides}
     from {legacy} as l
-    left join {ledger} as a on l.id = a.legacy_id
-    left join ledger.audit_quarantine as q on l.id = q.legacy_id
-    left join ledger.audit_matches as k on l.id = k.legacy_id
-    left join (select distinct legacy_id from ledger.audit_tombstones) as t on l.id = t.legacy_id
+    left join (select * from {ledger} where {known}) as a on l.id = a.legacy_id
+    left join (select * from ledger.audit_quarantine where {known}) as q on l.id = q.legacy_id
+    left join (select * from ledger.audit_matches where {known}) as k on l.id = k.legacy_id
+    left join (
+        select distinct legacy_id from ledger.audit_tombstones where {known}
+    ) as t on l.id = t.legacy_id
+    where l.id > %(after)s and l.id <= %(upto)s
 )
 
 select
@@ -48,11 +60,16 @@ select
             where fate = 'copied' and not was_changed and not is_equal
         )
     )[1:5] as differing,
-    md5(coalesce(sum(fingerprint::numeric), 0)::text)
-        as checksum,
+    sum(fingerprint::numeric) as fingerprints,
     {sums}
 from paired
 """
+
+_NAMED = 5
+"""How many ids of a fault are named."""
+
+_EXACT = Context(prec=1000)
+"""Sums of any amounts that a column holds, without a rounding."""
 
 _UNMAPPED = """
     select count(distinct l.user_id)
@@ -98,13 +115,92 @@ class Certificate:
         )
 
 
-def certify(connection: Connection, statements: Statements, cutover_xid: int) -> Certificate:
-    """Compare the archive with the ledger, in one snapshot."""
+def certify(
+    connection: Connection,
+    statements: Statements,
+    cutover_xid: int,
+    show: Callable[[Progress], None] = lambda progress: None,
+    workers: Sequence[Connection] = (),
+) -> Certificate:
+    """Compare the archive with the ledger, each old row with what became of it in one snapshot.
+
+    Args:
+        connection: where the ranges are read, and all the rest where there are no workers.
+        statements: those of the archive.
+        cutover_xid: the transaction since which rows are their writers' business.
+        show: called with the progress after each batch.
+        workers: further connections that do the work.
+    """
     by_target = {c.target: c.name for c in statements.legacy.columns}
     summed = [target for target in SUMMED if target in by_target]
+    query = _query(statements, {target: by_target[target] for target in summed})
+    found, total = _Found(len(summed)), count(connection, statements.table)
+    show(Progress("certifying", 0, total))
+
+    def compare(worker: Connection, chunk: Range) -> tuple[Any, ...] | None:
+        return worker.execute(query, {**chunk.values(), "cutover": cutover_xid}).fetchone()
+
+    for _, row in in_batches(connection, workers or [connection], statements.table, compare):
+        found.add(row or ())
+        show(Progress("certifying", found.total, max(total, found.total)))
+    unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table)).fetchone()
+    exact = {
+        target: {"legacy": str(old), "ledger": str(new)}
+        for target, (old, new) in zip(summed, found.sums, strict=True)
+    }
+    return Certificate(
+        total=found.total,
+        copied=found.copied,
+        matched=found.matched,
+        quarantined=found.quarantined,
+        deleted=found.deleted,
+        unmapped=unmapped[0] if unmapped else 0,
+        sums=exact,
+        checksum=hashlib.md5(str(found.fingerprints).encode(), usedforsecurity=False).hexdigest(),
+        detail=_detail(found.lost, found.differing, exact),
+    )
+
+
+@dataclass
+class _Found:
+    """What the batches found, added up; sums are exact."""
+
+    columns: InitVar[int]
+    total: int = 0
+    copied: int = 0
+    matched: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    lost: list[int] = field(default_factory=list)
+    differing: list[int] = field(default_factory=list)
+    fingerprints: Decimal = Decimal(0)
+    sums: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+
+    def __post_init__(self, columns: int) -> None:
+        self.sums = [(Decimal(0), Decimal(0))] * columns
+
+    def add(self, row: Sequence[Any]) -> None:
+        """Add the row of one batch, as `_CERTIFY` gives it."""
+        total, copied, matched, quarantined, deleted, lost, differing, fingerprints, *pairs = row
+        self.total += total
+        self.copied += copied
+        self.matched += matched
+        self.quarantined += quarantined
+        self.deleted += deleted
+        self.lost = sorted(self.lost + (lost or []))[:_NAMED]
+        self.differing = sorted(self.differing + (differing or []))[:_NAMED]
+        with localcontext(_EXACT):
+            self.fingerprints += fingerprints or 0
+            self.sums = [
+                (old + (pairs[2 * i] or 0), new + (pairs[2 * i + 1] or 0))
+                for i, (old, new) in enumerate(self.sums)
+            ]
+
+
+def _query(statements: Statements, summed: dict[str, str]) -> sql.Composed:
     sides, sums = [], []
-    for target in summed:
-        old = sql.SQL("l.") + sql.Identifier(by_target[target])
+    for target, name in summed.items():
+        old = sql.SQL("l.") + sql.Identifier(name)
         names = {"side": sql.Identifier(f"{target}_ledger"), "old": sql.Identifier(target)}
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
@@ -118,41 +214,24 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
                 " else {side} end::numeric) {carried}"
             ).format(name=sql.Literal(target), carried=carried, **names)
         )
-    columns = statements.carried
-    query = sql.SQL(_CERTIFY).format(
+    types = {column.name: column.type for column in statements.legacy.columns}
+    return sql.SQL(_CERTIFY).format(
         legacy=statements.table,
         ledger=LEDGER,
-        old=sql.SQL(", ").join(sql.SQL("l.") + sql.Identifier(name) for name, _ in columns),
-        new=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(target) for _, target in columns),
+        known=sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s"),
+        old=sql.SQL(", ").join(
+            sql.SQL("l.") + sql.Identifier(name) for name, _ in statements.carried
+        ),
+        new=sql.SQL(", ").join(
+            sql.SQL("a.{}::{}").format(sql.Identifier(target), sql.SQL(types[name]))
+            for name, target in statements.carried
+        ),
         sides=sql.SQL(", ").join(sides) if sides else sql.SQL("true as nothing_summed"),
         sums=sql.SQL(", ").join(sums) if sums else sql.SQL("true"),
     )
-    with connection.transaction():
-        row = connection.execute(query, {"cutover": cutover_xid}).fetchone()
-        unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table)).fetchone()
-    if row is None or unmapped is None:
-        raise AssertionError("an aggregate always gives one row")
-    total, copied, matched, quarantined, deleted, lost, differing, checksum, *pairs = row
-    exact = {
-        target: {"legacy": str(pairs[2 * i] or 0), "ledger": str(pairs[2 * i + 1] or 0)}
-        for i, target in enumerate(summed)
-    }
-    return Certificate(
-        total=total,
-        copied=copied,
-        matched=matched,
-        quarantined=quarantined,
-        deleted=deleted,
-        unmapped=unmapped[0],
-        sums=exact,
-        checksum=checksum,
-        detail=_detail(lost, differing, exact),
-    )
 
 
-def _detail(
-    lost: list[int] | None, differing: list[int] | None, sums: dict[str, dict[str, str]]
-) -> str:
+def _detail(lost: list[int], differing: list[int], sums: dict[str, dict[str, str]]) -> str:
     faults = []
     if lost:
         faults.append(f"rows are missing, the first with the old ids {_ids(lost)}")

@@ -1,93 +1,102 @@
-"""Match, set aside and copy the old rows, batch by batch, and again those written meanwhile."""
+"""Set aside, match and copy the old rows, batch by batch, and again those written meanwhile."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from psycopg import sql
+from psycopg import errors, sql
 
+from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
 
-TARGET_SECONDS = 0.5
-"""How long one batch should take: short enough to be killed and repeated at no loss."""
-
-_FIRST_BATCH = 5_000
-_LARGEST_BATCH = 100_000
-
-_EVERYTHING = sql.SQL("true")
 _RANGE = sql.SQL("l.id > %(after)s and l.id <= %(upto)s")
+_KNOWN = sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s")
 _CHANGED = sql.SQL("l.id = any(%(ids)s)")
+_CHANGED_KNOWN = sql.SQL("legacy_id = any(%(ids)s)")
+
+_CHANGES_AT_ONCE = 5_000
+"""How many notes of changed rows one transaction applies; some seconds of a busy gateway."""
+
+_TAKE_CHANGES = """
+delete from ledger.audit_merge_changes
+where change_id in (
+    select change_id from ledger.audit_merge_changes order by change_id limit %(at_most)s
+)
+returning legacy_id
+"""
+
+_TRIES = 3
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far the copy is: old rows passed and old rows in all."""
-
-    done: int
-    total: int
-
-
-def match_history(connection: Connection, statements: Statements, window: Decimal) -> int:
-    """Find the requests that both systems logged, over the whole history.
-
-    Returns:
-        How many old rows had more than one gateway row to choose from.
-    """
-    with connection.transaction():
-        found = connection.execute(statements.match(_EVERYTHING), {"window": window}).fetchone()
-    return int(found[1]) if found else 0
-
-
-def copy_history(connection: Connection, statements: Statements) -> Iterator[Progress]:
+def copy_history(
+    connection: Connection, workers: Sequence[Connection], statements: Statements
+) -> Iterator[Progress]:
     """Bring over every old row, oldest id first, each batch in a transaction of its own.
 
     What is in the ledger or in quarantine already is passed over, so a copy that was killed goes
     on where it was.
+
+    The batches don't wait for the disk: a crash of the server takes the last of them back, whole,
+    and the next upgrade repeats them. The cut over's commit, which does wait, flushes all of them.
     """
     table = statements.table
-    total = _count(connection, sql.SQL("select count(*) from {}").format(table))
-    next_end = sql.SQL(
-        "select max(id), count(*) from ("
-        "select id from {} where id > %(after)s order by id limit %(size)s) as batch"
-    ).format(table)
-    after, size, done = -(2**63), _FIRST_BATCH, 0
-    while True:
-        began = time.monotonic()
-        row = connection.execute(next_end, {"after": after, "size": size}).fetchone()
-        if row is None or row[0] is None:
-            return
-        _bring_over(connection, statements, _RANGE, {"after": after, "upto": row[0]})
-        after, done = row[0], done + row[1]
-        yield Progress(done, max(total, done))
-        took = max(time.monotonic() - began, 0.001)
-        size = max(100, min(_LARGEST_BATCH, int(size * min(2.0, TARGET_SECONDS / took))))
+    done, total = 0, count(connection, table)
+    yield Progress("copying", 0, total)
+    for worker in workers:
+        worker.execute("set synchronous_commit = off")
+
+    def bring(worker: Connection, chunk: Range) -> None:
+        _repeating(worker, statements, chunk)
+
+    for chunk, _ in in_batches(connection, workers, table, bring):
+        done += chunk.rows
+        yield Progress("copying", done, max(total, done))
+
+
+def _repeating(worker: Connection, statements: Statements, chunk: Range) -> None:
+    """Bring over one range, again where a killed upgrade's last batch was still committing it."""
+    for tried in range(1, _TRIES + 1):
+        try:
+            return _bring_over(worker, statements, _RANGE, _KNOWN, chunk.values())
+        except errors.UniqueViolation:
+            if tried == _TRIES:
+                raise
 
 
 def _bring_over(
-    connection: Connection, statements: Statements, scope: sql.Composable, values: dict[str, object]
+    connection: Connection,
+    statements: Statements,
+    scope: sql.Composable,
+    known: sql.Composable,
+    values: dict[str, object],
 ) -> None:
     with connection.transaction():
-        for statement in (statements.quarantine, statements.apply_matches, statements.copy):
-            connection.execute(statement(scope), values)
+        connection.execute(statements.quarantine(scope), values)
+        connection.execute(statements.apply_matches(scope, known), values)
+        connection.execute(statements.copy(scope, known), values)
 
 
-def apply_changes(connection: Connection, statements: Statements, window: Decimal) -> int:
+def apply_changes(
+    connection: Connection,
+    statements: Statements,
+    window: Decimal,
+    at_most: int | None = _CHANGES_AT_ONCE,
+) -> int:
     """Bring over again the old rows that were written since they were copied.
 
     What the ledger has of them is taken back first, so that a row that was deleted is gone and
     one that was changed is judged and matched anew. The caller's transaction, if any, goes on.
 
+    Args:
+        at_most: how many notes of a change to take; None for all.
+
     Returns:
         How many changed ids there were.
     """
     with connection.transaction():
-        changes = connection.execute(
-            "delete from ledger.audit_merge_changes returning legacy_id"
-        ).fetchall()
+        changes = connection.execute(_TAKE_CHANGES, {"at_most": at_most}).fetchall()
         ids = sorted({row[0] for row in changes})
         if not ids:
             return 0
@@ -98,7 +107,7 @@ def apply_changes(connection: Connection, statements: Statements, window: Decima
             "delete from ledger.audit_quarantine where legacy_id = any(%(ids)s)", values
         )
         connection.execute(statements.match(_CHANGED), values)
-        _bring_over(connection, statements, _CHANGED, values)
+        _bring_over(connection, statements, _CHANGED, _CHANGED_KNOWN, values)
     return len(ids)
 
 
@@ -113,8 +122,3 @@ def forget(
     connection.execute(
         sql.SQL("delete from ledger.audit_matches as k where {}").format(scope), values
     )
-
-
-def _count(connection: Connection, query: sql.Composed) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

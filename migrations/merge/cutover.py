@@ -40,7 +40,7 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
         connection.execute(
             sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
         )
-        apply_changes(connection, statements, window)
+        apply_changes(connection, statements, window, at_most=None)
         references = foreign_keys.referencing(connection, legacy.relation, "id")
         foreign_keys.require_none_quarantined(connection, references)
         unwatch(connection, legacy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
@@ -14,9 +14,11 @@ from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Carried, Legacy
 from migrations.merge import foreign_keys
+from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
-from migrations.merge.copy import Progress, apply_changes, copy_history, match_history
+from migrations.merge.copy import apply_changes, copy_history
 from migrations.merge.cutover import cut_over, make_view
+from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import watch
@@ -26,10 +28,11 @@ from omniledger.errors import NotReadyError
 
 _log = logging.getLogger("omniledger.merge")
 
-FEW_CHANGES = 200
+FEW_CHANGES = 20
 """How many changed rows may be left for the cut over, which applies them under a lock."""
 
-_ROUNDS = 20
+_ROUNDS = 1_000
+"""How often to catch up at most, for writers that are as fast as the merge."""
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
@@ -47,11 +50,16 @@ _LAST_RUN = """
 """
 
 
+def _show_nothing(progress: Progress) -> None:
+    """Where nobody looks."""
+
+
 def merge(
     connection: Connection,
     legacy: Legacy,
     window: Decimal,
-    show: Callable[[Progress], None] = lambda progress: None,
+    show: Callable[[Progress], None] = _show_nothing,
+    workers: int = 1,
 ) -> Certificate | None:
     """Bring the legacy table into the ledger and put the view in its place.
 
@@ -59,7 +67,8 @@ def merge(
         connection: an autocommit connection of its own.
         legacy: the table as `migrations.legacy.inspect` found it.
         window: how far apart the two logs of one request may be, in seconds.
-        show: called with the progress after each batch.
+        show: called with the progress, at the beginning of each step and after each batch.
+        workers: how many batches to do at once, each on a connection of its own.
 
     Returns:
         The certificate, or None where there was no legacy table to merge.
@@ -73,26 +82,53 @@ def merge(
         _make_empty_name(connection, legacy, run_id)
         return None
     statements = Statements(legacy)
+    show(Progress("watching"))
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
-    ambiguous = match_history(connection, statements, window)
-    connection.execute(
-        "update ledger.merge_runs set rows_ambiguous = %s where id = %s", (ambiguous, run_id)
-    )
-    for progress in copy_history(connection, statements):
-        show(progress)
+    with workers_of(connection, workers) as crew:
+        for progress in match_history(connection, crew, statements, window):
+            show(progress)
+        _note_ambiguous(connection, run_id)
+        for progress in copy_history(connection, crew, statements):
+            show(progress)
     connection.execute("analyze omni2.audit_logs")
-    for _ in range(_ROUNDS):
-        if apply_changes(connection, statements, window) <= FEW_CHANGES:
-            break
     foreign_keys.carry(connection, legacy)
+    # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
+    for progress in _catch_up(connection, statements, window):
+        show(progress)
+    show(Progress("cutting over"))
     patiently(
         connection, legacy.relation, partial(cut_over, connection, statements, window, run_id)
     )
-    return finish(connection)
+    return finish(connection, show, workers)
 
 
-def finish(connection: Connection) -> Certificate | None:
+def _note_ambiguous(connection: Connection, run_id: int) -> None:
+    connection.execute(
+        "update ledger.merge_runs set rows_ambiguous = %s where id = %s",
+        (take_ambiguous(connection), run_id),
+    )
+
+
+def _catch_up(
+    connection: Connection, statements: Statements, window: Decimal
+) -> Iterator[Progress]:
+    """Apply what was written meanwhile, until little is left for the cut over to do."""
+    done = 0
+    yield Progress("catching up")
+    for _ in range(_ROUNDS):
+        applied = apply_changes(connection, statements, window)
+        done += applied
+        yield Progress("catching up", done)
+        if applied <= FEW_CHANGES:
+            return
+
+
+def finish(
+    connection: Connection,
+    show: Callable[[Progress], None] = _show_nothing,
+    workers: int = 1,
+) -> Certificate | None:
     """Certify a merge whose cut over is done and whose certificate is missing.
 
     Raises:
@@ -103,13 +139,15 @@ def finish(connection: Connection) -> Certificate | None:
         return None
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
-    certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
+    statements = Statements(read_shape(run[2]), archived=True)
+    with workers_of(connection, workers) as crew:
+        certificate = certify(connection, statements, run[3], show, crew)
     store(connection, run[0], certificate)
     _log.info(certificate.sentence())
     if not certificate.holds:
         raise NotReadyError(
             f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
-            "ledger.audit_logs_legacy, and `alembic downgrade -1` puts it back."
+            "ledger.audit_logs_legacy, and `alembic downgrade 0006` puts it back."
         )
     return certificate
 

@@ -10,6 +10,7 @@ from psycopg import sql
 from migrations.legacy import ARCHIVE, SUMMED, Legacy
 
 LEDGER = sql.SQL("omni2.audit_logs")
+EVERYTHING = sql.SQL("true")
 
 # Both logs of a request have the same person and text and lie at most a window apart, and each is
 # the other's nearest; between two as near the lower id wins. Rivals are looked for among all old
@@ -94,7 +95,7 @@ with gaining as (
         l.id,
         k.audit_id,
         {lacks} as gained
-    from ledger.audit_matches as k
+    from (select * from ledger.audit_matches where {known}) as k
     inner join {legacy} as l on k.legacy_id = l.id
     inner join {ledger} as a on k.audit_id = a.id
     where {scope} and a.legacy_id is null
@@ -114,6 +115,8 @@ inner join {legacy} as l on g.id = l.id
 where a.id = g.audit_id
 """
 
+# What is there already is looked for in the batch's own range of ids, which the planner can't know
+# by itself. No ON CONFLICT, which costs a tenth: a batch that meets another's row is repeated.
 _COPY = """
 insert into {ledger} (source_system, user_id, {targets})
 select 'legacy', m.user_id, {values}
@@ -121,11 +124,10 @@ from {legacy} as l
 left join ledger.user_map as m on l.user_id = m.legacy_user_id
 where
     {scope}
-    and not exists (select from {ledger} as a where a.legacy_id = l.id)
-    and not exists (select from ledger.audit_matches as k where k.legacy_id = l.id)
-    and not exists (select from ledger.audit_quarantine as q where q.legacy_id = l.id)
+    and not exists (select from {ledger} as a where a.legacy_id = l.id and {known})
+    and not exists (select from ledger.audit_matches as k where k.legacy_id = l.id and {known})
+    and not exists (select from ledger.audit_quarantine as q where q.legacy_id = l.id and {known})
 order by l.id
-on conflict (legacy_id) do nothing
 """
 
 _UNMATCH = """
@@ -190,6 +192,15 @@ class Statements:
         cost = next((name for name, target in self.carried if target == "cost_usd"), None)
         return sql.SQL("l.") + sql.Identifier(cost) if cost else sql.SQL("null::numeric")
 
+    @property
+    def meanings(self) -> dict[str, sql.Composable]:
+        """The person, the text and the time of the old row `l`, by which requests are matched."""
+        return {
+            "person": sql.SQL("l.user_id"),
+            "text": sql.SQL("l.message"),
+            "time": sql.SQL("l.created_at"),
+        }
+
     def match(self, scope: sql.Composable) -> sql.Composed:
         """Find the requests that both systems logged, among the old rows `l` in scope."""
         return sql.SQL(_MATCH).format(
@@ -212,8 +223,10 @@ class Statements:
             gained.append(("llm_tokens_used", self.total))
         return gained
 
-    def apply_matches(self, scope: sql.Composable) -> sql.Composed:
-        """Give each matched gateway row what it lacked."""
+    def apply_matches(
+        self, scope: sql.Composable, known: sql.Composable = EVERYTHING
+    ) -> sql.Composed:
+        """Give each matched gateway row what it lacked; the arguments are those of `copy`."""
         lacks = [
             sql.SQL("case when a.{} is null and {} is not null then {} end").format(
                 sql.Identifier(target), value, sql.Literal(target)
@@ -228,19 +241,26 @@ class Statements:
             legacy=self.table,
             ledger=LEDGER,
             scope=scope,
+            known=known,
             lacks=sql.SQL("array_remove(array[{}]::text[], null)").format(
                 sql.SQL(", ").join(lacks)
             ),
             gains=sql.SQL(", ").join(gains),
         )
 
-    def copy(self, scope: sql.Composable) -> sql.Composed:
-        """Copy the old rows `l` in scope that are nowhere yet."""
+    def copy(self, scope: sql.Composable, known: sql.Composable = EVERYTHING) -> sql.Composed:
+        """Copy the old rows `l` in scope that are nowhere yet.
+
+        Args:
+            scope: a condition on the old rows `l`.
+            known: the same on the column `legacy_id` of what is known of them already.
+        """
         gained = [("legacy_id", sql.SQL("l.id")), *self._gained()]
         return sql.SQL(_COPY).format(
             legacy=self.table,
             ledger=LEDGER,
             scope=scope,
+            known=known,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
         )

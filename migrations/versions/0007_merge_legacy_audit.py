@@ -37,10 +37,11 @@ def upgrade() -> None:
     with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
         legacy = inspect(connection, settings.legacy_schema)
         if legacy is None:
-            finish(connection)
+            with shown() as show:
+                finish(connection, show, settings.merge_workers)
             return
         with shown() as show:
-            merge(connection, legacy, settings.match_window_seconds, show)
+            merge(connection, legacy, settings.match_window_seconds, show, settings.merge_workers)
 
 
 def downgrade() -> None:
