@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from migrations.patience import LOCK_TIMEOUT_MS, patiently
-from omniledger.database import Connection, Dsn, target
+from migrations.waiting import MIGRATING
+from omniledger.database import Connection, Dsn, connect, target
 
 
 @cache
@@ -26,6 +27,14 @@ def dsn() -> Dsn:
 def driver() -> Connection:
     """The psycopg connection that the migration runs on."""
     return cast(Connection, op.get_bind().connection.driver_connection)
+
+
+def own_connection() -> Connection:
+    """A second connection to the same database, for work in transactions of its own.
+
+    Its sessions go by the migration's name, so that a later upgrade can end those that are left.
+    """
+    return connect(dsn(), autocommit=True, application_name=MIGRATING)
 
 
 def scalar(statement: str, **values: Any) -> Any:

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     match_window_seconds: Decimal = Field(
         Decimal(5), ge=0, le=3600, description="How far apart two logs of one request may be, s."
     )
+    lock_patience_seconds: float = Field(
+        600,
+        gt=0,
+        le=86400,
+        description="How long an upgrade waits for others' locks and transactions, s.",
+    )
     health_objective: Decimal = Field(
         Decimal("0.995"), gt=0, lt=1, description="Share of known time a server should be up."
     )
