@@ -63,10 +63,19 @@ def run_online() -> None:
                     migrate(dsn, MIGRATING)
         else:
             migrate(dsn, "omniledger")
-    except (sa.exc.DBAPIError, psycopg.Error) as error:
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        explained = waiting.given_up() or database.explained(cause or error, dsn)
+    except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
+        explained = waiting.given_up() or database.explained(first_cause(error), dsn)
         raise explained or error from error
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What the database said first: ending a transaction on a lost connection fails once more."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error):
+            error = cause
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def engine(dsn: database.Dsn, name: str) -> sa.Engine:
