@@ -11,6 +11,14 @@ from migrations.patience import LOCK_TIMEOUT_MS, patiently
 from migrations.waiting import MIGRATING
 from omniledger.database import Connection, Dsn, connect, target
 
+_LARGEST_COST = """
+    select case when atttypmod >= 4
+        then 10::numeric ^ (((atttypmod - 4) >> 16) - ((atttypmod - 4) & 2047)) - 1
+        else 10::numeric ^ 100 end::numeric(110, 0)::text
+    from pg_attribute
+    where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
+"""
+
 
 @cache
 def sql(name: str) -> str:
@@ -42,6 +50,11 @@ def scalar(statement: str, **values: Any) -> Any:
     if context.is_offline_mode():
         return None
     return op.get_bind().execute(sa.text(statement), values).scalar()
+
+
+def largest_cost() -> str:
+    """A bound, in dollars, that `cost_usd` has room below, however a cost is rounded."""
+    return str(scalar(_LARGEST_COST) or "1e100")
 
 
 def exists(relation: str) -> bool:
