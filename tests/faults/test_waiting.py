@@ -106,3 +106,22 @@ def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(
     assert "Running upgrade" in first.said()
     assert "Running upgrade" not in second.said()
     assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_it_ends_the_build_that_a_killed_upgrade_left_in_the_server(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0004")
+    snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
+    with somebody(dsn, *snapshot):
+        killed = Upgrade.start(dsn, tmp_path / "killed")
+        wait_until("its index build", lambda: ask(dsn, BUILD_WAITS) == [(1,)])
+        [(left,)] = ask(dsn, "select pid from pg_stat_progress_create_index")
+        killed.kill()
+        # The server does not notice: the build would wait for as long as the snapshot lives.
+        upgrade = Upgrade.start(dsn, tmp_path / "log")
+        still_there = "select count(*) from pg_stat_activity where pid = %s"
+        wait_until("the end of what was left", lambda: ask(dsn, still_there, left) == [(0,)])
+    assert upgrade.end() == 0, upgrade.said()
+    assert ask(dsn, "select count(*) from pg_index where not indisvalid") == [(0,)]
