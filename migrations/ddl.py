@@ -8,7 +8,16 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from migrations.patience import LOCK_TIMEOUT_MS, patiently
-from omniledger.database import Connection, Dsn, target
+from migrations.waiting import MIGRATING
+from omniledger.database import Connection, Dsn, connect, target
+
+_LARGEST_COST = """
+    select case when atttypmod >= 4
+        then 10::numeric ^ (((atttypmod - 4) >> 16) - ((atttypmod - 4) & 2047)) - 1
+        else 10::numeric ^ 100 end::numeric(110, 0)::text
+    from pg_attribute
+    where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
+"""
 
 
 @cache
@@ -28,11 +37,24 @@ def driver() -> Connection:
     return cast(Connection, op.get_bind().connection.driver_connection)
 
 
+def own_connection() -> Connection:
+    """A second connection to the same database, for work in transactions of its own.
+
+    Its sessions go by the migration's name, so that a later upgrade can end those that are left.
+    """
+    return connect(dsn(), autocommit=True, application_name=MIGRATING)
+
+
 def scalar(statement: str, **values: Any) -> Any:
     """One value of the live database; None where only SQL is printed."""
     if context.is_offline_mode():
         return None
     return op.get_bind().execute(sa.text(statement), values).scalar()
+
+
+def largest_cost() -> str:
+    """A bound, in dollars, that `cost_usd` has room below, however a cost is rounded."""
+    return str(scalar(_LARGEST_COST) or "1e100")
 
 
 def exists(relation: str) -> bool:

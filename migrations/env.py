@@ -11,6 +11,7 @@ from alembic import context
 
 from migrations import ddl
 from migrations.patience import LOCK_TIMEOUT_MS
+from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING, Waiting
 from omniledger import database
 from omniledger.errors import OmniledgerError
 from omniledger.schema import metadata
@@ -51,22 +52,43 @@ def run_offline() -> None:
 def run_online() -> None:
     dsn = ddl.dsn()
     database.connect(dsn).close()
-    engine = sa.create_engine(
-        dsn.sqlalchemy_url(),
-        poolclass=sa.NullPool,
-        connect_args={"application_name": "omniledger migrations"},
-    )
+    waiting = Waiting(dsn)
     try:
-        with engine.connect() as guard, engine.connect() as connection:
-            if writes():
+        if writes():
+            with engine(dsn, IN_LINE).connect() as guard:
                 take_turn(guard)
+                end_leftovers(guard)
                 make_schema(guard)
-            configure(connection=connection)
-            with context.begin_transaction():
-                context.run_migrations()
-    except (sa.exc.DBAPIError, psycopg.Error) as error:
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        raise database.explained(cause or error, dsn) or error from error
+                with waiting.watched():
+                    migrate(dsn, MIGRATING)
+        else:
+            migrate(dsn, "omniledger")
+    except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
+        explained = waiting.given_up() or database.explained(first_cause(error), dsn)
+        raise explained or error from error
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What the database said first: ending a transaction on a lost connection fails once more."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error):
+            error = cause
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+def engine(dsn: database.Dsn, name: str) -> sa.Engine:
+    return sa.create_engine(
+        dsn.sqlalchemy_url(), poolclass=sa.NullPool, connect_args={"application_name": name}
+    )
+
+
+def migrate(dsn: database.Dsn, name: str) -> None:
+    with engine(dsn, name).connect() as connection:
+        configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
 
 
 def writes() -> bool:
@@ -94,6 +116,18 @@ def take_turn(guard: sa.Connection) -> None:
     guard.rollback()
 
 
+def end_leftovers(guard: sa.Connection) -> None:
+    """End the sessions that a killed upgrade left at work: it is our turn, so they are nobody's.
+
+    A server notices that its client is dead only when it answers, so a statement goes on to its
+    end, and a concurrent index build and ours would wait for each other.
+    """
+    while guard.execute(sa.text(END_LEFTOVERS), {"name": MIGRATING}).first() is not None:
+        guard.rollback()
+        time.sleep(0.1)
+    guard.rollback()
+
+
 def make_schema(guard: sa.Connection) -> None:
     if guard.execute(sa.text("select to_regnamespace('ledger')")).scalar() is None:
         guard.execute(sa.text("create schema ledger"))
@@ -103,7 +137,7 @@ def make_schema(guard: sa.Connection) -> None:
 def tell() -> None:
     """Let a person at the prompt see each revision and the merge; our own commands tell it."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    for name in ("alembic.runtime.migration", "omniledger.merge"):
+    for name in ("alembic.runtime.migration", "omniledger.merge", "omniledger.waiting"):
         logging.getLogger(name).setLevel(logging.INFO)
 
 

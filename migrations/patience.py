@@ -1,5 +1,6 @@
 """Waiting for a lock without making anybody wait behind us."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -7,27 +8,32 @@ from typing import TypeVar
 
 from psycopg import errors
 
+from migrations.waiting import MIGRATING, SESSION
 from omniledger.database import Connection
 from omniledger.errors import DatabaseError
+from omniledger.settings import get_settings
 
 LOCK_TIMEOUT_MS = 100
 """How long one try may stand in the queue for a lock; writers behind it wait no longer."""
 
-PATIENCE_SECONDS = 600
-"""How long all tries together may take before the upgrade gives up."""
+_TELL_AFTER_SECONDS = 2
+_TELL_EVERY_SECONDS = 30
 
-_HOLDERS = """
-    select
-        coalesce(nullif(a.application_name, ''), 'an unnamed client')
-        || ' (pid ' || a.pid || ', ' || a.state || ', for '
-        || date_trunc('second', now() - a.xact_start) || ')'
+_HOLDERS = f"""
+    select {SESSION.format("a")}
     from pg_locks as l
     inner join pg_stat_activity as a on l.pid = a.pid
-    where l.relation = to_regclass(%s) and l.granted and a.pid <> pg_backend_pid()
-    group by a.pid, a.application_name, a.state, a.xact_start
+    where
+        l.relation = to_regclass(%s)
+        and l.database = (select oid from pg_database where datname = current_database())
+        and l.granted
+        and a.application_name <> '{MIGRATING}'
+    group by a.pid, a.application_name, a.backend_type, a.state, a.xact_start
     order by a.xact_start nulls last
     limit 3
-"""
+"""  # noqa: S608 (no value of anybody's in it)
+
+_log = logging.getLogger("omniledger.waiting")
 
 Result = TypeVar("Result")
 
@@ -44,15 +50,26 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
         DatabaseError: others held the lock all the time; the sentence says who.
     """
     connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'".encode())
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    patience = get_settings().lock_patience_seconds
+    began = time.monotonic()
+    tell_at = began + _TELL_AFTER_SECONDS
     pause = 0.05
     try:
         while True:
             try:
                 return act()
             except (errors.LockNotAvailable, errors.DeadlockDetected):
-                if time.monotonic() > give_up:
-                    raise DatabaseError(_sentence(connection, relation)) from None
+                now = time.monotonic()
+            if now - began > patience:
+                by_whom = _by_whom(connection, relation)
+                raise DatabaseError(
+                    f"{relation} was locked{by_whom} for {patience:g} s; "
+                    "end those transactions and run the upgrade again, it goes on where it was."
+                )
+            if now >= tell_at:
+                tell_at = now + _TELL_EVERY_SECONDS
+                by_whom = _by_whom(connection, relation)
+                _log.info("%s is locked%s; trying again, writers go on.", relation, by_whom)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (a jitter, no secret)
             pause = min(pause * 2, 5)
     finally:
@@ -60,10 +77,6 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
             connection.execute("reset lock_timeout")
 
 
-def _sentence(connection: Connection, relation: str) -> str:
-    holders = ", ".join(row[0] for row in connection.execute(_HOLDERS, (relation,)))
-    by_whom = f" by {holders}" if holders else ""
-    return (
-        f"{relation} was locked{by_whom} for {PATIENCE_SECONDS} s; "
-        "end those transactions and run the upgrade again, it goes on where it was."
-    )
+def _by_whom(connection: Connection, relation: str) -> str:
+    holders = ", ".join(row[0] for row in connection.execute(_HOLDERS.encode(), (relation,)))
+    return f" by {holders}" if holders else ""

@@ -213,7 +213,15 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             f"{dsn.user} may not do this: {first_line(error)}; "
             "run the command as the owner of the gateway's tables."
         )
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if error.sqlstate == "53100":
+        return DatabaseError(
+            f"The disk of {dsn.safe()} is full: {first_line(error)}; "
+            "make room and run the command again, it goes on where it was."
+        )
+    # Deadlocks and cancelled statements too are operational errors, yet the server is well.
+    is_well = (error.sqlstate or "").startswith(("40", "55", "57014"))
+    is_of_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if is_of_connection and not is_well:
         return unreachable(error, dsn)
     if error.sqlstate is None:
         return None

@@ -14,7 +14,10 @@ class SettingsError(OmniledgerError):
 
 
 class DatabaseError(OmniledgerError):
-    """The database can't be reached, refuses us, or went away."""
+    """The database can't be reached, refuses us, went away, or its disk is full.
+
+    Also: others held a lock for longer than an upgrade waits.
+    """
 
     exit_code = 3
 

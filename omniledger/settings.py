@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         le=16,
         description="How many batches of the merge to do at once, each on its own connection.",
     )
+    lock_patience_seconds: float = Field(
+        600,
+        gt=0,
+        le=86400,
+        description="How long an upgrade waits for others' locks and transactions, s.",
+    )
     health_objective: Decimal = Field(
         Decimal("0.995"), gt=0, lt=1, description="Share of known time a server should be up."
     )

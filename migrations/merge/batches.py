@@ -77,6 +77,8 @@ def in_batches(
     Yields:
         Each range when it is done, with what `act` returned.
     """
+    # What is written from now on is noted by the watch; chasing it would never end.
+    newest = _newest(connection, table)
     pace, after, free = Pace(), _BEFORE_ALL, list(workers)
     running: dict[Future[tuple[Result, float]], tuple[Connection, Range]] = {}
 
@@ -86,7 +88,7 @@ def in_batches(
 
     with ThreadPoolExecutor(len(workers), "merge") as pool:
         while True:
-            while free and (chunk := _next(connection, table, after, pace.size)) is not None:
+            while free and (chunk := _next(connection, table, after, newest, pace.size)):
                 worker, after = free.pop(), chunk.upto
                 running[pool.submit(timed, worker, chunk)] = (worker, chunk)
             if not running:
@@ -99,13 +101,21 @@ def in_batches(
                 yield chunk, result
 
 
-def _next(connection: Connection, table: sql.Composable, after: int, size: int) -> Range | None:
+def _newest(connection: Connection, table: sql.Composable) -> int:
+    row = connection.execute(sql.SQL("select max(id) from {}").format(table)).fetchone()
+    return row[0] if row and row[0] is not None else _BEFORE_ALL
+
+
+def _next(
+    connection: Connection, table: sql.Composable, after: int, newest: int, size: int
+) -> Range | None:
     row = connection.execute(
         sql.SQL(
             "select max(id), count(*) from ("
-            "select id from {} where id > %(after)s order by id limit %(size)s) as batch"
+            "select id from {} where id > %(after)s and id <= %(newest)s"
+            " order by id limit %(size)s) as batch"
         ).format(table),
-        {"after": after, "size": size},
+        {"after": after, "newest": newest, "size": size},
     ).fetchone()
     return Range(after, row[0], row[1]) if row and row[0] is not None else None
 

@@ -20,7 +20,11 @@ with asked as (
     select l.id, m.user_id, l.message, l.created_at
     from {legacy} as l
     inner join ledger.user_map as m on l.user_id = m.legacy_user_id
-    where l.message is not null and {scope}
+    where
+        l.message is not null
+        -- From infinity, and from the ends of time, no window can be counted.
+        and l.created_at between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'
+        and {scope}
 ),
 
 candidates as (

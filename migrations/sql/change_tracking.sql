@@ -10,6 +10,7 @@ $$;
 comment on function ledger.stamp_change is
 'Notes on an updated row which transaction wrote it last.';
 
+-- Without its fraction the last instant that there is is not rounded up past itself.
 create or replace function ledger.note_departed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -18,7 +19,7 @@ begin
     insert into ledger.deleted_days (source_table, period_start)
     values (
         tg_table_name,
-        to_timestamp(floor(extract(epoch from old.timestamp) / 900) * 900)
+        to_timestamp(floor(extract(epoch from date_trunc('second', old.timestamp)) / 900) * 900)
     );
     return null;
 end
@@ -35,7 +36,7 @@ begin
     insert into ledger.deleted_days (source_table, period_start)
     select distinct
         tg_table_name,
-        to_timestamp(floor(extract(epoch from d.timestamp) / 900) * 900)
+        to_timestamp(floor(extract(epoch from date_trunc('second', d.timestamp)) / 900) * 900)
     from deleted as d
     where d.timestamp is not null;
     return null;

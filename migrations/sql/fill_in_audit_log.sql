@@ -11,21 +11,32 @@ begin
         if new.legacy_id is not null and new.source_system = 'gateway' then
             new.source_system := 'chat';
         end if;
-        if new.user_id is null and new.legacy_user_id is not null then
-            new.user_id := ledger.resolve_user(new.legacy_user_id);
-        end if;
-    elsif new.source_system <> 'gateway' and new.legacy_user_id <> coalesce(old.legacy_user_id, -1)
+    end if;
+
+    if tg_op = 'INSERT' and new.user_id is null and new.legacy_user_id is not null
+        or tg_op = 'UPDATE' and new.source_system <> 'gateway'
+        and new.legacy_user_id <> coalesce(old.legacy_user_id, -1)
     then
-        new.user_id := ledger.resolve_user(new.legacy_user_id);
+        -- The users are the gateway's to change: whatever became of their table, the row is kept,
+        -- and its person found later.
+        begin
+            new.user_id := ledger.resolve_user(new.legacy_user_id);
+        exception when others then
+            raise warning 'the person of old user % was not found: %', new.legacy_user_id, sqlerrm;
+        end;
     end if;
 
     if new.legacy_id is not null then
         complaint := ledger.audit_complaint(new.timestamp, new.cost_usd);
         if complaint is not null then
-            insert into ledger.audit_quarantine (legacy_id, reason, row)
-            values (new.legacy_id, complaint, to_jsonb(new))
-            on conflict (legacy_id) do update
-                set reason = excluded.reason, row = excluded.row, quarantined_at = now();
+            begin
+                insert into ledger.audit_quarantine (legacy_id, reason, row)
+                values (new.legacy_id, complaint, to_jsonb(new))
+                on conflict (legacy_id) do update
+                    set reason = excluded.reason, row = excluded.row, quarantined_at = now();
+            exception when program_limit_exceeded then
+                raise warning 'old row % is too large to be set aside: %', new.legacy_id, sqlerrm;
+            end;
             if new.cost_usd in ('NaN', 'Infinity', '-Infinity') then
                 new.cost_usd := null;
             end if;
@@ -46,10 +57,14 @@ begin
             new.llm_tokens_used := split_total;
         end if;
         if tg_op = 'INSERT' and new.cost_usd is null and complaint is null then
-            priced := ledger.usage_cost(
-                new.llm_model, new.timestamp, new.tokens_input, new.tokens_output,
-                new.tokens_cached, new.tokens_cache_write
-            );
+            begin
+                priced := ledger.usage_cost(
+                    new.llm_model, new.timestamp, new.tokens_input, new.tokens_output,
+                    new.tokens_cached, new.tokens_cache_write
+                );
+            exception when others then
+                raise warning 'no price was found for a row: %', sqlerrm;
+            end;
             if priced < {largest_cost} then
                 new.cost_usd := priced;
             end if;

@@ -20,10 +20,6 @@ _INDEXES = {
         "(user_id, timestamp) include (llm_tokens_used, cost_usd, success)",
     ),
     "omniledger_audit_logs_server": ("omni2.audit_logs", "(mcp_target, timestamp desc)"),
-    "omniledger_audit_logs_servers": (
-        "omni2.audit_logs",
-        "using gin (mcps_accessed) where mcps_accessed is not null",
-    ),
     "omniledger_audit_logs_legacy_user": (
         "omni2.audit_logs",
         "(legacy_user_id) where legacy_user_id is not null",

@@ -9,7 +9,7 @@ Revises: 0005
 
 from alembic import context
 
-from migrations.ddl import driver, make_trigger, run, run_live, scalar, sql
+from migrations.ddl import driver, largest_cost, make_trigger, run, run_live, sql
 from migrations.legacy import inspect
 from migrations.merge.users import make_functions
 from omniledger.settings import get_settings
@@ -30,19 +30,11 @@ _UPDATED = " or ".join(
     for name in (*_SPLIT, "cost_usd", "timestamp", "legacy_user_id")
 )
 
-_LARGEST = """
-    select case when atttypmod >= 4
-        then 10::numeric ^ (((atttypmod - 4) >> 16) - ((atttypmod - 4) & 2047))
-        else 10::numeric ^ 100 end::numeric(110, 0)::text
-    from pg_attribute
-    where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
-"""
-
 
 def upgrade() -> None:
     run(sql("audit_complaint"))
     # A cost that its column's own type has no room for must not turn into a refused row.
-    run(sql("fill_in_audit_log").replace("{largest_cost}", scalar(_LARGEST) or "1e100"))
+    run(sql("fill_in_audit_log").replace("{largest_cost}", largest_cost()))
     if context.is_offline_mode():
         run(
             "-- left out: ledger.resolve_user and ledger.map_users, made from the users table found"

@@ -13,14 +13,13 @@ from functools import partial
 
 from alembic import context, op
 
-from migrations.ddl import dsn, run
+from migrations.ddl import own_connection, run
 from migrations.legacy import inspect
 from migrations.merge.back import put_back
 from migrations.merge.foreign_keys import validate_references
 from migrations.merge.progress import shown
 from migrations.merge.run import finish, last_done, merge
 from migrations.patience import patiently
-from omniledger.database import connect
 from omniledger.settings import get_settings
 
 revision = "0007"
@@ -34,7 +33,7 @@ def upgrade() -> None:
         run("-- left out: the merge of the old audit table; run `alembic upgrade head` for it")
         return
     settings = get_settings()
-    with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
+    with op.get_context().autocommit_block(), own_connection() as connection:
         legacy = inspect(connection, settings.legacy_schema)
         if legacy is None:
             with shown() as show:
@@ -48,7 +47,7 @@ def downgrade() -> None:
     if context.is_offline_mode():
         run("-- left out: the way back of the merge; run `alembic downgrade` for it")
         return
-    with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
+    with op.get_context().autocommit_block(), own_connection() as connection:
         done = last_done(connection)
         # A downgrade that was killed after it put the table back finds it there.
         if done is None or inspect(connection, done.legacy.schema) is not None:

@@ -8,13 +8,13 @@ Locks: SHARE UPDATE EXCLUSIVE on the index for an instant, which no writer waits
 Way back: the list is kept again, as is PostgreSQL's default.
 
 Revision ID: 0016
-Revises: 0007
+Revises: 0009
 """
 
 from migrations.ddl import run, run_live
 
 revision = "0016"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

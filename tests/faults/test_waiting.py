@@ -1,0 +1,127 @@
+"""An upgrade that meets others' locks and transactions waits, says for whom, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from omniledger import revisions
+from omniledger.database import Connection, Dsn, connect
+from tests.conftest import Server, ask
+from tests.faults.harness import Upgrade, wait_until
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = "OMNILEDGER_LOCK_PATIENCE_SECONDS"
+
+WRITE = "insert into audit_logs (message) values ('others go on')"
+
+BUILD_WAITS = "select count(*) from pg_stat_progress_create_index where phase like 'waiting%'"
+
+
+@contextmanager
+def somebody(dsn: Dsn, *statements: str) -> Iterator[Connection]:
+    """A session of an application named "reporting" in the middle of a transaction."""
+    with connect(dsn, application_name="reporting") as session:
+        for statement in statements:
+            session.execute(statement.encode())
+        yield session
+        session.rollback()
+
+
+@pytest.mark.parametrize(
+    ("start", "holds"),
+    [
+        ("0006", "insert into audit_logs (message) values ('not committed')"),
+        ("0006", "lock table audit_logs in share update exclusive mode"),
+        ("0001", "insert into omni2.audit_logs (question, success) values ('open', true)"),
+    ],
+    ids=["idle in transaction", "a vacuum that does not yield", "on the ledger"],
+)
+def test_it_gives_up_with_the_name_of_who_holds_a_lock_and_goes_on_later(
+    server: Server, tmp_path: Path, start: str, holds: str
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, start)
+    with somebody(dsn, holds) as holder:
+        upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: "1"})
+        # Nobody queues behind it for longer than one of its tries.
+        with connect(dsn, autocommit=True, options="-c statement_timeout=1s") as writer:
+            while not upgrade.is_over():
+                writer.execute(WRITE)
+                time.sleep(0.02)
+        assert upgrade.end() == 3
+        said = upgrade.sentence()
+        assert f"reporting (pid {holder.info.backend_pid}, idle in transaction, since 20" in said
+        assert "for 1 s; end those transactions and run the upgrade again" in said
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_path: Path) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0004")
+    snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
+    with somebody(dsn, *snapshot) as reader:
+        upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: "3"})
+        assert upgrade.end() == 3
+        name = f"reporting (pid {reader.info.backend_pid}, idle in transaction, since 20"
+        assert f"Waiting for {name}" in upgrade.said()
+        assert f"The upgrade waited for {name}" in upgrade.sentence()
+    invalid = "select count(*) from pg_index where not indisvalid"
+    assert ask(dsn, invalid) == [(1,)]
+    revisions.upgrade(dsn)
+    assert ask(dsn, invalid) == [(0,)]
+
+
+def test_it_waits_for_a_row_that_somebody_changed_and_goes_on_when_he_is_done(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0006")
+    # Row 1 of the ledger is matched, so the merge has to write to it.
+    with somebody(dsn, "update omni2.audit_logs set success = true where id = 1"):
+        upgrade = Upgrade.start(dsn, tmp_path / "log")
+        wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
+        assert not upgrade.is_over()
+    assert upgrade.end() == 0, upgrade.said()
+
+
+def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
+    with somebody(dsn, *snapshot):
+        first = Upgrade.start(dsn, tmp_path / "first")
+        wait_until("its index build", lambda: ask(dsn, BUILD_WAITS) == [(1,)])
+        second = Upgrade.start(dsn, tmp_path / "second")
+        waits = "Another upgrade is at work; waiting for it to end."
+        wait_until("the other's turn", lambda: waits in second.said())
+    assert (first.end(), second.end()) == (0, 0), first.said() + second.said()
+    assert "Running upgrade" in first.said()
+    assert "Running upgrade" not in second.said()
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_it_ends_the_build_that_a_killed_upgrade_left_in_the_server(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0004")
+    snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
+    with somebody(dsn, *snapshot):
+        killed = Upgrade.start(dsn, tmp_path / "killed")
+        wait_until("its index build", lambda: ask(dsn, BUILD_WAITS) == [(1,)])
+        [(left,)] = ask(dsn, "select pid from pg_stat_progress_create_index")
+        killed.kill()
+        # The server does not notice: the build would wait for as long as the snapshot lives.
+        upgrade = Upgrade.start(dsn, tmp_path / "log")
+        still_there = "select count(*) from pg_stat_activity where pid = %s"
+        wait_until("the end of what was left", lambda: ask(dsn, still_there, left) == [(0,)])
+    assert upgrade.end() == 0, upgrade.said()
+    assert ask(dsn, "select count(*) from pg_index where not indisvalid") == [(0,)]
