@@ -2,21 +2,19 @@
 
 import logging
 import sys
-import time
+from contextlib import nullcontext
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from alembic import context
 
-from migrations import ddl
+from migrations import ddl, turns
+from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from omniledger import database
 from omniledger.errors import OmniledgerError
 from omniledger.schema import metadata
-
-_LOCK = 0x6F6D6E696C656467
-"""The advisory lock of an upgrade: the letters "omniledg"."""
 
 
 def include_name(name: str | None, kind: str, parents: Any) -> bool:
@@ -56,10 +54,10 @@ def run_online() -> None:
         poolclass=sa.NullPool,
         connect_args={"application_name": "omniledger migrations"},
     )
+    turn = turns.taken(dsn, context.config.print_stdout) if writes() else nullcontext()
     try:
-        with engine.connect() as guard, engine.connect() as connection:
-            if writes():
-                take_turn(guard)
+        with turn as guard, engine.connect() as connection:
+            if guard is not None:
                 make_schema(guard)
             configure(connection=connection)
             with context.begin_transaction():
@@ -78,26 +76,10 @@ def writes() -> bool:
     return True
 
 
-def take_turn(guard: sa.Connection) -> None:
-    """Wait until no other upgrade runs.
-
-    It asks again and again rather than wait inside one statement: that statement's snapshot
-    would hold up the other upgrade's concurrent index builds for ever.
-    """
-    told = False
-    while not guard.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
-        guard.rollback()
-        if not told:
-            context.config.print_stdout("Another upgrade is at work; waiting for it to end.")
-            told = True
-        time.sleep(0.5)
-    guard.rollback()
-
-
-def make_schema(guard: sa.Connection) -> None:
-    if guard.execute(sa.text("select to_regnamespace('ledger')")).scalar() is None:
-        guard.execute(sa.text("create schema ledger"))
-    guard.commit()
+def make_schema(guard: database.Connection) -> None:
+    # IF NOT EXISTS asks for the right to create a schema even where there is nothing to create.
+    if guard.execute("select to_regnamespace('ledger')").fetchone() == (None,):
+        guard.execute("create schema ledger")
 
 
 def tell() -> None:
@@ -111,6 +93,7 @@ def main() -> None:
     if "dsn" not in context.config.attributes:
         tell()
     try:
+        require_known()
         if context.is_offline_mode():
             run_offline()
         else:

@@ -17,7 +17,8 @@ EPILOG = """\b
 Exit codes:
   0 done           1 findings, or something unforeseen
   2 wrong setting  3 no database   4 database not ready  5 refused by the gate
-  6 a step failed  7 wrong input   8 this machine refuses  130 interrupted
+  6 a step failed  7 wrong input   8 this machine refuses  9 merge not proved
+  130 interrupted
 """
 
 

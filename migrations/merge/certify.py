@@ -9,6 +9,7 @@ from psycopg import sql
 
 from migrations.legacy import SUMMED
 from migrations.merge.statements import LEDGER, Statements
+from omniledger.certificate import sentence
 from omniledger.database import Connection
 
 # A gateway row that matched keeps its own values, so it is held to what it gained. Rows written
@@ -18,6 +19,7 @@ with paired as (
     select
         l.id,
         case
+            when a.id is not null and {complaint} is not null then 'mended'
             when a.source_system = 'gateway' then 'matched'
             when a.id is not null then 'copied'
             when q.legacy_id is not null then 'quarantined'
@@ -41,7 +43,9 @@ select
     count(*) filter (where fate = 'copied') as copied,
     count(*) filter (where fate = 'matched') as matched,
     count(*) filter (where fate = 'quarantined') as quarantined,
+    count(*) filter (where fate = 'mended') as mended,
     count(*) filter (where fate = 'deleted') as deleted,
+    count(*) filter (where fate = 'copied' and was_changed and not is_equal) as changed,
     (array_agg(id order by id) filter (where fate = 'lost'))[1:5] as lost,
     (
         array_agg(id order by id) filter (
@@ -65,11 +69,24 @@ _UNMAPPED = """
 """
 
 
+# The checksum is of the rows as text, which must not depend on who asks.
+_SPELLING = (
+    "set local timezone = 'UTC'",
+    "set local datestyle = 'ISO'",
+    "set local intervalstyle = 'postgres'",
+    "set local bytea_output = 'hex'",
+    "set local extra_float_digits = 1",
+)
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What became of every row of the legacy table.
 
     Attributes:
+        mended: rows that were in quarantine and are in the ledger now, as the operator mended them.
+        deleted: rows that were deleted since the cut over.
+        changed: copied rows that were written again since; they are their writer's business.
         sums: for each summed column, the total on the legacy side and on the ledger's, exact.
         detail: what does not hold, with ids; empty where all holds.
     """
@@ -78,7 +95,9 @@ class Certificate:
     copied: int
     matched: int
     quarantined: int
+    mended: int
     deleted: int
+    changed: int
     unmapped: int
     sums: dict[str, dict[str, str]]
     checksum: str
@@ -91,10 +110,15 @@ class Certificate:
 
     def sentence(self) -> str:
         """What a person reads of it."""
-        proof = "proved to the last digit" if self.holds else f"not proved: {self.detail}"
-        return (
-            f"{self.total:,} old rows = {self.copied:,} copied + {self.matched:,} matched + "
-            f"{self.quarantined:,} in quarantine; {proof}."
+        return sentence(
+            total=self.total,
+            copied=self.copied,
+            matched=self.matched,
+            quarantined=self.quarantined,
+            mended=self.mended,
+            deleted=self.deleted,
+            holds=self.holds,
+            detail=self.detail,
         )
 
 
@@ -109,7 +133,7 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
         )
-        carried = sql.SQL("filter (where fate not in ('quarantined', 'lost'))")
+        carried = sql.SQL("filter (where fate not in ('quarantined', 'mended', 'lost'))")
         sums.append(
             sql.SQL(
                 "sum({old}::numeric) {carried}, sum(case"
@@ -122,17 +146,32 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
     query = sql.SQL(_CERTIFY).format(
         legacy=statements.table,
         ledger=LEDGER,
+        complaint=statements.complaint,
         old=sql.SQL(", ").join(sql.SQL("l.") + sql.Identifier(name) for name, _ in columns),
         new=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(target) for _, target in columns),
         sides=sql.SQL(", ").join(sides) if sides else sql.SQL("true as nothing_summed"),
         sums=sql.SQL(", ").join(sums) if sums else sql.SQL("true"),
     )
     with connection.transaction():
+        for setting in _SPELLING:
+            connection.execute(setting)
         row = connection.execute(query, {"cutover": cutover_xid}).fetchone()
         unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table)).fetchone()
     if row is None or unmapped is None:
         raise AssertionError("an aggregate always gives one row")
-    total, copied, matched, quarantined, deleted, lost, differing, checksum, *pairs = row
+    (
+        total,
+        copied,
+        matched,
+        quarantined,
+        mended,
+        deleted,
+        changed,
+        lost,
+        differing,
+        checksum,
+        *pairs,
+    ) = row
     exact = {
         target: {"legacy": str(pairs[2 * i] or 0), "ledger": str(pairs[2 * i + 1] or 0)}
         for i, target in enumerate(summed)
@@ -142,7 +181,9 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
         copied=copied,
         matched=matched,
         quarantined=quarantined,
+        mended=mended,
         deleted=deleted,
+        changed=changed,
         unmapped=unmapped[0],
         sums=exact,
         checksum=checksum,

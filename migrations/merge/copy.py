@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from psycopg import sql
 
+from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
 
@@ -42,7 +43,7 @@ def match_history(connection: Connection, statements: Statements, window: Decima
     return int(found[1]) if found else 0
 
 
-def copy_history(connection: Connection, statements: Statements) -> Iterator[Progress]:
+def copy_history(connection: Connection, statements: Statements, pace: Pace) -> Iterator[Progress]:
     """Bring over every old row, oldest id first, each batch in a transaction of its own.
 
     What is in the ledger or in quarantine already is passed over, so a copy that was killed goes
@@ -62,8 +63,9 @@ def copy_history(connection: Connection, statements: Statements) -> Iterator[Pro
             return
         _bring_over(connection, statements, _RANGE, {"after": after, "upto": row[0]})
         after, done = row[0], done + row[1]
-        yield Progress(done, max(total, done))
         took = max(time.monotonic() - began, 0.001)
+        yield Progress(done, max(total, done))
+        pace.rest(connection, took)
         size = max(100, min(_LARGEST_BATCH, int(size * min(2.0, TARGET_SECONDS / took))))
 
 

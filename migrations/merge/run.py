@@ -17,6 +17,7 @@ from migrations.merge import foreign_keys
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import Progress, apply_changes, copy_history, match_history
 from migrations.merge.cutover import cut_over, make_view
+from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import watch
@@ -52,6 +53,7 @@ def merge(
     legacy: Legacy,
     window: Decimal,
     show: Callable[[Progress], None] = lambda progress: None,
+    pace: Pace | None = None,
 ) -> Certificate | None:
     """Bring the legacy table into the ledger and put the view in its place.
 
@@ -60,6 +62,7 @@ def merge(
         legacy: the table as `migrations.legacy.inspect` found it.
         window: how far apart the two logs of one request may be, in seconds.
         show: called with the progress after each batch.
+        pace: how hard it may work; as hard as it can where none is given.
 
     Returns:
         The certificate, or None where there was no legacy table to merge.
@@ -79,7 +82,7 @@ def merge(
     connection.execute(
         "update ledger.merge_runs set rows_ambiguous = %s where id = %s", (ambiguous, run_id)
     )
-    for progress in copy_history(connection, statements):
+    for progress in copy_history(connection, statements, pace or Pace()):
         show(progress)
     connection.execute("analyze omni2.audit_logs")
     for _ in range(_ROUNDS):
@@ -105,7 +108,7 @@ def finish(connection: Connection) -> Certificate | None:
     foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
     certificate = certify(connection, Statements(read_shape(run[2]), archived=True), run[3])
     store(connection, run[0], certificate)
-    _log.info(certificate.sentence())
+    _log.info("%s.", certificate.sentence())
     if not certificate.holds:
         raise NotReadyError(
             f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
@@ -143,6 +146,13 @@ def last_done(connection: Connection) -> Done | None:
     """The merge that an upgrade left, or None where there is none to take back or to prove."""
     run = connection.execute(_LAST_RUN).fetchone()
     return None if run is None or run[3] is None else Done(read_shape(run[2]), run[3])
+
+
+def unfinished(connection: Connection) -> Legacy | None:
+    """The table, as it was found, of a merge that was begun and not cut over."""
+    run = connection.execute(_LAST_RUN).fetchone()
+    is_unfinished = run is not None and run[4] is None and run[3] is None
+    return read_shape(run[2]) if run is not None and is_unfinished else None
 
 
 def _map_users(connection: Connection, legacy: Legacy) -> None:

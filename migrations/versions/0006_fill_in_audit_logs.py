@@ -1,17 +1,20 @@
 """Fill in what a writer of `omni2.audit_logs` left out and the ledger can know.
 
 Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs` for an instant, to hang the trigger on it.
-Way back: trigger and functions are dropped; what was filled in stays.
+Way back: trigger and functions are dropped; what was filled in stays. What a killed merge copied is
+taken out again.
 
 Revision ID: 0006
 Revises: 0005
 """
 
-from alembic import context
+from alembic import context, op
 
-from migrations.ddl import driver, make_trigger, run, run_live, scalar, sql
+from migrations.ddl import driver, dsn, make_trigger, run, run_live, scalar, sql
 from migrations.legacy import inspect
+from migrations.merge.abandon import abandon
 from migrations.merge.users import make_functions
+from omniledger.database import connect
 from omniledger.settings import get_settings
 
 revision = "0006"
@@ -67,6 +70,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if not context.is_offline_mode():
+        # An upgrade that was killed in the merge is at this revision.
+        with op.get_context().autocommit_block(), connect(dsn(), autocommit=True) as connection:
+            abandon(connection)
     run_live(
         _TABLE,
         f"drop trigger if exists omniledger_fill_in_insert on {_TABLE}",
