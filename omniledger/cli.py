@@ -11,7 +11,9 @@ import click
 
 from omniledger import __version__
 from omniledger.commands.db import db
+from omniledger.commands.merge import merge
 from omniledger.commands.site import site
+from omniledger.commands.users import users
 
 EPILOG = """\b
 Exit codes:
@@ -87,5 +89,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for group in (site, db):
+for group in (merge, users, site, db):
     cli.add_command(group)

@@ -86,3 +86,17 @@ def require_head(connection: database.Connection) -> None:
             f"The database is at revision {at or 'none'}, not at {newest}; "
             "run `alembic upgrade head` first."
         )
+
+
+def require_schema_steps(connection: database.Connection) -> None:
+    """Refuse a database whose schema is not ready for the merge.
+
+    Raises:
+        NotReadyError: it says what to run.
+    """
+    at = current(connection)
+    if at is None or at < MERGED_AT:
+        raise NotReadyError(
+            f"The database is at revision {at or 'none'}; run `alembic upgrade head` first, or "
+            "`alembic -x merge=later upgrade head` to leave the merge for later."
+        )

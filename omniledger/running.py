@@ -1,4 +1,4 @@
-"""The daily flow, called once in this process."""
+"""The flows, each called once in this process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import session
+from omniledger.revisions import require_schema_steps
 from omniledger.settings import get_settings
 
 if TYPE_CHECKING:
+    from migrations.merge.certify import Certificate
     from omniledger.publish import Published
 
 
@@ -28,6 +30,18 @@ def run_daily() -> Published:
 
     threading.Thread(target=_warm_up, daemon=True).start()
     return daily()
+
+
+def run_merge() -> Certificate | None:
+    """Merge the old audit table as a flow; its errors come out as they are."""
+    with session() as connection:
+        require_schema_steps(connection)
+    from flows.environment import prepare
+
+    prepare(get_settings())
+    from flows.merge import merge_legacy_audit
+
+    return merge_legacy_audit()
 
 
 def _collect_garbage_seldom() -> None:

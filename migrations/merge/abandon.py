@@ -6,7 +6,6 @@ from functools import partial
 
 from psycopg import sql
 
-from migrations.legacy import Legacy
 from migrations.merge import foreign_keys
 from migrations.merge.copy import forget
 from migrations.merge.run import unfinished

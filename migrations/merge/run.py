@@ -112,7 +112,7 @@ def finish(connection: Connection) -> Certificate | None:
     if not certificate.holds:
         raise NotReadyError(
             f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
-            "ledger.audit_logs_legacy, and `alembic downgrade -1` puts it back."
+            "ledger.audit_logs_legacy, and `alembic downgrade 0006` puts it back."
         )
     return certificate
 

@@ -13,7 +13,7 @@ from alembic import context, op
 from migrations.ddl import driver, dsn, make_trigger, run, run_live, scalar, sql
 from migrations.legacy import inspect
 from migrations.merge.abandon import abandon
-from migrations.merge.users import make_functions
+from migrations.merge.users import MAP_NOBODY, UNTIL_MERGED, make_functions
 from omniledger.database import connect
 from omniledger.settings import get_settings
 
@@ -47,9 +47,9 @@ def upgrade() -> None:
     # A cost that its column's own type has no room for must not turn into a refused row.
     run(sql("fill_in_audit_log").replace("{largest_cost}", scalar(_LARGEST) or "1e100"))
     if context.is_offline_mode():
-        run(
-            "-- left out: ledger.resolve_user and ledger.map_users, made from the users table found"
-        )
+        run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")
+        run(UNTIL_MERGED)
+        run(MAP_NOBODY)
     else:
         connection = driver()
         legacy = inspect(connection, get_settings().legacy_schema)

@@ -17,7 +17,7 @@ from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError
+from omniledger.errors import NotReadyError, SettingsError
 from omniledger.settings import Settings
 
 _log = logging.getLogger("omniledger.merge")
@@ -49,22 +49,8 @@ def run(
         DatabaseError: the database went away, or others held a lock for too long.
     """
     with turns.taken(dsn, say), session(dsn, autocommit=True) as connection:
-        require_schema_steps(connection)
+        revisions.require_schema_steps(connection)
         return carry_out(connection, settings, show)
-
-
-def require_schema_steps(connection: Connection) -> None:
-    """Refuse a database whose schema is not ready for the merge.
-
-    Raises:
-        NotReadyError: it says what to run.
-    """
-    at = revisions.current(connection)
-    if at is None or at < revisions.MERGED_AT:
-        raise NotReadyError(
-            f"The database is at revision {at or 'none'}; run `alembic upgrade head` first, or "
-            "`alembic -x merge=later upgrade head` to leave the merge for later."
-        )
 
 
 def carry_out(
@@ -79,6 +65,7 @@ def carry_out(
         NotReadyError: something can't be carried, or the certificate doesn't hold.
         DatabaseError: others held a lock for too long.
     """
+    require_schema(connection, settings)
     legacy = inspect(connection, settings.legacy_schema)
     if legacy is None:
         return finish(connection)
@@ -88,6 +75,20 @@ def carry_out(
         return finish(connection)
     pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
     return merge(connection, legacy, settings.match_window_seconds, show, pace)
+
+
+def require_schema(connection: Connection, settings: Settings) -> None:
+    """Refuse a schema of the old table that isn't there.
+
+    Raises:
+        SettingsError: it names the setting.
+    """
+    query = "select exists (select from pg_namespace where nspname = %s)"
+    if connection.execute(query, (settings.legacy_schema,)).fetchone() != (True,):
+        raise SettingsError(
+            f"There is no schema {settings.legacy_schema} in this database; set "
+            "OMNILEDGER_LEGACY_SCHEMA to the one that the old audit_logs is in."
+        )
 
 
 def is_pending(connection: Connection, settings: Settings) -> bool:
