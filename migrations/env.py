@@ -14,7 +14,9 @@ from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from omniledger import database
 from omniledger.errors import OmniledgerError
+from omniledger.merging.carrying import require_schema
 from omniledger.schema import metadata
+from omniledger.settings import get_settings
 
 
 def include_name(name: str | None, kind: str, parents: Any) -> bool:
@@ -58,6 +60,7 @@ def run_online() -> None:
     try:
         with turn as guard, engine.connect() as connection:
             if guard is not None:
+                require_schema(guard, get_settings())
                 make_schema(guard)
             configure(connection=connection)
             with context.begin_transaction():

@@ -36,7 +36,7 @@ _INDEXES = (
 
 _TRIGGERS_SLEEPING = """
     select n.name
-    from unnest(%s) as n (name)
+    from unnest(%s::text[]) as n (name)
     left join pg_trigger as t
         on n.name = t.tgname and t.tgrelid = 'omni2.audit_logs'::regclass
     where coalesce(t.tgenabled, 'D') not in ('O', 'A')
@@ -45,7 +45,7 @@ _TRIGGERS_SLEEPING = """
 
 _INDEXES_BROKEN = """
     select n.name
-    from unnest(%s) as n (name)
+    from unnest(%s::text[]) as n (name)
     left join pg_index as i on i.indexrelid = to_regclass('omni2.' || n.name)
     where i.indisvalid is not true
     order by 1
