@@ -146,10 +146,8 @@ def merge_verify(as_json: bool) -> None:
     if not found.holds:
         certificate = found.certificate
         why = [certificate.detail] if certificate and certificate.detail else []
-        why += (
-            [f"{len(found.damage)} things are not as the merge left them"] if found.damage else []
-        )
-        raise NotProved(f"The merge is not proved: {'; '.join(why)}.")
+        why += list(found.damage[:1])
+        raise NotProved(f"The merge is not proved: {'; '.join(why).rstrip('.')}.")
 
 
 def _document(found: Verified) -> dict[str, Any]:
@@ -161,7 +159,7 @@ def _document(found: Verified) -> dict[str, Any]:
 
 def _show(found: Verified) -> None:
     if found.certificate is None:
-        click.echo("There was no old table to merge.")
+        click.echo("No certificate: there is no old table, or nothing to compare it with.")
     else:
         click.echo(f"{found.certificate.sentence()}.")
         click.echo(f"{found.certificate.changed:,} copied rows were written again since.")
@@ -195,6 +193,6 @@ def merge_retry_quarantine(as_json: bool) -> None:
     if as_json:
         _print_json(asdict(found))
         return
-    click.echo(f"{found.brought:,} rows brought over, {sum(found.still.values()):,} still aside.")
+    click.echo(f"Brought over: {found.brought:,}. Still aside: {sum(found.still.values()):,}.")
     for reason, rows in found.still.items():
         click.echo(f"  {rows:,}: {reason}")

@@ -99,6 +99,8 @@ def read(connection: Connection, settings: Settings) -> Status:
     run = _last_run(connection)
     if revisions.current(connection) is None or run is None:
         return Status("not begun", at_work, name, total=_counted(connection, legacy.relation))
+    if _one(connection, "select to_regclass('omni2.audit_logs') is null"):
+        return Status("omni2.audit_logs is not there", at_work, name)
     state = _state(connection, legacy, run)
     if state == "taken back":
         return Status(state, at_work, name, total=_counted(connection, legacy.relation))

@@ -14,6 +14,11 @@ from migrations.merge.statements import Statements
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
+_GONE = (
+    "omni2.audit_logs is not there, and with it went what was written since the merge: the old "
+    f"rows are whole in ledger.{ARCHIVE}; docs/operations.md says how to begin anew from there."
+)
+
 _TRIGGERS = (
     "omniledger_fill_in_insert",
     "omniledger_fill_in_update",
@@ -143,6 +148,8 @@ def verify(connection: Connection) -> Verified:
             "No merge has been cut over on this database; `omniledger merge status` says where "
             "it stands."
         )
+    if not _is_there(connection, "omni2.audit_logs"):
+        return Verified(None, (_GONE,))
     certificate, damage = None, list(_damage(connection, done))
     if done.legacy.has_table:
         if _is_there(connection, f"ledger.{ARCHIVE}"):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from migrations import turns
@@ -16,6 +17,7 @@ from migrations.merge.pacing import Pace
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 from tests.test_cli import run
@@ -369,6 +371,43 @@ def test_a_new_table_under_the_old_name_is_never_merged_over_old_ids(merged: Dsn
     )
     assert ask(merged, "select id from audit_logs where message = 'another'") == [(112,)]
     assert omniledger(merged, "merge", "verify").code == 0
+
+
+def quoted_by_the_docs() -> list[tuple[str, str]]:
+    """The statements that the docs name, and what PostgreSQL is said to answer."""
+    text = (PROJECT_DIR / "docs" / "operations.md").read_text()
+    _, _, table = text.partition("| statement | PostgreSQL says | do |\n|---|---|---|\n")
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    return [(statement.strip("`"), said) for statement, said, _ in rows]
+
+
+def test_the_docs_quote_what_postgresql_says_of_the_view(each_server: Server) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    quoted = quoted_by_the_docs()
+    assert len(quoted) == 8
+    ask(
+        dsn,
+        "create function f() returns trigger language plpgsql as 'begin return new; end'",
+    )
+    for statement, said in quoted:
+        with pytest.raises(psycopg.Error) as refused:
+            ask(dsn, statement)
+        assert refused.value.diag.message_primary == said
+
+
+def test_after_omni2_was_dropped_the_archive_is_a_new_beginning(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, "drop schema omni2 cascade")
+    done = omniledger(dsn, "merge", "verify", "--json")
+    assert (done.code, "the old rows are whole" in done.document()["damage"][0]) == (9, True)
+    assert "is not there" in omniledger(dsn, "merge", "status").output
+    text = (PROJECT_DIR / "docs" / "operations.md").read_text()
+    _, _, rest = text.partition("only from a backup:\n\n```\n")
+    ask(dsn, rest.partition("```")[0])
+    revisions.upgrade(dsn)
+    # Without the gateway's rows there is nothing to match.
+    assert "11 old rows = 9 copied + 0 matched" in omniledger(dsn, "merge", "status").output
+    assert ask(dsn, "insert into audit_logs (message) values ('on') returning id") == [(112,)]
 
 
 # ---- the quarantine again
