@@ -175,7 +175,7 @@ def test_a_slow_merge_rests_its_share_and_waits_for_replicas(
 ) -> None:
     slept: list[float] = []
     lags = [Decimal(30), Decimal(11), Decimal(10)]
-    monkeypatch.setattr(pacing.time, "sleep", slept.append)
+    monkeypatch.setattr("migrations.merge.pacing.time.sleep", slept.append)
     monkeypatch.setattr(pacing, "replication_lag", lambda _: lags.pop(0))
     with connect(server.dsn, autocommit=True) as connection:
         Pace(Decimal("0.25"), Decimal(10)).rest(connection, 0.5)
