@@ -18,6 +18,7 @@ from expectations.verdict import Verdict
 from omniledger import modelling, publish, report, revisions, site
 from omniledger.database import Dsn, session, target
 from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
+from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
 from omniledger.publish import Published
 from omniledger.runs import Run, recorded
@@ -45,11 +46,16 @@ def retried(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 
 @retried("check the schema")
-def check_schema(dsn: Dsn, settings: Settings) -> None:
-    """Look at the schema without changing it, for a deploy is a deploy; tell it the settings."""
+def check_schema(dsn: Dsn, settings: Settings) -> bool:
+    """Look at the schema without changing it, for a deploy is a deploy; tell it the settings.
+
+    Returns:
+        Whether the merge of the old audit table was put off, and is still to come.
+    """
     with session(dsn) as connection:
         revisions.require_head(connection)
         settings.store(connection)
+        return is_pending(connection, settings)
 
 
 @retried("map users")
@@ -99,8 +105,12 @@ def daily() -> Published:
         GateRefused: the gate refused the figures; those published before stand.
     """
     dsn, settings = target(), get_settings()
-    with step("schema at its head"):
-        check_schema(dsn, settings)
+    with step("schema at its head") as told:
+        if check_schema(dsn, settings):
+            told(
+                "the old audit table is not merged yet (`omniledger merge run`), so the figures "
+                "are of what is in the ledger"
+            )
     try:
         with recorded(dsn) as run:
             published = walk(dsn, settings, run)

@@ -19,6 +19,14 @@ _LARGEST_COST = """
     where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'
 """
 
+_PRINTED = """
+do $omniledger$
+begin
+    execute replace($text${text}$text$, '{{largest_cost}}', ({largest}));
+end
+$omniledger$
+"""
+
 
 @cache
 def sql(name: str) -> str:
@@ -52,9 +60,16 @@ def scalar(statement: str, **values: Any) -> Any:
     return op.get_bind().execute(sa.text(statement), values).scalar()
 
 
-def largest_cost() -> str:
-    """A bound, in dollars, that `cost_usd` has room below, however a cost is rounded."""
-    return str(scalar(_LARGEST_COST) or "1e100")
+def make_fill_in() -> None:
+    """Make the fill-in trigger's function, with a bound that `cost_usd` has room below.
+
+    A cost that the column's own type has no room for must not turn into a refused row.
+    """
+    text = sql("fill_in_audit_log")
+    if context.is_offline_mode():
+        run(_PRINTED.format(text=text, largest=_LARGEST_COST))
+    else:
+        run(text.replace("{largest_cost}", str(scalar(_LARGEST_COST))))
 
 
 def exists(relation: str) -> bool:

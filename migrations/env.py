@@ -2,22 +2,21 @@
 
 import logging
 import sys
-import time
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from alembic import context
 
-from migrations import ddl
+from migrations import ddl, turns
+from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
-from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING, Waiting
+from migrations.waiting import MIGRATING, Waiting
 from omniledger import database
 from omniledger.errors import OmniledgerError
+from omniledger.merging.carrying import require_schema
 from omniledger.schema import metadata
-
-_LOCK = 0x6F6D6E696C656467
-"""The advisory lock of an upgrade: the letters "omniledg"."""
+from omniledger.settings import get_settings
 
 
 def include_name(name: str | None, kind: str, parents: Any) -> bool:
@@ -55,9 +54,8 @@ def run_online() -> None:
     waiting = Waiting(dsn)
     try:
         if writes():
-            with engine(dsn, IN_LINE).connect() as guard:
-                take_turn(guard)
-                end_leftovers(guard)
+            with turns.taken(dsn, context.config.print_stdout) as guard:
+                require_schema(guard, get_settings())
                 make_schema(guard)
                 with waiting.watched():
                     migrate(dsn, MIGRATING)
@@ -100,38 +98,10 @@ def writes() -> bool:
     return True
 
 
-def take_turn(guard: sa.Connection) -> None:
-    """Wait until no other upgrade runs.
-
-    It asks again and again rather than wait inside one statement: that statement's snapshot
-    would hold up the other upgrade's concurrent index builds for ever.
-    """
-    told = False
-    while not guard.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
-        guard.rollback()
-        if not told:
-            context.config.print_stdout("Another upgrade is at work; waiting for it to end.")
-            told = True
-        time.sleep(0.5)
-    guard.rollback()
-
-
-def end_leftovers(guard: sa.Connection) -> None:
-    """End the sessions that a killed upgrade left at work: it is our turn, so they are nobody's.
-
-    A server notices that its client is dead only when it answers, so a statement goes on to its
-    end, and a concurrent index build and ours would wait for each other.
-    """
-    while guard.execute(sa.text(END_LEFTOVERS), {"name": MIGRATING}).first() is not None:
-        guard.rollback()
-        time.sleep(0.1)
-    guard.rollback()
-
-
-def make_schema(guard: sa.Connection) -> None:
-    if guard.execute(sa.text("select to_regnamespace('ledger')")).scalar() is None:
-        guard.execute(sa.text("create schema ledger"))
-    guard.commit()
+def make_schema(guard: database.Connection) -> None:
+    # IF NOT EXISTS asks for the right to create a schema even where there is nothing to create.
+    if guard.execute("select to_regnamespace('ledger')").fetchone() == (None,):
+        guard.execute("create schema ledger")
 
 
 def tell() -> None:
@@ -145,6 +115,7 @@ def main() -> None:
     if "dsn" not in context.config.attributes:
         tell()
     try:
+        require_known()
         if context.is_offline_mode():
             run_offline()
         else:

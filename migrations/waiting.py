@@ -60,7 +60,7 @@ _BLOCKED = f"""
 END_LEFTOVERS = """
     select pg_terminate_backend(pid)
     from pg_stat_activity
-    where datname = current_database() and application_name = :name and usename = current_user
+    where datname = current_database() and application_name = %s and usename = current_user
 """
 
 _log = logging.getLogger("omniledger.waiting")

@@ -12,14 +12,17 @@ import click
 from omniledger import __version__
 from omniledger.commands.alerts import alerts
 from omniledger.commands.db import db
+from omniledger.commands.merge import merge
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
+from omniledger.commands.users import users
 
 EPILOG = """\b
 Exit codes:
   0 done           1 findings, or something unforeseen
   2 wrong setting  3 no database   4 database not ready  5 refused by the gate
-  6 a step failed  7 wrong input   8 this machine refuses  130 interrupted
+  6 a step failed  7 wrong input   8 this machine refuses  9 merge not proved
+  130 interrupted
 """
 
 
@@ -88,5 +91,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for command in (schedule, alerts, site, db):
+for command in (schedule, alerts, merge, users, site, db):
     cli.add_command(command)

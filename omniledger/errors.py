@@ -50,3 +50,9 @@ class LocalError(OmniledgerError):
     """This machine refuses: a busy port, a full or read-only folder, a missing program."""
 
     exit_code = 8
+
+
+class NotProved(OmniledgerError):
+    """The merge's certificate doesn't hold, or the old name is not what the merge left."""
+
+    exit_code = 9

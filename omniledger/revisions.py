@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,9 +15,15 @@ from omniledger.settings import PROJECT_DIR
 if TYPE_CHECKING:
     from alembic.config import Config
 
+MERGED_AT = "0007"
+"""The revision that merges; from it on a merge that was put off can be run."""
 
-def upgrade(dsn: Dsn, revision: str = "head") -> None:
+
+def upgrade(dsn: Dsn, revision: str = "head", *options: str) -> None:
     """Bring the database to a revision.
+
+    Args:
+        options: what `alembic -x` takes, e.g. `merge=later`.
 
     Raises:
         DatabaseError: it can't be reached, or others held a lock for too long.
@@ -24,7 +31,9 @@ def upgrade(dsn: Dsn, revision: str = "head") -> None:
     """
     from alembic import command
 
-    command.upgrade(_config(dsn), revision)
+    config = _config(dsn)
+    config.cmd_opts = argparse.Namespace(x=list(options))
+    command.upgrade(config, revision)
 
 
 def downgrade(dsn: Dsn, revision: str) -> None:
@@ -76,4 +85,18 @@ def require_head(connection: database.Connection) -> None:
         raise NotReadyError(
             f"The database is at revision {at or 'none'}, not at {newest}; "
             "run `alembic upgrade head` first."
+        )
+
+
+def require_schema_steps(connection: database.Connection) -> None:
+    """Refuse a database whose schema is not ready for the merge.
+
+    Raises:
+        NotReadyError: it says what to run.
+    """
+    at = current(connection)
+    if at is None or at < MERGED_AT:
+        raise NotReadyError(
+            f"The database is at revision {at or 'none'}; run `alembic upgrade head` first, or "
+            "`alembic -x merge=later upgrade head` to leave the merge for later."
         )

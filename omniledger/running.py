@@ -1,4 +1,4 @@
-"""The daily flow, called once in this process."""
+"""The flows, each called once in this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import session
+from omniledger.revisions import require_schema_steps
 from omniledger.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from migrations.merge.certify import Certificate
     from omniledger.publish import Published
     from omniledger.scheduling.prefect_server import PrefectServer
 
@@ -51,6 +53,22 @@ def _start_prefect(settings: Settings) -> PrefectServer | None:
     atexit.register(server.stop)
     server.start()
     return server
+
+
+def run_merge() -> Certificate | None:
+    """Merge the old audit table as a flow; its errors come out as they are."""
+    with session() as connection:
+        require_schema_steps(connection)
+    from flows.environment import prepare
+
+    settings = get_settings()
+    prepare(settings)
+    server = _start_prefect(settings)
+    from flows.merge import merge_legacy_audit
+
+    if server is not None:
+        server.wait()
+    return merge_legacy_audit()
 
 
 def _collect_garbage_seldom() -> None:

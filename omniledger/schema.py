@@ -43,7 +43,11 @@ _table(
 )
 _table("model_history", _key("valid_from", _AT), _must("model"))
 _table(
-    "user_map", _key("legacy_user_id", sa.BigInteger), _must("user_id", sa.Integer), _must("how")
+    "user_map",
+    _key("legacy_user_id", sa.BigInteger),
+    _must("user_id", sa.Integer),
+    _must("how"),
+    _must("replaces", ARRAY(sa.Integer)),
 )
 _table(
     "deleted_days",

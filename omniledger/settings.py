@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         le=86400,
         description="How long an upgrade waits for others' locks and transactions, s.",
     )
+    merge_max_load: Decimal = Field(
+        Decimal(1), gt=0, le=1, description="Share of time in which the merge may be at work."
+    )
+    merge_max_lag_seconds: Decimal = Field(
+        Decimal(10), gt=0, description="How far replicas may lag before the merge waits, s."
+    )
     health_objective: Decimal = Field(
         Decimal("0.995"), gt=0, lt=1, description="Share of known time a server should be up."
     )

@@ -48,16 +48,16 @@ class Range:
         return {"after": self.after, "upto": self.upto}
 
 
-class Pace:
+class Size:
     """How many rows to take at once, so that a batch takes `TARGET_SECONDS`."""
 
     def __init__(self) -> None:
-        self.size = _FIRST
+        self.rows = _FIRST
 
     def learn(self, rows: int, seconds: float) -> None:
         """Grow, at most to the double, or shrink, by what one batch took."""
         wanted = int(rows * TARGET_SECONDS / max(seconds, 0.001))
-        self.size = max(_SMALLEST, min(_LARGEST, self.size * 2, wanted))
+        self.rows = max(_SMALLEST, min(_LARGEST, self.rows * 2, wanted))
 
 
 def in_batches(
@@ -79,7 +79,7 @@ def in_batches(
     """
     # What is written from now on is noted by the watch; chasing it would never end.
     newest = _newest(connection, table)
-    pace, after, free = Pace(), _BEFORE_ALL, list(workers)
+    size, after, free = Size(), _BEFORE_ALL, list(workers)
     running: dict[Future[tuple[Result, float]], tuple[Connection, Range]] = {}
 
     def timed(worker: Connection, chunk: Range) -> tuple[Result, float]:
@@ -88,7 +88,7 @@ def in_batches(
 
     with ThreadPoolExecutor(len(workers), "merge") as pool:
         while True:
-            while free and (chunk := _next(connection, table, after, newest, pace.size)):
+            while free and (chunk := _next(connection, table, after, newest, size.rows)):
                 worker, after = free.pop(), chunk.upto
                 running[pool.submit(timed, worker, chunk)] = (worker, chunk)
             if not running:
@@ -97,7 +97,7 @@ def in_batches(
                 worker, chunk = running.pop(future)
                 result, seconds = future.result()
                 free.append(worker)
-                pace.learn(chunk.rows, seconds)
+                size.learn(chunk.rows, seconds)
                 yield chunk, result
 
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from migrations.legacy import SUMMED
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import LEDGER, Statements
+from omniledger.certificate import sentence
 from omniledger.database import Connection
 
 # Rows are compared as they are stored, and as text, which is dear, only where that differs. A
@@ -24,6 +25,7 @@ with paired as (
     select
         l.id,
         case
+            when a.id is not null and {complaint} is not null then 'mended'
             when a.source_system = 'gateway' then 'matched'
             when a.id is not null then 'copied'
             when q.legacy_id is not null then 'quarantined'
@@ -53,7 +55,9 @@ select
     count(*) filter (where fate = 'copied') as copied,
     count(*) filter (where fate = 'matched') as matched,
     count(*) filter (where fate = 'quarantined') as quarantined,
+    count(*) filter (where fate = 'mended') as mended,
     count(*) filter (where fate = 'deleted') as deleted,
+    count(*) filter (where fate = 'copied' and was_changed and not is_equal) as changed,
     (array_agg(id order by id) filter (where fate = 'lost'))[1:5] as lost,
     (
         array_agg(id order by id) filter (
@@ -64,6 +68,9 @@ select
     {sums}
 from paired
 """
+
+_COUNTS = ("total", "copied", "matched", "quarantined", "mended", "deleted", "changed")
+"""The first columns of `_CERTIFY`."""
 
 _NAMED = 5
 """How many ids of a fault are named."""
@@ -82,11 +89,24 @@ _UNMAPPED = """
 """
 
 
+# The checksum is of the rows as text, which must not depend on who asks.
+_SPELLING = (
+    "set local timezone = 'UTC'",
+    "set local datestyle = 'ISO'",
+    "set local intervalstyle = 'postgres'",
+    "set local bytea_output = 'hex'",
+    "set local extra_float_digits = 1",
+)
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What became of every row of the legacy table.
 
     Attributes:
+        mended: rows that were in quarantine and are in the ledger now, as the operator mended them.
+        deleted: rows that were deleted since the cut over.
+        changed: copied rows that were written again since; they are their writer's business.
         sums: for each summed column, the total on the legacy side and on the ledger's, exact.
         detail: what does not hold, with ids; empty where all holds.
     """
@@ -95,7 +115,9 @@ class Certificate:
     copied: int
     matched: int
     quarantined: int
+    mended: int
     deleted: int
+    changed: int
     unmapped: int
     sums: dict[str, dict[str, str]]
     checksum: str
@@ -108,10 +130,15 @@ class Certificate:
 
     def sentence(self) -> str:
         """What a person reads of it."""
-        proof = "proved to the last digit" if self.holds else f"not proved: {self.detail}"
-        return (
-            f"{self.total:,} old rows = {self.copied:,} copied + {self.matched:,} matched + "
-            f"{self.quarantined:,} in quarantine; {proof}."
+        return sentence(
+            total=self.total,
+            copied=self.copied,
+            matched=self.matched,
+            quarantined=self.quarantined,
+            mended=self.mended,
+            deleted=self.deleted,
+            holds=self.holds,
+            detail=self.detail,
         )
 
 
@@ -138,7 +165,10 @@ def certify(
     show(Progress("certifying", 0, total))
 
     def compare(worker: Connection, chunk: Range) -> tuple[Any, ...] | None:
-        return worker.execute(query, {**chunk.values(), "cutover": cutover_xid}).fetchone()
+        with worker.transaction():
+            for setting in _SPELLING:
+                worker.execute(setting)
+            return worker.execute(query, {**chunk.values(), "cutover": cutover_xid}).fetchone()
 
     for _, row in in_batches(connection, workers or [connection], statements.table, compare):
         found.add(row or ())
@@ -153,7 +183,9 @@ def certify(
         copied=found.copied,
         matched=found.matched,
         quarantined=found.quarantined,
+        mended=found.mended,
         deleted=found.deleted,
+        changed=found.changed,
         unmapped=unmapped[0] if unmapped else 0,
         sums=exact,
         checksum=hashlib.md5(str(found.fingerprints).encode(), usedforsecurity=False).hexdigest(),
@@ -170,7 +202,9 @@ class _Found:
     copied: int = 0
     matched: int = 0
     quarantined: int = 0
+    mended: int = 0
     deleted: int = 0
+    changed: int = 0
     lost: list[int] = field(default_factory=list)
     differing: list[int] = field(default_factory=list)
     fingerprints: Decimal = Decimal(0)
@@ -181,12 +215,9 @@ class _Found:
 
     def add(self, row: Sequence[Any]) -> None:
         """Add the row of one batch, as `_CERTIFY` gives it."""
-        total, copied, matched, quarantined, deleted, lost, differing, fingerprints, *pairs = row
-        self.total += total
-        self.copied += copied
-        self.matched += matched
-        self.quarantined += quarantined
-        self.deleted += deleted
+        counts, (lost, differing, fingerprints, *pairs) = row[: len(_COUNTS)], row[len(_COUNTS) :]
+        for name, number in zip(_COUNTS, counts, strict=True):
+            setattr(self, name, getattr(self, name) + number)
         self.lost = sorted(self.lost + (lost or []))[:_NAMED]
         self.differing = sorted(self.differing + (differing or []))[:_NAMED]
         with localcontext(_EXACT):
@@ -205,7 +236,7 @@ def _query(statements: Statements, summed: dict[str, str]) -> sql.Composed:
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
         )
-        carried = sql.SQL("filter (where fate not in ('quarantined', 'lost'))")
+        carried = sql.SQL("filter (where fate not in ('quarantined', 'mended', 'lost'))")
         sums.append(
             sql.SQL(
                 "sum({old}::numeric) {carried}, sum(case"
@@ -218,6 +249,7 @@ def _query(statements: Statements, summed: dict[str, str]) -> sql.Composed:
     return sql.SQL(_CERTIFY).format(
         legacy=statements.table,
         ledger=LEDGER,
+        complaint=statements.complaint,
         known=sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s"),
         old=sql.SQL(", ").join(
             sql.SQL("l.") + sql.Identifier(name) for name, _ in statements.carried

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from psycopg import errors, sql
 
 from migrations.merge.batches import Progress, Range, count, in_batches
+from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
 
@@ -31,7 +33,10 @@ _TRIES = 3
 
 
 def copy_history(
-    connection: Connection, workers: Sequence[Connection], statements: Statements
+    connection: Connection,
+    workers: Sequence[Connection],
+    statements: Statements,
+    pace: Pace,
 ) -> Iterator[Progress]:
     """Bring over every old row, oldest id first, each batch in a transaction of its own.
 
@@ -48,7 +53,9 @@ def copy_history(
         worker.execute("set synchronous_commit = off")
 
     def bring(worker: Connection, chunk: Range) -> None:
+        began = time.monotonic()
         _repeating(worker, statements, chunk)
+        pace.rest(worker, time.monotonic() - began)
 
     for chunk, _ in in_batches(connection, workers, table, bring):
         done += chunk.rows

@@ -19,6 +19,7 @@ from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import apply_changes, copy_history
 from migrations.merge.cutover import cut_over, make_view
 from migrations.merge.matching import match_history, take_ambiguous
+from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import watch
@@ -60,6 +61,7 @@ def merge(
     window: Decimal,
     show: Callable[[Progress], None] = _show_nothing,
     workers: int = 1,
+    pace: Pace | None = None,
 ) -> Certificate | None:
     """Bring the legacy table into the ledger and put the view in its place.
 
@@ -69,6 +71,7 @@ def merge(
         window: how far apart the two logs of one request may be, in seconds.
         show: called with the progress, at the beginning of each step and after each batch.
         workers: how many batches to do at once, each on a connection of its own.
+        pace: how hard each worker may work; as hard as it can where none is given.
 
     Returns:
         The certificate, or None where there was no legacy table to merge.
@@ -89,7 +92,7 @@ def merge(
         for progress in match_history(connection, crew, statements, window):
             show(progress)
         _note_ambiguous(connection, run_id)
-        for progress in copy_history(connection, crew, statements):
+        for progress in copy_history(connection, crew, statements, pace or Pace()):
             show(progress)
     connection.execute("analyze omni2.audit_logs")
     foreign_keys.carry(connection, legacy)
@@ -143,11 +146,11 @@ def finish(
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, run[3], show, crew)
     store(connection, run[0], certificate)
-    _log.info(certificate.sentence())
+    _log.info("%s.", certificate.sentence())
     if not certificate.holds:
         raise NotReadyError(
             f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
-            "ledger.audit_logs_legacy, and `alembic downgrade 0006` puts it back."
+            "ledger.audit_logs_legacy, and `alembic downgrade 0005` puts it back."
         )
     return certificate
 
@@ -181,6 +184,13 @@ def last_done(connection: Connection) -> Done | None:
     """The merge that an upgrade left, or None where there is none to take back or to prove."""
     run = connection.execute(_LAST_RUN).fetchone()
     return None if run is None or run[3] is None else Done(read_shape(run[2]), run[3])
+
+
+def unfinished(connection: Connection) -> Legacy | None:
+    """The table, as it was found, of a merge that was begun and not cut over."""
+    run = connection.execute(_LAST_RUN).fetchone()
+    is_unfinished = run is not None and run[4] is None and run[3] is None
+    return read_shape(run[2]) if run is not None and is_unfinished else None
 
 
 def _map_users(connection: Connection, legacy: Legacy) -> None:

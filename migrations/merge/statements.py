@@ -84,11 +84,11 @@ select
 
 _QUARANTINE = """
 insert into ledger.audit_quarantine (legacy_id, reason, row)
-select l.id, ledger.audit_complaint(l.created_at, {cost}), to_jsonb(l)
+select l.id, {complaint}, to_jsonb(l)
 from {legacy} as l
 where
     {scope}
-    and ledger.audit_complaint(l.created_at, {cost}) is not null
+    and {complaint} is not null
 on conflict (legacy_id) do nothing
 """
 
@@ -192,9 +192,12 @@ class Statements:
             summed=summed,
         )
 
-    def _cost(self) -> sql.Composable:
-        cost = next((name for name, target in self.carried if target == "cost_usd"), None)
-        return sql.SQL("l.") + sql.Identifier(cost) if cost else sql.SQL("null::numeric")
+    @cached_property
+    def complaint(self) -> sql.Composable:
+        """Why the ledger can't hold an old row `l`; NULL where it can."""
+        name = next((name for name, target in self.carried if target == "cost_usd"), None)
+        cost = sql.SQL("l.") + sql.Identifier(name) if name else sql.SQL("null::numeric")
+        return sql.SQL("ledger.audit_complaint(l.created_at, {})").format(cost)
 
     @property
     def meanings(self) -> dict[str, sql.Composable]:
@@ -217,7 +220,7 @@ class Statements:
 
     def quarantine(self, scope: sql.Composable) -> sql.Composed:
         """Set aside the old rows `l` in scope that the ledger can't hold."""
-        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, cost=self._cost())
+        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, complaint=self.complaint)
 
     def _gained(self) -> list[tuple[str, sql.Composable]]:
         gained: list[tuple[str, sql.Composable]] = [

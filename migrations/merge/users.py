@@ -23,12 +23,26 @@ _HAS_EMAIL = """
     where attrelid = to_regclass(%s) and attname in ('id', 'email') and not attisdropped
 """
 
-_ONE_SPACE = """
+# The operator's word counts before the id itself.
+ONE_SPACE = """
 create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
 language sql stable
 set search_path = pg_catalog, pg_temp
-as $$ select $1::integer where $1 between -2147483648 and 2147483647 $$
+as $$
+    select coalesce(
+        (select m.user_id from ledger.user_map as m where m.legacy_user_id = $1),
+        case when $1 between -2147483648 and 2147483647 then $1::integer end
+    )
+$$
 """
+
+UNTIL_MERGED = """
+create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$ select m.user_id from ledger.user_map as m where m.legacy_user_id = $1 $$
+"""
+"""What stands in where SQL is only printed: nobody knows yet whose ids the old table holds."""
 
 # Doubled addresses among the gateway's users name nobody; doubled old users are one person.
 _BY_EMAIL = """
@@ -75,7 +89,7 @@ end
 $$
 """
 
-_MAP_ONE_SPACE = """
+MAP_NOBODY = """
 create or replace function ledger.map_users() returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
@@ -83,18 +97,23 @@ as $$ select 0::bigint $$
 """
 
 
-def user_table(connection: Connection, legacy: Legacy) -> tuple[str, str] | None:
+def user_table(
+    connection: Connection, legacy: Legacy, relation: str | None = None
+) -> tuple[str, str] | None:
     """The table, as schema and name, whose ids the legacy table's `user_id` holds.
+
+    Args:
+        relation: where the legacy table is, where it is in the archive already.
 
     Returns:
         None where they are the gateway's own ids, those of `auth_service.users`.
     """
-    found = connection.execute(_FOREIGN_KEY, (legacy.relation,)).fetchone()
+    found = connection.execute(_FOREIGN_KEY, (relation or legacy.relation,)).fetchone()
     schema, name = found or (legacy.schema, "users")
     if (schema, name) == ("auth_service", "users"):
         return None
-    relation = sql.Identifier(schema, name).as_string(connection)
-    has_email = connection.execute(_HAS_EMAIL, (relation,)).fetchone()
+    users = sql.Identifier(schema, name).as_string(connection)
+    has_email = connection.execute(_HAS_EMAIL, (users,)).fetchone()
     return (schema, name) if has_email == (True,) else None
 
 
@@ -105,8 +124,8 @@ def make_functions(connection: Connection, legacy: Legacy) -> None:
     """
     table = user_table(connection, legacy)
     if table is None:
-        connection.execute(_ONE_SPACE)
-        connection.execute(_MAP_ONE_SPACE)
+        connection.execute(ONE_SPACE)
+        connection.execute(MAP_NOBODY)
         return
     users = sql.Identifier(*table)
     connection.execute(sql.SQL(_BY_EMAIL).format(users=users))

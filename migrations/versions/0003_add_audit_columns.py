@@ -13,8 +13,8 @@ import json
 from alembic import context
 
 from migrations.columns import read_columns
-from migrations.ddl import driver, run, run_live, scalar
-from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, inspect
+from migrations.ddl import driver, run, run_live, scalar, sql
+from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, RENAMED, Legacy, inspect
 from omniledger.settings import get_settings
 
 revision = "0003"
@@ -23,6 +23,7 @@ branch_labels = None
 depends_on = None
 
 _TABLE = "omni2.audit_logs"
+_OWN = {"source_system": "text not null default 'gateway'"}
 _LOOSENED = ("question", "timestamp", "success")
 _MEMORY = "select coalesce((select value from ledger.settings where name = :name), '[]')"
 _IS_REQUIRED = (
@@ -32,8 +33,11 @@ _IS_REQUIRED = (
 
 
 def upgrade() -> None:
-    columns = ADDED_COLUMNS | {"source_system": "text not null default 'gateway'"}
-    if not context.is_offline_mode():
+    columns = ADDED_COLUMNS | _OWN
+    if context.is_offline_mode():
+        run_live(_TABLE, printed(columns))
+        columns = {}
+    else:
         legacy = inspect(driver(), get_settings().legacy_schema)
         if legacy is not None:
             # The old name must go on showing each column in the type that it had.
@@ -51,6 +55,28 @@ def upgrade() -> None:
         # The old table took rows without them, and a refused row is a lost row.
         *(f"alter table {_TABLE} alter column {name} drop not null" for name in _LOOSENED),
     )
+
+
+def printed(columns: dict[str, str]) -> str:
+    """The same as SQL, which does what `migrations.legacy.placed` does when it is run."""
+
+    def literals(*names: str) -> str:
+        return ", ".join("'" + name.replace("'", "''") + "'" for name in names)
+
+    def rows(pairs: dict[str, str]) -> str:
+        return ", ".join(f"({literals(*pair)})" for pair in pairs.items())
+
+    blanks = {
+        "renamed": rows(RENAMED),
+        "known": rows(columns),
+        "gateway": literals(*GATEWAY_COLUMNS),
+        "legacy": literals(Legacy(get_settings().legacy_schema, ()).relation),
+        "loosened": literals(*_LOOSENED),
+    }
+    text = sql("audit_columns")
+    for name, value in blanks.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def remember(what: str, names: set[str]) -> None:

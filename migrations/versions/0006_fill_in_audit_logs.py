@@ -1,17 +1,27 @@
 """Fill in what a writer of `omni2.audit_logs` left out and the ledger can know.
 
 Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs` for an instant, to hang the trigger on it.
-Way back: trigger and functions are dropped; what was filled in stays.
+Way back: trigger and functions are dropped; what was filled in stays. What a killed merge copied is
+taken out again.
 
 Revision ID: 0006
 Revises: 0005
 """
 
-from alembic import context
+from alembic import context, op
 
-from migrations.ddl import driver, largest_cost, make_trigger, run, run_live, sql
+from migrations.ddl import (
+    driver,
+    make_fill_in,
+    make_trigger,
+    own_connection,
+    run,
+    run_live,
+    sql,
+)
 from migrations.legacy import inspect
-from migrations.merge.users import make_functions
+from migrations.merge.undo import undo
+from migrations.merge.users import MAP_NOBODY, UNTIL_MERGED, make_functions
 from omniledger.settings import get_settings
 
 revision = "0006"
@@ -33,12 +43,11 @@ _UPDATED = " or ".join(
 
 def upgrade() -> None:
     run(sql("audit_complaint"))
-    # A cost that its column's own type has no room for must not turn into a refused row.
-    run(sql("fill_in_audit_log").replace("{largest_cost}", largest_cost()))
+    make_fill_in()
     if context.is_offline_mode():
-        run(
-            "-- left out: ledger.resolve_user and ledger.map_users, made from the users table found"
-        )
+        run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")
+        run(UNTIL_MERGED)
+        run(MAP_NOBODY)
     else:
         connection = driver()
         legacy = inspect(connection, get_settings().legacy_schema)
@@ -59,6 +68,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if not context.is_offline_mode():
+        # An upgrade that was killed in the merge, or could not prove it, is at this revision.
+        with op.get_context().autocommit_block(), own_connection() as connection:
+            undo(connection)
     run_live(
         _TABLE,
         f"drop trigger if exists omniledger_fill_in_insert on {_TABLE}",

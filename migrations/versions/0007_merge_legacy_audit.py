@@ -2,6 +2,7 @@
 
 Locks: on the legacy table SHARE ROW EXCLUSIVE for an instant, to watch what is written, and
 ACCESS EXCLUSIVE for a few milliseconds at the cut over. Rows are copied in short transactions.
+`alembic -x merge=later upgrade head` leaves all of that to `omniledger merge run`.
 Way back: the old table comes back from its archive with the rows written since; `omni2.audit_logs`
 is locked while the merged rows are taken out of it.
 
@@ -9,17 +10,13 @@ Revision ID: 0007
 Revises: 0006
 """
 
-from functools import partial
-
 from alembic import context, op
 
 from migrations.ddl import own_connection, run
-from migrations.legacy import inspect
-from migrations.merge.back import put_back
-from migrations.merge.foreign_keys import validate_references
 from migrations.merge.progress import shown
-from migrations.merge.run import finish, last_done, merge
-from migrations.patience import patiently
+from migrations.merge.undo import undo
+from migrations.options import is_put_off
+from omniledger.merging.carrying import carry_out, is_pending
 from omniledger.settings import get_settings
 
 revision = "0007"
@@ -30,17 +27,17 @@ depends_on = None
 
 def upgrade() -> None:
     if context.is_offline_mode():
-        run("-- left out: the merge of the old audit table; run `alembic upgrade head` for it")
+        run("-- left out: the merge of the old audit table; run `omniledger merge run` for it")
         return
     settings = get_settings()
     with op.get_context().autocommit_block(), own_connection() as connection:
-        legacy = inspect(connection, settings.legacy_schema)
-        if legacy is None:
-            with shown() as show:
-                finish(connection, show, settings.merge_workers)
+        if is_put_off() and is_pending(connection, settings):
+            context.config.print_stdout(
+                "The old audit table stays as it is; `omniledger merge run` merges it."
+            )
             return
         with shown() as show:
-            merge(connection, legacy, settings.match_window_seconds, show, settings.merge_workers)
+            carry_out(connection, settings, show)
 
 
 def downgrade() -> None:
@@ -48,13 +45,4 @@ def downgrade() -> None:
         run("-- left out: the way back of the merge; run `alembic downgrade` for it")
         return
     with op.get_context().autocommit_block(), own_connection() as connection:
-        done = last_done(connection)
-        # A downgrade that was killed after it put the table back finds it there.
-        if done is None or inspect(connection, done.legacy.schema) is not None:
-            return
-        patiently(
-            connection,
-            done.legacy.relation,
-            partial(put_back, connection, done.legacy, done.cutover_xid),
-        )
-        validate_references(connection, done.legacy.relation, "id")
+        undo(connection)

@@ -12,7 +12,7 @@ Revision ID: 0009
 Revises: 0007
 """
 
-from migrations.ddl import drop_index, largest_cost, run, sql
+from migrations.ddl import drop_index, make_fill_in, run, sql
 
 revision = "0009"
 down_revision = "0007"
@@ -22,7 +22,7 @@ depends_on = None
 
 def upgrade() -> None:
     run(sql("change_tracking"))
-    run(sql("fill_in_audit_log").replace("{largest_cost}", largest_cost()))
+    make_fill_in()
     drop_index("omniledger_audit_logs_servers", "omni2")
 
 

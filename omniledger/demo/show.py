@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from omniledger import report, revisions, screen
+from omniledger.certificate import sentence
 from omniledger.database import session, target
 from omniledger.demo.load import SAMPLE, load, stop_clock
 from omniledger.report import Figures
@@ -41,9 +42,13 @@ def summary(figures: Figures) -> str:
     lines = ["", *(f"  {name:<20}{value:>16}" for name, value in report.totals(figures).items())]
     if figures.merge is not None:
         merge = figures.merge
-        lines.append(
-            f"\n  {merge.rows_total:,} old rows = {merge.rows_copied:,} copied"
-            f" + {merge.rows_matched:,} matched + {merge.rows_quarantined:,} in quarantine; "
-            + ("proved to the last digit" if merge.holds else f"NOT proved: {merge.detail}")
+        told = sentence(
+            total=merge.rows_total,
+            copied=merge.rows_copied,
+            matched=merge.rows_matched,
+            quarantined=merge.rows_quarantined,
+            holds=merge.holds,
+            detail=merge.detail,
         )
+        lines.append(f"\n  {told}")
     return "\n".join(lines)

@@ -10,11 +10,15 @@ import psycopg
 from psycopg import sql
 
 from omniledger import revisions
+from omniledger.certificate import sentence
 from omniledger.database import Connection, first_line
 from omniledger.inspection.findings import Finding, State
+from omniledger.revisions import MERGED_AT
 from omniledger.settings import Settings
 
 UPGRADE = "Run `alembic upgrade head`."
+
+MERGE = "Run `omniledger merge run`."
 
 _CLOCK = "select value::timestamptz from ledger.settings where name = 'as_of'"
 
@@ -109,7 +113,8 @@ def _old_name(connection: Connection, settings: Settings) -> Answer:
     if kind == "v":
         return Answer(State.IN_ORDER, f"{name} is a view of the ledger")
     written = _written(connection, table, "created_at")
-    return Answer(State.DRIFT, f"{name} is a second one: {written}", UPGRADE)
+    advice = _merge_or_upgrade(connection)
+    return Answer(State.DRIFT, f"{name} is a second one: {written}", advice)
 
 
 def _certificate(connection: Connection, settings: Settings) -> Answer:
@@ -119,18 +124,30 @@ def _certificate(connection: Connection, settings: Settings) -> Answer:
     except psycopg.errors.UndefinedTable:
         row = None
     if row is None:
-        return Answer(State.DRIFT, "nothing was merged yet", UPGRADE)
+        return Answer(State.DRIFT, "nothing was merged yet", _merge_or_upgrade(connection))
     table, total, copied, matched, quarantined, unmapped, holds, detail = row
     if holds is None:
-        return Answer(State.DRIFT, f"the merge of {table} has not ended", UPGRADE)
-    evidence = (
-        f"{table}: {total:,} rows = {copied:,} copied + {matched:,} matched + "
-        f"{quarantined:,} in quarantine; {unmapped:,} users unknown to the gateway"
+        return Answer(
+            State.DRIFT, f"the merge of {table} has not ended", _merge_or_upgrade(connection)
+        )
+    told = sentence(
+        total=total,
+        copied=copied,
+        matched=matched,
+        quarantined=quarantined,
+        holds=holds,
+        detail=detail,
     )
+    evidence = f"{table}: {told}; {unmapped:,} users unknown to the gateway"
     if not holds:
-        advice = "Run `alembic downgrade -1` and tell the authors."
-        return Answer(State.DRIFT, f"{evidence}; {detail}", advice)
+        return Answer(State.DRIFT, evidence, "Run `omniledger merge verify`, which says more.")
     return Answer(State.IN_ORDER, evidence)
+
+
+def _merge_or_upgrade(connection: Connection) -> str:
+    """What is to do where two logs are left: the whole upgrade, or the merge that was put off."""
+    at = revisions.current(connection)
+    return MERGE if at is not None and at >= MERGED_AT else UPGRADE
 
 
 def _health(connection: Connection, settings: Settings) -> Answer:

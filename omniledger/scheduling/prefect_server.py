@@ -94,6 +94,7 @@ class PrefectServer:
 
     def start(self) -> None:
         """Start the process, without waiting until it answers."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = self._run(output)
 

@@ -10,6 +10,7 @@ from migrations.legacy import Legacy, inspect
 from migrations.merge import batches
 from migrations.merge.batches import Range, count, in_batches, workers_of
 from migrations.merge.copy import copy_history
+from migrations.merge.pacing import Pace
 from migrations.merge.run import merge
 from migrations.merge.statements import Statements
 from omniledger import revisions
@@ -86,7 +87,7 @@ def test_a_copy_with_two_workers_that_was_stopped_goes_on(history: Dsn) -> None:
     with connect(history, autocommit=True) as connection:
         legacy = legacy_of(connection)
         with workers_of(connection, 2) as crew:
-            for progress in copy_history(connection, crew, Statements(legacy)):
+            for progress in copy_history(connection, crew, Statements(legacy), Pace()):
                 if progress.done:
                     break
         # The first steps were passed over here, so the merge matches what is not yet copied.
@@ -129,10 +130,10 @@ def test_one_worker_and_three_come_to_the_same_certificate(history: Dsn, server:
 
 
 def test_a_batch_grows_and_shrinks_to_its_target() -> None:
-    pace = batches.Pace()
-    pace.learn(pace.size, batches.TARGET_SECONDS / 10)
-    assert pace.size == 10_000
-    pace.learn(10_000, batches.TARGET_SECONDS * 4)
-    assert pace.size == 2_500
-    pace.learn(2_500, 1e6)
-    assert pace.size == 100
+    size = batches.Size()
+    size.learn(size.rows, batches.TARGET_SECONDS / 10)
+    assert size.rows == 10_000
+    size.learn(10_000, batches.TARGET_SECONDS * 4)
+    assert size.rows == 2_500
+    size.learn(2_500, 1e6)
+    assert size.rows == 100

@@ -1,0 +1,30 @@
+"""The whole way back of a merge, wherever it stands."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from migrations.legacy import inspect
+from migrations.merge.abandon import abandon
+from migrations.merge.back import put_back
+from migrations.merge.foreign_keys import validate_references
+from migrations.merge.run import last_done
+from migrations.patience import patiently
+from omniledger.database import Connection
+
+
+def undo(connection: Connection) -> None:
+    """Put the old table back: one half-way merged is given up, one cut over is taken back.
+
+    It can be killed and repeated, for it finds the table back where it has put it.
+    """
+    abandon(connection)
+    done = last_done(connection)
+    if done is None or inspect(connection, done.legacy.schema) is not None:
+        return
+    patiently(
+        connection,
+        done.legacy.relation,
+        partial(put_back, connection, done.legacy, done.cutover_xid),
+    )
+    validate_references(connection, done.legacy.relation, "id")

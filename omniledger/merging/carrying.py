@@ -1,0 +1,139 @@
+"""Run or go on with the merge: the one way, for the upgrade, the command and the flow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from psycopg import sql
+
+from migrations import turns
+from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
+from migrations.merge.batches import Progress
+from migrations.merge.certify import Certificate
+from migrations.merge.cutover import make_view
+from migrations.merge.labels import Labels
+from migrations.merge.pacing import Pace
+from migrations.merge.run import Done, finish, last_done, merge
+from migrations.waiting import MIGRATING, Waiting
+from omniledger import revisions
+from omniledger.database import Connection, Dsn, session
+from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
+from omniledger.settings import Settings
+
+_log = logging.getLogger("omniledger.merge")
+
+_IS_MERGED = """
+    select
+        to_regclass(%s) is not null
+        or exists (select from omni2.audit_logs where legacy_id is not null)
+"""
+
+
+def run(
+    dsn: Dsn,
+    settings: Settings,
+    show: Callable[[Progress], None],
+    say: Callable[[str], object],
+) -> Certificate | None:
+    """Wait for our turn, then carry the merge out.
+
+    Args:
+        show: told of the progress after each batch.
+        say: told where another upgrade or merge has to end first.
+
+    Returns:
+        The certificate, or None where nothing was left to do.
+
+    Raises:
+        NotReadyError: the schema steps are not done, or the merge can't be done or proved.
+        DatabaseError: the database went away, or others held a lock for too long.
+    """
+    waiting = Waiting(dsn)
+    try:
+        with (
+            turns.taken(dsn, say),
+            waiting.watched(),
+            session(dsn, autocommit=True, application_name=MIGRATING) as connection,
+        ):
+            revisions.require_schema_steps(connection)
+            return carry_out(connection, settings, show)
+    except OmniledgerError as error:
+        raise waiting.given_up() or error from error
+
+
+def carry_out(
+    connection: Connection, settings: Settings, show: Callable[[Progress], None]
+) -> Certificate | None:
+    """Do what is left of the merge; where a merge was cut over, certify it.
+
+    Args:
+        connection: an autocommit connection, while nobody else upgrades.
+
+    Raises:
+        NotReadyError: something can't be carried, or the certificate doesn't hold.
+        DatabaseError: others held a lock for too long.
+    """
+    require_schema(connection, settings)
+    legacy = inspect(connection, settings.legacy_schema)
+    workers = settings.merge_workers
+    if legacy is None:
+        return finish(connection, show, workers)
+    done = last_done(connection)
+    if done is not None and _is_merged(connection):
+        _make_view_again(connection, done, legacy)
+        return finish(connection, show, workers)
+    pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
+    return merge(connection, legacy, settings.match_window_seconds, show, workers, pace)
+
+
+def require_schema(connection: Connection, settings: Settings) -> None:
+    """Refuse a schema of the old table that isn't there.
+
+    Raises:
+        SettingsError: it names the setting.
+    """
+    query = "select exists (select from pg_namespace where nspname = %s)"
+    if connection.execute(query, (settings.legacy_schema,)).fetchone() != (True,):
+        raise SettingsError(
+            f"There is no schema {settings.legacy_schema} in this database; set "
+            "OMNILEDGER_LEGACY_SCHEMA to the one that the old audit_logs is in."
+        )
+
+
+def is_pending(connection: Connection, settings: Settings) -> bool:
+    """Whether an old table is there whose merge has not been cut over."""
+    query = "select relkind::text from pg_class where oid = to_regclass(%s)"
+    relation = Legacy(settings.legacy_schema, ()).relation
+    return connection.execute(query, (relation,)).fetchone() == ("r",)
+
+
+def _is_merged(connection: Connection) -> bool:
+    """Whether a merge's rows are in the ledger now: it was not taken back."""
+    return connection.execute(_IS_MERGED, (f"ledger.{ARCHIVE}",)).fetchone() == (True,)
+
+
+def _make_view_again(connection: Connection, done: Done, found: Legacy) -> None:
+    """Give the old name back to its view, which somebody dropped; its rows were never in it.
+
+    Raises:
+        NotReadyError: somebody made a table of that name.
+    """
+    if found.has_table:
+        raise NotReadyError(
+            f"{found.schema}.{NAME} is a table again, although the old one was merged: rename it, "
+            "run `omniledger merge run`, which makes the view again, and then insert the table's "
+            f"rows into {found.schema}.{NAME} without their id."
+        )
+    legacy = done.legacy
+    sequence = legacy.sequence or (None if legacy.has_table else (legacy.schema, f"{NAME}_id_seq"))
+    with connection.transaction():
+        make_view(connection, legacy, sql.Identifier(*sequence) if sequence else None)
+        if legacy.has_table:
+            Labels.read(connection, f"ledger.{ARCHIVE}").give(connection, legacy.relation)
+    _log.warning(
+        "%s.%s was not there; its view was made again. Views over it that went with it have to be "
+        "made again by hand.",
+        legacy.schema,
+        NAME,
+    )

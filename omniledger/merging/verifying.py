@@ -1,0 +1,268 @@
+"""The proof once more, for the rows not changed since, and whether the old name still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from migrations.legacy import ARCHIVE, NAME, Legacy
+from migrations.merge.certify import Certificate, certify
+from migrations.merge.run import Done, last_done
+from migrations.merge.statements import Statements
+from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+
+_GONE = (
+    "omni2.audit_logs is not there, and with it went what was written since the merge: the old "
+    f"rows are whole in ledger.{ARCHIVE}; docs/operations.md says how to begin anew from there."
+)
+
+_TRIGGERS = (
+    "omniledger_fill_in_insert",
+    "omniledger_fill_in_update",
+    "omniledger_note_deleted",
+    "omniledger_note_departed",
+    "omniledger_note_truncated",
+    "omniledger_stamp_change",
+    "omniledger_tombstone",
+)
+
+_INDEXES = (
+    "omniledger_audit_logs_changes",
+    "omniledger_audit_logs_legacy_id",
+    "omniledger_audit_logs_legacy_user",
+    "omniledger_audit_logs_quota",
+    "omniledger_audit_logs_server",
+    "omniledger_audit_logs_time",
+)
+
+_TRIGGERS_SLEEPING = """
+    select n.name
+    from unnest(%s::text[]) as n (name)
+    left join pg_trigger as t
+        on n.name = t.tgname and t.tgrelid = 'omni2.audit_logs'::regclass
+    where coalesce(t.tgenabled, 'D') not in ('O', 'A')
+    order by 1
+"""
+
+_INDEXES_BROKEN = """
+    select n.name
+    from unnest(%s::text[]) as n (name)
+    left join pg_index as i on i.indexrelid = to_regclass('omni2.' || n.name)
+    where i.indisvalid is not true
+    order by 1
+"""
+
+_REQUIRED = """
+    select attname
+    from pg_attribute
+    where
+        attrelid = 'omni2.audit_logs'::regclass
+        and attnum > 0
+        and attnotnull
+        and attname not in ('id', 'source_system')
+    order by 1
+"""
+
+_KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
+
+_READS_LEDGER = """
+    select exists (
+        select from pg_rewrite as r
+        inner join pg_depend as d on r.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+        where
+            r.ev_class = to_regclass(%s)
+            and d.refobjid = 'omni2.audit_logs'::regclass
+    )
+"""
+
+_SHOWN = """
+    select attname, format_type(atttypid, atttypmod)
+    from pg_attribute
+    where attrelid = to_regclass(%s) and attnum > 0
+    order by attnum
+"""
+
+_ID_DEFAULT = """
+    select pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef as d
+    inner join pg_attribute as a on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where d.adrelid = to_regclass(%s) and a.attname = 'id'
+"""
+
+_NEXT_LEDGER_ID = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
+
+_CERTIFIED = """
+    select
+        rows_total,
+        checksum,
+        exists (
+            select from pg_constraint
+            where
+                conrelid = to_regclass('ledger.audit_logs_legacy')
+                and contype = 'f'
+                and (confdeltype in ('n', 'd', 'c') or confupdtype in ('n', 'd', 'c'))
+        )
+    from ledger.merge_runs
+    where cutover_xid = %s and rows_total is not null
+"""
+
+_TRUNCATED = """
+    select exists (
+        select from ledger.deleted_days
+        where source_table = 'audit_logs' and period_start = '-infinity' and change_xid > %s
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a verification found.
+
+    Attributes:
+        certificate: the rows; None where there was no old table.
+        damage: what is no longer as the merge left it, each a sentence with the way out.
+    """
+
+    certificate: Certificate | None
+    damage: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything is proved."""
+        return not self.damage and (self.certificate is None or self.certificate.holds)
+
+
+def verify(connection: Connection) -> Verified:
+    """Prove the merge again, reading only.
+
+    Raises:
+        NotReadyError: no merge has been cut over.
+    """
+    done = last_done(connection)
+    if done is None:
+        raise NotReadyError(
+            "No merge has been cut over on this database; `omniledger merge status` says where "
+            "it stands."
+        )
+    if not _is_there(connection, "omni2.audit_logs"):
+        return Verified(None, (_GONE,))
+    certificate, damage = None, list(_damage(connection, done))
+    if done.legacy.has_table:
+        if _is_there(connection, f"ledger.{ARCHIVE}"):
+            statements = Statements(done.legacy, archived=True)
+            certificate = certify(connection, statements, done.cutover_xid)
+            damage += _archive(connection, done, certificate)
+        else:
+            damage.append(
+                f"The archive ledger.{ARCHIVE} is not there: nothing can be proved without it; "
+                "restore it from a backup."
+            )
+    return Verified(certificate, tuple(damage))
+
+
+def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[str]:
+    """Whether the archive is what was certified.
+
+    What a foreign key of it does when users are deleted changes it rightly, so there only the
+    number of rows is held to.
+    """
+    certified = connection.execute(_CERTIFIED, (done.cutover_xid,)).fetchone()
+    if certified is None:
+        return
+    total, checksum, follows_users = certified
+    if total != now.total:
+        yield f"The archive ledger.{ARCHIVE} has {now.total:,} rows; {total:,} were certified."
+    elif checksum != now.checksum and not follows_users:
+        yield f"The archive ledger.{ARCHIVE} has other values than those that were certified."
+
+
+def _damage(connection: Connection, done: Done) -> Iterator[str]:
+    yield from _old_name(connection, done.legacy)
+    yield from _sequences(connection, done.legacy)
+    for (name,) in connection.execute(_TRIGGERS_SLEEPING, (list(_TRIGGERS),)):
+        yield (
+            f"The trigger {name} of omni2.audit_logs is missing or disabled: enable it, or run "
+            "`alembic downgrade` to before its revision and `alembic upgrade head`."
+        )
+    for (name,) in connection.execute(_INDEXES_BROKEN, (list(_INDEXES),)):
+        yield (
+            f"The index omni2.{name} is missing or invalid: `reindex index concurrently` it, or "
+            "make it again as its revision does."
+        )
+    for (name,) in connection.execute(_REQUIRED):
+        yield (
+            f"omni2.audit_logs.{name} is NOT NULL now, so that a row without it is refused and "
+            f"lost: alter table omni2.audit_logs alter column {name} drop not null."
+        )
+    if connection.execute(_TRUNCATED, (done.cutover_xid,)).fetchone() == (True,):
+        yield (
+            "omni2.audit_logs was emptied by TRUNCATE: the old rows are whole in "
+            f"ledger.{ARCHIVE}, those written since are in backups only."
+        )
+
+
+def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
+    name = f"{legacy.schema}.{NAME}"
+    kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
+    if kind is None:
+        yield f"{name} is not there: run `omniledger merge run`, which makes the view again."
+        return
+    if kind[0] != "v" or connection.execute(_READS_LEDGER, (legacy.relation,)).fetchone() != (
+        True,
+    ):
+        yield (
+            f"{name} is not the view that the merge left, so what is written there is not in the "
+            "ledger: rename it, run `omniledger merge run`, which makes the view again, and "
+            f"insert its rows into {name} without their id."
+        )
+        return
+    shown: dict[str, str] = dict(connection.execute(_SHOWN, (legacy.relation,)).fetchall())
+    wanted = {column.name: column.type for column in legacy.columns}
+    for column in sorted(wanted.keys() | shown.keys()):
+        if shown.get(column) != wanted.get(column):
+            yield (
+                f"{name}.{column} is {shown.get(column, 'not there')} and was "
+                f"{wanted.get(column, 'not there')}: drop the view and run `omniledger merge run`."
+            )
+
+
+def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
+    """Whether the next ids are ones that nobody has."""
+    default = connection.execute(_ID_DEFAULT, (legacy.relation,)).fetchone()
+    sequence = legacy.sequence or (None if legacy.has_table else (legacy.schema, f"{NAME}_id_seq"))
+    if sequence is not None and _is_there(connection, legacy.relation):
+        name = sql.Identifier(*sequence).as_string(connection)
+        if default is None:
+            yield (
+                f"The id of {legacy.schema}.{NAME} has no default: alter view {legacy.relation} "
+                f"alter column id set default nextval('{name}')."
+            )
+        yield from _behind(connection, name, "legacy_id")
+    ours = connection.execute(_NEXT_LEDGER_ID).fetchone()
+    if ours is not None and ours[0] is not None:
+        yield from _behind(connection, ours[0], "id")
+
+
+def _behind(connection: Connection, sequence: str, column: str) -> Iterator[str]:
+    if not _is_there(connection, sequence):
+        yield f"The sequence {sequence} is not there: make it again, starting above all ids."
+        return
+    state = sql.SQL(
+        "select s.last_value, m.highest from {} as s,"
+        " (select max({}) as highest from omni2.audit_logs) as m"
+    ).format(sql.SQL(sequence), sql.Identifier(column))
+    row = connection.execute(state).fetchone()
+    if row is not None and row[1] is not None and row[0] < row[1]:
+        yield (
+            f"The sequence {sequence} is at {row[0]}, behind the highest {column} {row[1]}, so "
+            f"that an insert will be refused: select setval('{sequence}', {row[1]})."
+        )
+
+
+def _is_there(connection: Connection, relation: str) -> bool:
+    return connection.execute("select to_regclass(%s) is not null", (relation,)).fetchone() == (
+        True,
+    )

