@@ -55,12 +55,12 @@ from paired
 """
 
 _UNMAPPED = """
-    select count(distinct l.user_id)
+    select count(distinct {person})
     from {legacy} as l
     where
-        l.user_id is not null
+        {person} is not null
         and not exists (
-            select from ledger.user_map as m where m.legacy_user_id = l.user_id
+            select from ledger.user_map as m where m.legacy_user_id = {person}
         )
 """
 
@@ -100,11 +100,10 @@ class Certificate:
 
 def certify(connection: Connection, statements: Statements, cutover_xid: int) -> Certificate:
     """Compare the archive with the ledger, in one snapshot."""
-    by_target = {c.target: c.name for c in statements.legacy.columns}
-    summed = [target for target in SUMMED if target in by_target]
+    values = {target: statements.value(target) for target in SUMMED}
+    summed = {target: value for target, value in values.items() if value is not None}
     sides, sums = [], []
-    for target in summed:
-        old = sql.SQL("l.") + sql.Identifier(by_target[target])
+    for target, old in summed.items():
         names = {"side": sql.Identifier(f"{target}_ledger"), "old": sql.Identifier(target)}
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
@@ -129,7 +128,7 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
     )
     with connection.transaction():
         row = connection.execute(query, {"cutover": cutover_xid}).fetchone()
-        unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table)).fetchone()
+        unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)).fetchone()
     if row is None or unmapped is None:
         raise AssertionError("an aggregate always gives one row")
     total, copied, matched, quarantined, deleted, lost, differing, checksum, *pairs = row

@@ -33,9 +33,9 @@ _ROUNDS = 20
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
-select distinct l.user_id, l.user_id, 'one id space'
+select distinct {person}, {person}, 'one id space'
 from {legacy} as l
-where l.user_id between -2147483648 and 2147483647
+where {person} between -2147483648 and 2147483647
 on conflict do nothing
 """
 
@@ -148,7 +148,10 @@ def last_done(connection: Connection) -> Done | None:
 def _map_users(connection: Connection, legacy: Legacy) -> None:
     make_functions(connection, legacy)
     if user_table(connection, legacy) is None:
-        connection.execute(sql.SQL(_MAP_ONE_SPACE).format(legacy=sql.SQL(legacy.relation)))
+        statements = Statements(legacy)
+        connection.execute(
+            sql.SQL(_MAP_ONE_SPACE).format(legacy=statements.table, person=statements.person)
+        )
     else:
         connection.execute("select ledger.map_users()")
 

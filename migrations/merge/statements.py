@@ -16,10 +16,10 @@ LEDGER = sql.SQL("omni2.audit_logs")
 # rows, so that the answer does not depend on which of them are asked about.
 _MATCH = """
 with asked as (
-    select l.id, m.user_id, l.message, l.created_at
+    select l.id, m.user_id, {text} as message, {time} as created_at
     from {legacy} as l
-    inner join ledger.user_map as m on l.user_id = m.legacy_user_id
-    where l.message is not null and {scope}
+    inner join ledger.user_map as m on {person} = m.legacy_user_id
+    where {text} is not null and {scope}
 ),
 
 candidates as (
@@ -41,11 +41,11 @@ rivals as (
     inner join {ledger} as g on c.audit_id = g.id
     inner join {legacy} as l
         on
-            g.question = l.message
-            and l.created_at
+            g.question = {text}
+            and {time}
             between g.timestamp - %(window)s * interval '1 second'
             and g.timestamp + %(window)s * interval '1 second'
-    inner join ledger.user_map as m on l.user_id = m.legacy_user_id and g.user_id = m.user_id
+    inner join ledger.user_map as m on {person} = m.legacy_user_id and g.user_id = m.user_id
 ),
 
 nearest_audit as (
@@ -79,11 +79,11 @@ select
 
 _QUARANTINE = """
 insert into ledger.audit_quarantine (legacy_id, reason, row)
-select l.id, ledger.audit_complaint(l.created_at, {cost}), to_jsonb(l)
+select l.id, ledger.audit_complaint({time}, {cost}), to_jsonb(l)
 from {legacy} as l
 where
     {scope}
-    and ledger.audit_complaint(l.created_at, {cost}) is not null
+    and ledger.audit_complaint({time}, {cost}) is not null
 on conflict (legacy_id) do nothing
 """
 
@@ -118,7 +118,7 @@ _COPY = """
 insert into {ledger} (source_system, user_id, {targets})
 select 'legacy', m.user_id, {values}
 from {legacy} as l
-left join ledger.user_map as m on l.user_id = m.legacy_user_id
+left join ledger.user_map as m on {person} = m.legacy_user_id
 where
     {scope}
     and not exists (select from {ledger} as a where a.legacy_id = l.id)
@@ -169,11 +169,9 @@ class Statements:
 
         NULL where a count is impossible or the sum is too large for the total's type.
         """
-        split = [name for name, target in self.carried if target in SUMMED[:4]]
-        has_total = any(target == "llm_tokens_used" for _, target in self.carried)
-        if has_total or not split:
+        counts = [v for v in map(self.value, SUMMED[:4]) if v is not None]
+        if self.value("llm_tokens_used") is not None or not counts:
             return None
-        counts = [sql.SQL("l.") + sql.Identifier(name) for name in split]
         summed = sql.SQL(" + ").join(
             sql.SQL("coalesce({}, 0)::numeric").format(count) for count in counts
         )
@@ -186,9 +184,27 @@ class Statements:
             summed=summed,
         )
 
-    def _cost(self) -> sql.Composable:
-        cost = next((name for name, target in self.carried if target == "cost_usd"), None)
-        return sql.SQL("l.") + sql.Identifier(cost) if cost else sql.SQL("null::numeric")
+    def value(self, target: str) -> sql.Composable | None:
+        """What the old row `l` gives a column of the ledger, or None where it gives nothing."""
+        column = self.legacy.by_meaning.get(target)
+        if column is None:
+            return None
+        value = sql.SQL("l.") + sql.Identifier(column.name)
+        return sql.SQL(column.formula).format(value) if column.derives == target else value
+
+    @property
+    def person(self) -> sql.Composable:
+        """The user of the old row `l`, under the old number."""
+        return self.value("legacy_user_id") or sql.SQL("null::bigint")
+
+    @property
+    def _meanings(self) -> dict[str, sql.Composable]:
+        return {
+            "person": self.person,
+            "text": self.value("question") or sql.SQL("null::text"),
+            "time": self.value("timestamp") or sql.SQL("null::timestamptz"),
+            "cost": self.value("cost_usd") or sql.SQL("null::numeric"),
+        }
 
     def match(self, scope: sql.Composable) -> sql.Composed:
         """Find the requests that both systems logged, among the old rows `l` in scope."""
@@ -197,17 +213,21 @@ class Statements:
             ledger=LEDGER,
             scope=scope,
             apart_asked=sql.SQL("extract(epoch from asked.created_at - g.timestamp)"),
-            apart_rival=sql.SQL("extract(epoch from l.created_at - g.timestamp)"),
+            apart_rival=sql.SQL("extract(epoch from {} - g.timestamp)").format(
+                self._meanings["time"]
+            ),
+            **self._meanings,
         )
 
     def quarantine(self, scope: sql.Composable) -> sql.Composed:
         """Set aside the old rows `l` in scope that the ledger can't hold."""
-        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, cost=self._cost())
+        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, **self._meanings)
 
     def _gained(self) -> list[tuple[str, sql.Composable]]:
         gained: list[tuple[str, sql.Composable]] = [
             (target, sql.SQL("l.") + sql.Identifier(name)) for name, target in self.carried
         ]
+        gained += [(c.derives, self.value(c.derives) or sql.NULL) for c in self.legacy.derived]
         if self.total is not None:
             gained.append(("llm_tokens_used", self.total))
         return gained
@@ -243,6 +263,7 @@ class Statements:
             scope=scope,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
+            person=self.person,
         )
 
     def unmatch(self, scope: sql.Composable) -> sql.Composed:
