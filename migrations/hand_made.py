@@ -90,6 +90,11 @@ def conversions(connection: Connection) -> list[Conversion]:
                     f"its column {column.name}, made by hand, is {column.type} and not {wanted}",
                 )
             found.append(Conversion(column, wanted, how))
+    for conversion in found[:1]:
+        for why in obstacles.over(connection, _TABLE):
+            raise obstacles.refusal(
+                _TABLE, f"its column {conversion.column.name} must be converted and {why}"
+            )
     return found
 
 
@@ -156,8 +161,7 @@ def _begin(connection: Connection, conversion: Conversion) -> None:
         connection.execute(sql.SQL("drop trigger if exists {} on {}").format(trigger, _LEDGER))
         connection.execute(
             sql.SQL(
-                "create trigger {} before insert or update on {} for each row"
-                " execute function {}()"
+                "create trigger {} before insert or update on {} for each row execute function {}()"
             ).format(trigger, _LEDGER, function)
         )
 
@@ -278,5 +282,3 @@ def _forget(connection: Connection, what: str, name: str) -> None:
         "update ledger.settings set value = (value::jsonb - %s)::text where name = %s",
         (name, what),
     )
-
-

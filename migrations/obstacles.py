@@ -24,7 +24,7 @@ KINDS = {
 
 _INTEGERS = ("smallint", "integer", "bigint")
 
-_AROUND = """
+_VIEWS = """
     with recursive legacy as (select to_regclass(%s)::oid as oid),
 
     view_over as (
@@ -55,6 +55,16 @@ _AROUND = """
     inner join pg_rewrite as r on view_over.oid = r.ev_class
     where r.rulename <> '_RETURN'
     union all
+    select pg_describe_object(d.classid, d.objid, 0) || ' is bound to ' || d.refobjid::regclass
+    from view_over
+    inner join pg_depend as d
+        on d.refclassid = 'pg_class'::regclass and view_over.oid = d.refobjid
+    where d.classid in ('pg_proc'::regclass, 'pg_policy'::regclass)
+"""
+
+_AROUND = """
+    with legacy as (select to_regclass(%s)::oid as oid)
+
     select
         'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass
         || ' references more of it than its id'
@@ -72,8 +82,10 @@ _AROUND = """
         )
     union all
     select 'the function ' || p.oid::regprocedure || ' takes or returns its rows as a type'
-    from pg_depend as d
-    inner join legacy on d.refclassid = 'pg_class'::regclass and d.refobjid = legacy.oid
+    from pg_type as t
+    inner join legacy on t.typrelid = legacy.oid
+    inner join pg_depend as d
+        on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
     inner join pg_proc as p on d.classid = 'pg_proc'::regclass and d.objid = p.oid
     union all
     select 'it has row level security'
@@ -171,6 +183,8 @@ def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) ->
     if cost is not None and "cost_usd" not in by_meaning:
         yield f"its column cost_estimate is {cost}"
     for column in columns:
+        if "%" in column.name:
+            yield f"its column {column.name} has a per cent sign in its name"
         if column.identity and column.name != "id":
             yield f"its column {column.name} is an identity beside the id"
 
@@ -178,6 +192,7 @@ def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) ->
 def _around(connection: Connection, relation: str) -> Iterator[str]:
     if connection.execute(_HAS_KEY, (relation,)).fetchone() != (True,):
         yield "its id is no key: nothing keeps two rows from having the same id, or none"
+    yield from over(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     if connection.info.server_version >= 150000:
@@ -186,6 +201,12 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     for trigger in read_triggers(connection, relation):
         if trigger.obstacle:
             yield trigger.obstacle
+
+
+def over(connection: Connection, relation: str) -> Iterator[str]:
+    """What stands over a table and can't be made again over another."""
+    for (why,) in connection.execute(_VIEWS, (relation,)):
+        yield why
 
 
 def _require_owner(connection: Connection, relation: str) -> None:

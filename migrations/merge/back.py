@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, triggers
+from migrations.merge import dependents, derived, foreign_keys, indexes, triggers
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
@@ -31,7 +31,9 @@ where
 _FIRING = """
     select
         tgname,
-        case tgenabled when 'A' then 'enable always' when 'R' then 'enable replica' else 'enable' end
+        case tgenabled
+            when 'A' then 'enable always' when 'R' then 'enable replica' else 'enable'
+        end
     from pg_trigger
     where tgrelid = to_regclass(%s) and not tgisinternal and tgenabled <> 'D'
 """
@@ -58,6 +60,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         values = {"cutover": cutover_xid}
         triggers.drop(connection)
         derived.drop(connection)
+        indexes.drop(connection)
         silenced = _silence(connection)
         stored = [column for column in legacy.columns if not column.generated]
         connection.execute(sql.SQL(_STALE).format(archive=archive), values)
@@ -65,9 +68,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             sql.SQL(_FRESH).format(
                 archive=archive,
                 names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
-                values=sql.SQL(", ").join(
-                    sql.SQL("a.") + sql.Identifier(c.target) for c in stored
-                ),
+                values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
             ),
             values,
         )

@@ -26,7 +26,7 @@ with paired as (
         end as fate,
         coalesce(a.change_xid >= %(cutover)s, false) as was_changed,
         hashtextextended(row({old})::text, 0) = hashtextextended(row({new})::text, 0) as is_equal,
-        hashtextextended(l::text, 0) as fingerprint,
+        hashtextextended((l.*)::text, 0) as fingerprint,
         coalesce(k.gained, '{{}}') as gained,
         {sides}
     from {legacy} as l
@@ -128,7 +128,9 @@ def certify(connection: Connection, statements: Statements, cutover_xid: int) ->
     )
     with connection.transaction():
         row = connection.execute(query, {"cutover": cutover_xid}).fetchone()
-        unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)).fetchone()
+        unmapped = connection.execute(
+            sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)
+        ).fetchone()
     if row is None or unmapped is None:
         raise AssertionError("an aggregate always gives one row")
     total, copied, matched, quarantined, deleted, lost, differing, checksum, *pairs = row

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Carried, Legacy
-from migrations.merge import foreign_keys
+from migrations.merge import foreign_keys, indexes
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import Progress, apply_changes, copy_history, match_history
 from migrations.merge.cutover import cut_over, make_view
@@ -81,6 +81,7 @@ def merge(
     )
     for progress in copy_history(connection, statements):
         show(progress)
+    indexes.carry(connection, legacy)
     connection.execute("analyze omni2.audit_logs")
     for _ in range(_ROUNDS):
         if apply_changes(connection, statements, window) <= FEW_CHANGES:

@@ -79,7 +79,7 @@ select
 
 _QUARANTINE = """
 insert into ledger.audit_quarantine (legacy_id, reason, row)
-select l.id, ledger.audit_complaint({time}, {cost}), to_jsonb(l)
+select l.id, ledger.audit_complaint({time}, {cost}), to_jsonb(l.*)
 from {legacy} as l
 where
     {scope}
@@ -163,14 +163,19 @@ class Statements:
         """Name and target of each column but the id."""
         return [(c.name, c.target) for c in self.legacy.columns if c.name != "id"]
 
-    @cached_property
+    @property
     def total(self) -> sql.Composable | None:
-        """The total of a row's split, where the legacy table has a split and no total.
+        """The total of a row's split, where the legacy table has a split and no total."""
+        return None if self.value("llm_tokens_used") is not None else self._split_total
+
+    @cached_property
+    def _split_total(self) -> sql.Composable | None:
+        """The total of a row's split, where the legacy table has a split.
 
         NULL where a count is impossible or the sum is too large for the total's type.
         """
         counts = [v for v in map(self.value, SUMMED[:4]) if v is not None]
-        if self.value("llm_tokens_used") is not None or not counts:
+        if not counts:
             return None
         summed = sql.SQL(" + ").join(
             sql.SQL("coalesce({}, 0)::numeric").format(count) for count in counts
@@ -232,17 +237,29 @@ class Statements:
             gained.append(("llm_tokens_used", self.total))
         return gained
 
+    def _gained_by_match(self) -> list[tuple[str, sql.Composable]]:
+        """As `_gained`, with the total that the fill-in trigger would put on the row else."""
+        total = self._split_total
+        if self.total is not None or total is None:
+            return self._gained()
+        return [
+            (target, sql.SQL("coalesce({}, {})").format(value, total))
+            if target == "llm_tokens_used"
+            else (target, value)
+            for target, value in self._gained()
+        ]
+
     def apply_matches(self, scope: sql.Composable) -> sql.Composed:
         """Give each matched gateway row what it lacked."""
         lacks = [
             sql.SQL("case when a.{} is null and {} is not null then {} end").format(
                 sql.Identifier(target), value, sql.Literal(target)
             )
-            for target, value in self._gained()
+            for target, value in self._gained_by_match()
         ]
         gains = [
             sql.SQL("{0} = coalesce(a.{0}, {1})").format(sql.Identifier(target), value)
-            for target, value in self._gained()
+            for target, value in self._gained_by_match()
         ]
         return sql.SQL(_APPLY_MATCHES).format(
             legacy=self.table,
@@ -272,6 +289,6 @@ class Statements:
             sql.SQL("{0} = case when {1} = any(k.gained) then null else a.{0} end").format(
                 sql.Identifier(target), sql.Literal(target)
             )
-            for target, _ in self._gained()
+            for target, _ in self._gained_by_match()
         ]
         return sql.SQL(_UNMATCH).format(ledger=LEDGER, scope=scope, loses=sql.SQL(", ").join(loses))

@@ -55,16 +55,13 @@ _MOULDS = r"""
 """
 
 
-def carry(
-    connection: Connection, legacy: Legacy, triggers: list[Trigger], labels: Labels
-) -> None:
+def carry(connection: Connection, legacy: Legacy, triggers: list[Trigger], labels: Labels) -> None:
     """Hang the legacy table's triggers on the ledger, inside the transaction of the cut over."""
     if not triggers:
         return
     if any(not trigger.keeps_search for trigger in triggers):
         fields = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type))
-            for c in legacy.columns
+            sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in legacy.columns
         )
         connection.execute(sql.SQL("create type {} as ({})").format(_ROW_TYPE, fields))
     for trigger in triggers:
@@ -148,9 +145,7 @@ def _hang(connection: Connection, legacy: Legacy, trigger: Trigger, event: str) 
     body = sql.SQL("\n    ").join(
         [*_only_when(legacy, trigger, event, result), *_poured(legacy, trigger, event)]
     )
-    connection.execute(
-        sql.SQL(_FUNCTION).format(function=function, body=body, result=result)
-    )
+    connection.execute(sql.SQL(_FUNCTION).format(function=function, body=body, result=result))
     _create(connection, legacy, trigger, event, sql.SQL("{}()").format(function))
 
 
@@ -194,7 +189,7 @@ def _poured(legacy: Legacy, trigger: Trigger, event: str) -> list[sql.Composable
                 _fields(legacy, "old"), _ROW_TYPE
             )
         )
-    back = sql.SQL("")
+    back: sql.Composable = sql.SQL("")
     if trigger.is_before and event != "delete":
         back = sql.SQL(" returning {} into {}").format(names, _fields(legacy, "new"))
     pour = {
@@ -218,7 +213,7 @@ def _create(
     event: str,
     call: sql.Composable,
 ) -> None:
-    watched = sql.SQL("")
+    watched: sql.Composable = sql.SQL("")
     if event == "update":
         columns = [
             sql.Identifier(column.target)

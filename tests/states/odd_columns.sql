@@ -6,7 +6,7 @@ create domain public.percent as integer not null check (value between 0 and 100)
 alter table public.audit_logs
 add "createdAt" date,
 add "select" integer default 3,
-add "with ""quotes"" and %" text,
+add "with ""quotes"" and: {0}" text,
 add "Überschrift" text default 'ä',
 add details jsonb default '{}',
 add plain json,
@@ -34,7 +34,7 @@ alter tools_used type jsonb using to_jsonb(tools_used),
 alter ip_address type character varying(45);
 
 insert into public.audit_logs
-(message, created_at, "createdAt", "select", "with ""quotes"" and %", details, plain, moods, content,
+(message, created_at, "createdAt", "select", "with ""quotes"" and: {0}", details, plain, moods, content,
     matrix, period, span, bits, short, "timestamp", source_system, legacy_id, change_xid,
     legacy_user_id, legacy_created_at, cost_usd, tool_params, found, l, new, tools_used, ip_address)
 values
