@@ -118,6 +118,31 @@ def test_a_trigger_runs_as_the_writer_as_it_did(server: Server) -> None:
         ask(dsn, f"drop owned by {role}; drop role {role}")
 
 
+def test_a_gateway_that_might_not_write_the_old_table_is_not_held_up_by_its_triggers(
+    server: Server,
+) -> None:
+    dsn = server.state("lineage_with_search:upgraded")
+    role = f"gateway_{dsn.dbname}"
+    ask(
+        dsn,
+        f"create role {role}; grant usage on schema omni2 to {role};"
+        f" grant all on omni2.audit_logs to {role}",
+    )
+    try:
+        with connect(dsn) as connection:
+            connection.execute(f"set role {role}".encode())
+            done = connection.execute(
+                "update omni2.audit_logs set question = 'changed by the gateway'"
+                " where legacy_id is not null and source_system = 'gateway'"
+            )
+            assert done.rowcount == 1
+        assert ask(dsn, "select message from audit_logs where id = 1") == [
+            ("changed by the gateway",)
+        ]
+    finally:
+        ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
 def test_triggers_rest_on_the_way_back_and_fire_again_after_it(server: Server) -> None:
     dsn = server.state("own_triggers:upgraded")
     ask(dsn, "insert into audit_logs (message) values ('since')")
