@@ -203,12 +203,17 @@ class Statements:
         return self.value("legacy_user_id") or sql.SQL("null::bigint")
 
     @property
-    def _meanings(self) -> dict[str, sql.Composable]:
+    def cost(self) -> sql.Composable:
+        """The cost of the old row `l`."""
+        return self.value("cost_usd") or sql.SQL("null::numeric")
+
+    @property
+    def meanings(self) -> dict[str, sql.Composable]:
+        """The person, the text and the time of the old row `l`, by which requests are matched."""
         return {
             "person": self.person,
             "text": self.value("question") or sql.SQL("null::text"),
             "time": self.value("timestamp") or sql.SQL("null::timestamptz"),
-            "cost": self.value("cost_usd") or sql.SQL("null::numeric"),
         }
 
     def match(self, scope: sql.Composable) -> sql.Composed:
@@ -219,14 +224,16 @@ class Statements:
             scope=scope,
             apart_asked=sql.SQL("extract(epoch from asked.created_at - g.timestamp)"),
             apart_rival=sql.SQL("extract(epoch from {} - g.timestamp)").format(
-                self._meanings["time"]
+                self.meanings["time"]
             ),
-            **self._meanings,
+            **self.meanings,
         )
 
     def quarantine(self, scope: sql.Composable) -> sql.Composed:
         """Set aside the old rows `l` in scope that the ledger can't hold."""
-        return sql.SQL(_QUARANTINE).format(legacy=self.table, scope=scope, **self._meanings)
+        return sql.SQL(_QUARANTINE).format(
+            legacy=self.table, scope=scope, cost=self.cost, time=self.meanings["time"]
+        )
 
     def _gained(self) -> list[tuple[str, sql.Composable]]:
         gained: list[tuple[str, sql.Composable]] = [
