@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from alembic import context
 
 from migrations import ddl, turns
+from migrations.legacy import require_schema
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.waiting import MIGRATING, Waiting
 from omniledger import database
 from omniledger.errors import OmniledgerError
-from omniledger.merging.carrying import require_schema
 from omniledger.schema import metadata
 from omniledger.settings import get_settings
 
@@ -55,7 +55,7 @@ def run_online() -> None:
     try:
         if writes():
             with turns.taken(dsn, context.config.print_stdout) as guard:
-                require_schema(guard, get_settings())
+                require_schema(guard, get_settings().legacy_schema)
                 make_schema(guard)
                 with waiting.watched():
                     migrate(dsn, MIGRATING)

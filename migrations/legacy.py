@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from migrations import obstacles
-from migrations.columns import read_columns
+from migrations import hand_made, obstacles
+from migrations.columns import Column, read_columns
+from migrations.placing import ADDED_COLUMNS, RENAMED, Carried, placed
 from omniledger.database import Connection
+from omniledger.errors import SettingsError
+from omniledger.settings import get_settings
+
+__all__ = ["ADDED_COLUMNS", "RENAMED", "Carried", "Legacy", "inspect"]
 
 NAME = "audit_logs"
 """The name under which the legacy table is written, without a schema."""
 
 ARCHIVE = "audit_logs_legacy"
 """Its name in the schema `ledger` once it is merged."""
-
-RENAMED = {
-    "id": "legacy_id",
-    "user_id": "legacy_user_id",
-    "message": "question",
-    "created_at": "timestamp",
-    "cost_estimate": "cost_usd",
-}
-"""Legacy columns that mean what the ledger calls otherwise."""
-
-ADDED_COLUMNS = {
-    "request_type": "character varying(50)",
-    "iterations": "integer",
-    "tool_calls_count": "integer",
-    "tools_used": "text[]",
-    "mcps_accessed": "text[]",
-    "tokens_input": "integer",
-    "tokens_output": "integer",
-    "tokens_cached": "integer",
-    "tokens_cache_write": "integer",
-    "cost_usd": "numeric",
-    "llm_model": "text",
-    "status": "character varying(50)",
-    "warning": "text",
-    "message_preview": "text",
-    "response_preview": "text",
-    "legacy_id": "bigint",
-    "legacy_user_id": "bigint",
-}
-"""Columns that the ledger adds to `omni2.audit_logs`, with the type where the legacy has none."""
 
 DEFAULT_COLUMNS: tuple[tuple[str, str, str | None], ...] = (
     ("id", "bigint", None),
@@ -115,16 +90,6 @@ _KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
 
 
 @dataclass(frozen=True)
-class Carried:
-    """One legacy column and where the ledger keeps it."""
-
-    name: str
-    target: str
-    type: str
-    default: str | None = None
-
-
-@dataclass(frozen=True)
 class Legacy:
     """The legacy table as it was found, or as the investigation has it where there is none.
 
@@ -149,62 +114,81 @@ class Legacy:
         """The type of the column that lands in `target`, or None where none does."""
         return next((c.type for c in self.columns if c.target == target), None)
 
+    @property
+    def derived(self) -> tuple[Carried, ...]:
+        """The columns that the ledger also keeps converted, in its column of the same meaning."""
+        return tuple(column for column in self.columns if column.derives)
+
+    @cached_property
+    def by_meaning(self) -> dict[str, Carried]:
+        """By each column of the ledger the legacy one that gives its value."""
+        direct = {column.target: column for column in self.columns}
+        return direct | {column.derives: column for column in self.derived}
+
     def named(self, name: str) -> Carried | None:
         """The legacy column of this name."""
         return next((c for c in self.columns if c.name == name), None)
-
-
-def placed(
-    columns: Iterable[tuple[str, str, str | None]], gateway: dict[str, str]
-) -> list[Carried]:
-    """Give each legacy column its place in the ledger.
-
-    A column goes to the one that means the same. Where that place is taken, or holds another type
-    that would change what the old name shows, it goes to a column of its own, `legacy_NAME`.
-
-    Args:
-        columns: name, type and default of each legacy column, in order.
-        gateway: type of each column that `omni2.audit_logs` had from the beginning.
-    """
-    columns = list(columns)
-    renamed = {RENAMED[name] for name, _, _ in columns if name in RENAMED}
-    carried = []
-    for name, kind, default in columns:
-        target = RENAMED.get(name, name)
-        is_taken = name not in RENAMED and target in renamed
-        if is_taken or gateway.get(target, kind) != kind:
-            target = f"legacy_{name}"
-        carried.append(Carried(name, target, kind, default))
-    return carried
 
 
 def inspect(connection: Connection, schema: str) -> Legacy | None:
     """Read the legacy table of `schema`.
 
     Returns:
-        None where the old name is a view already: the merge is behind us.
+        None where the old name is our view already: the merge is behind us.
 
     Raises:
         NotReadyError: something is there that the merge can't carry; nothing was changed.
+        SettingsError: the schema is not there, or is the ledger's own.
     """
     legacy = Legacy(schema, ())
-    gateway = {
-        column.name: column.type
-        for column in read_columns(connection, "omni2.audit_logs")
-        if column.name in GATEWAY_COLUMNS
-    }
+    require_schema(connection, schema)
     kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
-    if kind is None:
-        return Legacy(schema, tuple(placed(DEFAULT_COLUMNS, gateway)), has_table=False)
-    if kind[0] == "v":
+    if kind is not None and kind[0] == "v":
+        obstacles.require_our_view(connection, legacy.relation, f"{schema}.{NAME}")
         return None
+    ledger = hand_made.planned_types(connection)
+    if kind is None:
+        usual = [(n, ledger.get(RENAMED.get(n, n), t), d) for n, t, d in DEFAULT_COLUMNS]
+        return Legacy(schema, tuple(placed(usual, ledger)), has_table=False)
     if kind[0] != "r":
-        raise obstacles.refusal(legacy.relation, "it is neither a plain table nor a view")
+        raise obstacles.refusal(legacy.relation, obstacles.KINDS[kind[0]])
     columns = read_columns(connection, legacy.relation)
-    identity = next((column.identity for column in columns if column.name == "id"), "")
-    found = Legacy(
-        schema, tuple(placed([(c.name, c.type, c.default) for c in columns], gateway)), identity
+    timezone = get_settings().legacy_timezone
+    found = placed([(c.name, c.type, c.default) for c in columns], ledger, timezone)
+    legacy = replace(legacy, columns=tuple(_completed(found, columns)))
+    obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning)
+    sequence = connection.execute(_SEQUENCE, (legacy.relation,)).fetchone()
+    return replace(
+        legacy,
+        identity=next((column.identity for column in columns if column.name == "id"), ""),
+        sequence=(sequence[0], sequence[1]) if sequence else None,
     )
-    obstacles.require_none(connection, found.relation, columns)
-    sequence = connection.execute(_SEQUENCE, (found.relation,)).fetchone()
-    return replace(found, sequence=(sequence[0], sequence[1]) if sequence else None)
+
+
+def _completed(found: list[Carried], columns: list[Column]) -> list[Carried]:
+    """What the catalog calls the default of a generated column is its expression."""
+    return [
+        replace(carried, default=None, generated=column.default or "")
+        if column.generated
+        else carried
+        for carried, column in zip(found, columns, strict=True)
+    ]
+
+
+def require_schema(connection: Connection, schema: str) -> None:
+    """Refuse a schema of the old table that can't be it.
+
+    Raises:
+        SettingsError: it is not there, or is the ledger's own.
+    """
+    if schema in ("omni2", "ledger"):
+        raise SettingsError(
+            f"OMNILEDGER_LEGACY_SCHEMA is wrong: {schema} holds the ledger itself; name the "
+            "schema of the audit table that the chat writer writes without one."
+        )
+    if connection.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone():
+        return
+    raise SettingsError(
+        f"OMNILEDGER_LEGACY_SCHEMA is wrong: there is no schema {schema}; name the one of the "
+        "audit table that the chat writer writes without a schema."
+    )

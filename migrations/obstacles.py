@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from migrations.columns import Column
+from migrations.placing import Carried
+from migrations.triggers import read_triggers
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
-_NEEDED = ("user_id", "message", "created_at")
+KINDS = {
+    "p": "it is partitioned",
+    "m": "it is a materialized view",
+    "f": "it is a foreign table",
+    "S": "it is a sequence",
+    "c": "it is a type",
+    "i": "it is an index",
+    "I": "it is an index",
+    "t": "it is a table of the server's own",
+}
+"""What bears the old name where it is no plain table."""
 
-_AROUND = """
+_INTEGERS = ("smallint", "integer", "bigint")
+
+_VIEWS = """
     with recursive legacy as (select to_regclass(%s)::oid as oid),
 
     view_over as (
@@ -41,6 +55,16 @@ _AROUND = """
     inner join pg_rewrite as r on view_over.oid = r.ev_class
     where r.rulename <> '_RETURN'
     union all
+    select pg_describe_object(d.classid, d.objid, 0) || ' is bound to ' || d.refobjid::regclass
+    from view_over
+    inner join pg_depend as d
+        on d.refclassid = 'pg_class'::regclass and view_over.oid = d.refobjid
+    where d.classid in ('pg_proc'::regclass, 'pg_policy'::regclass)
+"""
+
+_AROUND = """
+    with legacy as (select to_regclass(%s)::oid as oid)
+
     select
         'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass
         || ' references more of it than its id'
@@ -57,10 +81,12 @@ _AROUND = """
                 and c.conrelid <> legacy.oid
         )
     union all
-    select 'it has the trigger ' || t.tgname
-    from pg_trigger as t
-    inner join legacy on t.tgrelid = legacy.oid
-    where not t.tgisinternal and t.tgname not like 'omniledger\\_%%'
+    select 'the function ' || p.oid::regprocedure || ' takes or returns its rows as a type'
+    from pg_type as t
+    inner join legacy on t.typrelid = legacy.oid
+    inner join pg_depend as d
+        on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
+    inner join pg_proc as p on d.classid = 'pg_proc'::regclass and d.objid = p.oid
     union all
     select 'it has row level security'
     from pg_class as c
@@ -72,45 +98,141 @@ _AROUND = """
     inner join pg_publication as p on pr.prpubid = p.oid
     inner join legacy on pr.prrelid = legacy.oid
     union all
-    select 'it is partitioned or has a parent or a child'
-    from legacy
-    where exists (
-        select from pg_inherits as i where legacy.oid in (i.inhrelid, i.inhparent)
-    )
+    select 'it is the child of ' || i.inhparent::regclass
+    from pg_inherits as i
+    inner join legacy on i.inhrelid = legacy.oid
+    union all
+    select 'it is the parent of ' || i.inhrelid::regclass
+    from pg_inherits as i
+    inner join legacy on i.inhparent = legacy.oid
 """
 
+_SCHEMA_PUBLISHED = """
+    select p.pubname
+    from pg_publication_namespace as pn
+    inner join pg_publication as p on pn.pnpubid = p.oid
+    inner join pg_class as c on pn.pnnspid = c.relnamespace
+    where c.oid = to_regclass(%s)
+"""
 
-def require_none(connection: Connection, relation: str, columns: Sequence[Column]) -> None:
+_HAS_KEY = """
+    select count(*) > 0
+    from pg_index as i
+    inner join pg_attribute as a on i.indrelid = a.attrelid and i.indkey[0] = a.attnum
+    where
+        i.indrelid = to_regclass(%s)
+        and i.indisunique
+        and i.indisvalid
+        and i.indnkeyatts = 1
+        and i.indpred is null
+        and a.attname = 'id'
+        and a.attnotnull
+"""
+
+_STRANGERS = """
+    select c.oid::regclass::text, pg_get_userbyid(c.relowner)
+    from pg_class as c
+    where
+        c.oid in (to_regclass(%s), to_regclass('omni2.audit_logs'))
+        and not pg_has_role(c.relowner, 'usage')
+"""
+
+_MERGED = "select count(*) > 0 from ledger.merge_runs where legacy_table = %s and cutover_xid > 0"
+
+WAY_OUT = "see what to do in docs/operations.md, under 'What stops an upgrade'"
+
+
+def require_none(
+    connection: Connection,
+    relation: str,
+    columns: Sequence[Column],
+    by_meaning: Mapping[str, Carried],
+) -> None:
     """Refuse a legacy table that would lose something.
+
+    Args:
+        relation: its quoted name.
+        columns: its columns as the catalog has them.
+        by_meaning: by each column of the ledger the legacy one that gives its value.
 
     Raises:
         NotReadyError: the sentence names the first thing that can't be carried.
     """
-    for why in _found(connection, relation, columns):
+    _require_owner(connection, relation)
+    for why in (
+        *_in_columns(columns, by_meaning),
+        *_around(connection, relation),
+    ):
         raise refusal(relation, why)
 
 
-def _found(connection: Connection, relation: str, columns: Sequence[Column]) -> Iterator[str]:
+def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) -> Iterator[str]:
     types = {column.name: column.type for column in columns}
-    if types.get("id") not in ("integer", "bigint"):
-        yield "its column id is no integer"
-    for name in _NEEDED:
-        if name not in types:
-            yield f"it has no column {name}"
-    if types.get("created_at") != "timestamp with time zone":
-        yield f"its column created_at is {types.get('created_at')}"
-    if types.get("cost_estimate", "numeric").partition("(")[0] != "numeric":
-        yield f"its column cost_estimate is {types['cost_estimate']}"
+    if types.get("id") not in _INTEGERS:
+        yield "its column id is no integer" if "id" in types else "it has no column id"
+    if types.get("user_id", "integer") not in _INTEGERS:
+        yield f"its column user_id is {types['user_id']}, not an integer"
+    for name, meaning in {"timestamp": "created_at or timestamp", "question": "message"}.items():
+        if name not in by_meaning:
+            wrong = [n for n in ("created_at", "timestamp", "message", "question") if n in types]
+            kinds = " and ".join(
+                f"its column {n} is {types[n]}" for n in wrong if n in meaning or n == name
+            )
+            yield kinds or f"it has no column {meaning}"
+    cost = types.get("cost_estimate")
+    if cost is not None and "cost_usd" not in by_meaning:
+        yield f"its column cost_estimate is {cost}"
     for column in columns:
-        if column.generated:
-            yield f"its column {column.name} is generated"
+        if "%" in column.name:
+            yield f"its column {column.name} has a per cent sign in its name"
+        if column.identity and column.name != "id":
+            yield f"its column {column.name} is an identity beside the id"
+
+
+def _around(connection: Connection, relation: str) -> Iterator[str]:
+    if connection.execute(_HAS_KEY, (relation,)).fetchone() != (True,):
+        yield "its id is no key: nothing keeps two rows from having the same id, or none"
+    yield from over(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
+    if connection.info.server_version >= 150000:
+        for (publication,) in connection.execute(_SCHEMA_PUBLISHED, (relation,)):
+            yield f"its schema is part of the publication {publication}"
+    for trigger in read_triggers(connection, relation):
+        if trigger.obstacle:
+            yield trigger.obstacle
+
+
+def over(connection: Connection, relation: str) -> Iterator[str]:
+    """What stands over a table and can't be made again over another."""
+    for (why,) in connection.execute(_VIEWS, (relation,)):
+        yield why
+
+
+def _require_owner(connection: Connection, relation: str) -> None:
+    for table, owner in connection.execute(_STRANGERS, (relation,)):
+        raise NotReadyError(
+            f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
+            f"was changed: run the upgrade as {owner}, or as a member of that role."
+        )
+
+
+def require_our_view(connection: Connection, relation: str, name: str) -> None:
+    """Refuse a view with the old name that the upgrade did not make.
+
+    Raises:
+        NotReadyError: it is somebody else's.
+    """
+    if connection.execute("select to_regclass('ledger.merge_runs')").fetchone() != (None,):
+        row = connection.execute(_MERGED, (name,)).fetchone()
+        if row == (True,):
+            return
+    raise refusal(relation, "it is a view that the upgrade did not make")
 
 
 def refusal(relation: str, why: str) -> NotReadyError:
     """The sentence with which an upgrade stops."""
+    what = "The table" if relation == "omni2.audit_logs" else "The old audit table"
     return NotReadyError(
-        f"The old audit table {relation} can't be merged yet, because {why}; nothing was "
-        "changed: see what to do in docs/operations.md, under 'What stops an upgrade'."
+        f"{what} {relation} can't be merged yet, because {why}; nothing was changed: {WAY_OUT}."
     )

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="Schema of the audit table that was written unqualified.",
     )
+    legacy_timezone: str = Field(
+        "UTC", description="Zone that times without one in the old audit table are read in."
+    )
     reporting_timezone: str = Field("UTC", description="Zone whose days the figures are of.")
     default_model: str = Field(
         "claude-3-5-haiku", min_length=1, description="Model of rows that don't say which ran."
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("reporting_timezone")
+    @field_validator("legacy_timezone", "reporting_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:

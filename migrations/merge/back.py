@@ -5,13 +5,13 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, foreign_keys
+from migrations.merge import dependents, derived, foreign_keys, indexes, triggers
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from omniledger.database import Connection
 
 _FRESH = """
-insert into {archive} ({names})
+insert into {archive} ({names}) overriding system value
 select {values}
 from omni2.audit_logs as a
 where a.legacy_id is not null and a.change_xid >= %(cutover)s
@@ -25,6 +25,17 @@ where
         select from omni2.audit_logs as a
         where a.legacy_id = l.id and a.change_xid >= %(cutover)s
     )
+"""
+
+
+_FIRING = """
+    select
+        tgname,
+        case tgenabled
+            when 'A' then 'enable always' when 'R' then 'enable replica' else 'enable'
+        end
+    from pg_trigger
+    where tgrelid = to_regclass(%s) and not tgisinternal and tgenabled <> 'D'
 """
 
 
@@ -47,17 +58,21 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             _make_table(connection, legacy)
         archive = statements.archive
         values = {"cutover": cutover_xid}
+        triggers.drop(connection)
+        derived.drop(connection)
+        indexes.drop(connection)
+        silenced = _silence(connection)
+        stored = [column for column in legacy.columns if not column.generated]
         connection.execute(sql.SQL(_STALE).format(archive=archive), values)
         connection.execute(
             sql.SQL(_FRESH).format(
                 archive=archive,
-                names=sql.SQL(", ").join(sql.Identifier(c.name) for c in legacy.columns),
-                values=sql.SQL(", ").join(
-                    sql.SQL("a.") + sql.Identifier(c.target) for c in legacy.columns
-                ),
+                names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
+                values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
             ),
             values,
         )
+        _let_fire(connection, silenced)
         # Before the merged rows go, or a reference would hold them, or take its own rows along.
         for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
             reference.point_to(connection, sql.SQL("{} (id)").format(archive))
@@ -71,6 +86,27 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             _restore(connection, legacy)
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
+
+
+def _silence(connection: Connection) -> list[tuple[str, str]]:
+    """Let the old table's own triggers rest while rows come back that they have seen already."""
+    fired = connection.execute(_FIRING, (f"ledger.{ARCHIVE}",)).fetchall()
+    for name, _ in fired:
+        _switch(connection, "disable", name)
+    return [(name, how) for name, how in fired]
+
+
+def _let_fire(connection: Connection, silenced: list[tuple[str, str]]) -> None:
+    for name, how in silenced:
+        _switch(connection, how, name)
+
+
+def _switch(connection: Connection, how: str, trigger: str) -> None:
+    connection.execute(
+        sql.SQL("alter table ledger.{} {} trigger {}").format(
+            sql.Identifier(ARCHIVE), sql.SQL(how), sql.Identifier(trigger)
+        )
+    )
 
 
 def _make_table(connection: Connection, legacy: Legacy) -> None:

@@ -37,7 +37,7 @@ with paired as (
             when record_image_eq(row({old}), row({new})) then true
             else row({old})::text = row({new})::text
         end as is_equal,
-        hashtextextended(l::text, 0) as fingerprint,
+        hashtextextended((l.*)::text, 0) as fingerprint,
         coalesce(k.gained, '{{}}') as gained,
         {sides}
     from {legacy} as l
@@ -79,12 +79,12 @@ _EXACT = Context(prec=1000)
 """Sums of any amounts that a column holds, without a rounding."""
 
 _UNMAPPED = """
-    select count(distinct l.user_id)
+    select count(distinct {person})
     from {legacy} as l
     where
-        l.user_id is not null
+        {person} is not null
         and not exists (
-            select from ledger.user_map as m where m.legacy_user_id = l.user_id
+            select from ledger.user_map as m where m.legacy_user_id = {person}
         )
 """
 
@@ -158,9 +158,9 @@ def certify(
         show: called with the progress after each batch.
         workers: further connections that do the work.
     """
-    by_target = {c.target: c.name for c in statements.legacy.columns}
-    summed = [target for target in SUMMED if target in by_target]
-    query = _query(statements, {target: by_target[target] for target in summed})
+    values = {target: statements.value(target) for target in SUMMED}
+    summed = {target: value for target, value in values.items() if value is not None}
+    query = _query(statements, summed)
     found, total = _Found(len(summed)), count(connection, statements.table)
     show(Progress("certifying", 0, total))
 
@@ -173,7 +173,9 @@ def certify(
     for _, row in in_batches(connection, workers or [connection], statements.table, compare):
         found.add(row or ())
         show(Progress("certifying", found.total, max(total, found.total)))
-    unmapped = connection.execute(sql.SQL(_UNMAPPED).format(legacy=statements.table)).fetchone()
+    unmapped = connection.execute(
+        sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)
+    ).fetchone()
     exact = {
         target: {"legacy": str(old), "ledger": str(new)}
         for target, (old, new) in zip(summed, found.sums, strict=True)
@@ -228,10 +230,9 @@ class _Found:
             ]
 
 
-def _query(statements: Statements, summed: dict[str, str]) -> sql.Composed:
+def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Composed:
     sides, sums = [], []
-    for target, name in summed.items():
-        old = sql.SQL("l.") + sql.Identifier(name)
+    for target, old in summed.items():
         names = {"side": sql.Identifier(f"{target}_ledger"), "old": sql.Identifier(target)}
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
@@ -252,7 +253,9 @@ def _query(statements: Statements, summed: dict[str, str]) -> sql.Composed:
         complaint=statements.complaint,
         known=sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s"),
         old=sql.SQL(", ").join(
-            sql.SQL("l.") + sql.Identifier(name) for name, _ in statements.carried
+            # A column of a domain is carried as the type below it.
+            sql.SQL("l.{}::{}").format(sql.Identifier(name), sql.SQL(types[name]))
+            for name, _ in statements.carried
         ),
         new=sql.SQL(", ").join(
             sql.SQL("a.{}::{}").format(sql.Identifier(target), sql.SQL(types[name]))

@@ -7,11 +7,12 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, foreign_keys
+from migrations.merge import dependents, derived, foreign_keys, triggers
 from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
+from migrations.triggers import read_triggers
 from omniledger.database import Connection
 
 _TOMBSTONE = """
@@ -45,12 +46,14 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
         foreign_keys.require_none_quarantined(connection, references)
         unwatch(connection, legacy)
         labels = Labels.read(connection, legacy.relation)
+        own_triggers = read_triggers(connection, legacy.relation)
         with dependents.carried(connection, legacy.relation):
             sequence = _free_sequence(connection, legacy)
             _archive(connection, legacy)
             make_view(connection, legacy, sequence)
             labels.give(connection, legacy.relation)
-        _let_writers_count(connection, labels)
+        triggers.carry(connection, legacy, own_triggers, labels)
+        _let_writers_count(connection, labels, sequence)
         for reference in references:
             reference.point_to(connection, sql.SQL("omni2.audit_logs (legacy_id)"))
         connection.execute(
@@ -123,6 +126,7 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
                 view, sql.Identifier(name), value
             )
         )
+    derived.carry(connection, legacy)
     connection.execute(_TOMBSTONE)
     connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
     connection.execute(
@@ -131,13 +135,16 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
     )
 
 
-def _let_writers_count(connection: Connection, labels: Labels) -> None:
-    """Let those who may write the view draw the ledger's own ids, which its rights don't cover."""
-    sequence = connection.execute(_LEDGER_SEQUENCE).fetchone()
-    if sequence is None or sequence[0] is None:
-        return
-    for grant in labels.grants:
-        if grant.privilege == "INSERT":
-            connection.execute(
-                sql.SQL("grant usage on sequence {} to {}").format(sql.SQL(sequence[0]), grant.whom)
-            )
+def _let_writers_count(
+    connection: Connection, labels: Labels, sequence: sql.Identifier | None
+) -> None:
+    """Let those who may write the view draw the ledger's own ids, which its rights don't cover,
+    and the old ones, which an identity column let them draw."""
+    ledger = connection.execute(_LEDGER_SEQUENCE).fetchone()
+    sequences = [sql.SQL(ledger[0])] if ledger and ledger[0] else []
+    for drawn in [*sequences, *([sequence] if sequence else [])]:
+        for grant in labels.grants:
+            if grant.privilege == "INSERT":
+                connection.execute(
+                    sql.SQL("grant usage on sequence {} to {}").format(drawn, grant.whom)
+                )

@@ -72,6 +72,15 @@ class Labels:
         comments = connection.execute(_COMMENTS, named).fetchall()
         return cls(tuple(Grant(*grant) for grant in grants), tuple(comments))
 
+    def writers(self) -> list[sql.Composable]:
+        """The roles that may write the relation."""
+        by_name = {
+            grant.grantee: grant.whom
+            for grant in self.grants
+            if grant.privilege in ("INSERT", "UPDATE", "DELETE")
+        }
+        return list(by_name.values())
+
     def give(self, connection: Connection, view: str) -> None:
         """Put them on a view, by its quoted name."""
         for grant in self.grants:

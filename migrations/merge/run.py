@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Carried, Legacy
-from migrations.merge import foreign_keys
+from migrations.merge import foreign_keys, indexes
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import apply_changes, copy_history
@@ -37,9 +37,9 @@ _ROUNDS = 1_000
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
-select distinct l.user_id, l.user_id, 'one id space'
+select distinct {person}, {person}, 'one id space'
 from {legacy} as l
-where l.user_id between -2147483648 and 2147483647
+where {person} between -2147483648 and 2147483647
 on conflict do nothing
 """
 
@@ -94,6 +94,7 @@ def merge(
         _note_ambiguous(connection, run_id)
         for progress in copy_history(connection, crew, statements, pace or Pace()):
             show(progress)
+    indexes.carry(connection, legacy)
     connection.execute("analyze omni2.audit_logs")
     foreign_keys.carry(connection, legacy)
     # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
@@ -196,7 +197,10 @@ def unfinished(connection: Connection) -> Legacy | None:
 def _map_users(connection: Connection, legacy: Legacy) -> None:
     make_functions(connection, legacy)
     if user_table(connection, legacy) is None:
-        connection.execute(sql.SQL(_MAP_ONE_SPACE).format(legacy=sql.SQL(legacy.relation)))
+        statements = Statements(legacy)
+        connection.execute(
+            sql.SQL(_MAP_ONE_SPACE).format(legacy=statements.table, person=statements.person)
+        )
     else:
         connection.execute("select ledger.map_users()")
 

@@ -17,13 +17,13 @@ EVERYTHING = sql.SQL("true")
 # rows, so that the answer does not depend on which of them are asked about.
 _MATCH = """
 with asked as (
-    select l.id, m.user_id, l.message, l.created_at
+    select l.id, m.user_id, {text} as message, {time} as created_at
     from {legacy} as l
-    inner join ledger.user_map as m on l.user_id = m.legacy_user_id
+    inner join ledger.user_map as m on {person} = m.legacy_user_id
     where
-        l.message is not null
+        {text} is not null
         -- From infinity, and from the ends of time, no window can be counted.
-        and l.created_at between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'
+        and {time} between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'
         and {scope}
 ),
 
@@ -46,11 +46,11 @@ rivals as (
     inner join {ledger} as g on c.audit_id = g.id
     inner join {legacy} as l
         on
-            g.question = l.message
-            and l.created_at
+            g.question = {text}
+            and {time}
             between g.timestamp - %(window)s * interval '1 second'
             and g.timestamp + %(window)s * interval '1 second'
-    inner join ledger.user_map as m on l.user_id = m.legacy_user_id and g.user_id = m.user_id
+    inner join ledger.user_map as m on {person} = m.legacy_user_id and g.user_id = m.user_id
 ),
 
 nearest_audit as (
@@ -84,7 +84,7 @@ select
 
 _QUARANTINE = """
 insert into ledger.audit_quarantine (legacy_id, reason, row)
-select l.id, {complaint}, to_jsonb(l)
+select l.id, {complaint}, to_jsonb(l.*)
 from {legacy} as l
 where
     {scope}
@@ -125,7 +125,7 @@ _COPY = """
 insert into {ledger} (source_system, user_id, {targets})
 select 'legacy', m.user_id, {values}
 from {legacy} as l
-left join ledger.user_map as m on l.user_id = m.legacy_user_id
+left join ledger.user_map as m on {person} = m.legacy_user_id
 where
     {scope}
     and not exists (select from {ledger} as a where a.legacy_id = l.id and {known})
@@ -169,17 +169,20 @@ class Statements:
         """Name and target of each column but the id."""
         return [(c.name, c.target) for c in self.legacy.columns if c.name != "id"]
 
-    @cached_property
+    @property
     def total(self) -> sql.Composable | None:
-        """The total of a row's split, where the legacy table has a split and no total.
+        """The total of a row's split, where the legacy table has a split and no total."""
+        return None if self.value("llm_tokens_used") is not None else self._split_total
+
+    @cached_property
+    def _split_total(self) -> sql.Composable | None:
+        """The total of a row's split, where the legacy table has a split.
 
         NULL where a count is impossible or the sum is too large for the total's type.
         """
-        split = [name for name, target in self.carried if target in SUMMED[:4]]
-        has_total = any(target == "llm_tokens_used" for _, target in self.carried)
-        if has_total or not split:
+        counts = [v for v in map(self.value, SUMMED[:4]) if v is not None]
+        if not counts:
             return None
-        counts = [sql.SQL("l.") + sql.Identifier(name) for name in split]
         summed = sql.SQL(" + ").join(
             sql.SQL("coalesce({}, 0)::numeric").format(count) for count in counts
         )
@@ -192,20 +195,36 @@ class Statements:
             summed=summed,
         )
 
+    def value(self, target: str) -> sql.Composable | None:
+        """What the old row `l` gives a column of the ledger, or None where it gives nothing."""
+        column = self.legacy.by_meaning.get(target)
+        if column is None:
+            return None
+        value = sql.SQL("l.") + sql.Identifier(column.name)
+        return sql.SQL(column.formula).format(value) if column.derives == target else value
+
+    @property
+    def person(self) -> sql.Composable:
+        """The user of the old row `l`, under the old number."""
+        return self.value("legacy_user_id") or sql.SQL("null::bigint")
+
+    @property
+    def cost(self) -> sql.Composable:
+        """The cost of the old row `l`."""
+        return self.value("cost_usd") or sql.SQL("null::numeric")
+
     @cached_property
     def complaint(self) -> sql.Composable:
         """Why the ledger can't hold an old row `l`; NULL where it can."""
-        name = next((name for name, target in self.carried if target == "cost_usd"), None)
-        cost = sql.SQL("l.") + sql.Identifier(name) if name else sql.SQL("null::numeric")
-        return sql.SQL("ledger.audit_complaint(l.created_at, {})").format(cost)
+        return sql.SQL("ledger.audit_complaint({}, {})").format(self.meanings["time"], self.cost)
 
     @property
     def meanings(self) -> dict[str, sql.Composable]:
         """The person, the text and the time of the old row `l`, by which requests are matched."""
         return {
-            "person": sql.SQL("l.user_id"),
-            "text": sql.SQL("l.message"),
-            "time": sql.SQL("l.created_at"),
+            "person": self.person,
+            "text": self.value("question") or sql.SQL("null::text"),
+            "time": self.value("timestamp") or sql.SQL("null::timestamptz"),
         }
 
     def match(self, scope: sql.Composable) -> sql.Composed:
@@ -215,7 +234,10 @@ class Statements:
             ledger=LEDGER,
             scope=scope,
             apart_asked=sql.SQL("extract(epoch from asked.created_at - g.timestamp)"),
-            apart_rival=sql.SQL("extract(epoch from l.created_at - g.timestamp)"),
+            apart_rival=sql.SQL("extract(epoch from {} - g.timestamp)").format(
+                self.meanings["time"]
+            ),
+            **self.meanings,
         )
 
     def quarantine(self, scope: sql.Composable) -> sql.Composed:
@@ -226,9 +248,22 @@ class Statements:
         gained: list[tuple[str, sql.Composable]] = [
             (target, sql.SQL("l.") + sql.Identifier(name)) for name, target in self.carried
         ]
+        gained += [(c.derives, self.value(c.derives) or sql.NULL) for c in self.legacy.derived]
         if self.total is not None:
             gained.append(("llm_tokens_used", self.total))
         return gained
+
+    def _gained_by_match(self) -> list[tuple[str, sql.Composable]]:
+        """As `_gained`, with the total that the fill-in trigger would put on the row else."""
+        total = self._split_total
+        if self.total is not None or total is None:
+            return self._gained()
+        return [
+            (target, sql.SQL("coalesce({}, {})").format(value, total))
+            if target == "llm_tokens_used"
+            else (target, value)
+            for target, value in self._gained()
+        ]
 
     def apply_matches(
         self, scope: sql.Composable, known: sql.Composable = EVERYTHING
@@ -238,11 +273,11 @@ class Statements:
             sql.SQL("case when a.{} is null and {} is not null then {} end").format(
                 sql.Identifier(target), value, sql.Literal(target)
             )
-            for target, value in self._gained()
+            for target, value in self._gained_by_match()
         ]
         gains = [
             sql.SQL("{0} = coalesce(a.{0}, {1})").format(sql.Identifier(target), value)
-            for target, value in self._gained()
+            for target, value in self._gained_by_match()
         ]
         return sql.SQL(_APPLY_MATCHES).format(
             legacy=self.table,
@@ -270,6 +305,7 @@ class Statements:
             known=known,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
+            person=self.person,
         )
 
     def unmatch(self, scope: sql.Composable) -> sql.Composed:
@@ -278,6 +314,6 @@ class Statements:
             sql.SQL("{0} = case when {1} = any(k.gained) then null else a.{0} end").format(
                 sql.Identifier(target), sql.Literal(target)
             )
-            for target, _ in self._gained()
+            for target, _ in self._gained_by_match()
         ]
         return sql.SQL(_UNMATCH).format(ledger=LEDGER, scope=scope, loses=sql.SQL(", ").join(loses))

@@ -48,6 +48,8 @@ create table if not exists ledger.deleted_days (
 comment on table ledger.deleted_days is
 'Quarters of an hour that a row left, by DELETE or by a changed time; -infinity after a TRUNCATE. Incremental models rebuild those days.';
 
+alter table ledger.deleted_days replica identity full;
+
 create index if not exists deleted_days_change_xid_idx on ledger.deleted_days (change_xid);
 
 create table if not exists ledger.audit_quarantine (
@@ -76,6 +78,9 @@ create table if not exists ledger.audit_tombstones (
 
 comment on table ledger.audit_tombstones is
 'Old ids whose rows were deleted after the merge, so that a row which is gone is not taken for one that was lost.';
+
+-- Or a publication of all tables would refuse every delete from a table without a key.
+alter table ledger.audit_tombstones replica identity full;
 
 create index if not exists audit_tombstones_legacy_id_idx on ledger.audit_tombstones (legacy_id);
 
@@ -136,6 +141,8 @@ create table if not exists ledger.gate_results (
 
 comment on table ledger.gate_results is
 'What the gate judged, one row for each expectation of each run.';
+
+alter table ledger.gate_results replica identity full;
 
 create index if not exists gate_results_run_id_idx on ledger.gate_results (run_id);
 

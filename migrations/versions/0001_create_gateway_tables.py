@@ -9,7 +9,9 @@ Revises:
 
 from alembic import context
 
-from migrations.ddl import exists, run, sql
+from migrations.ddl import driver, exists, run, sql
+from migrations.legacy import inspect
+from omniledger.settings import get_settings
 
 revision = "0001"
 down_revision = None
@@ -26,6 +28,9 @@ _TABLES = (
 
 
 def upgrade() -> None:
+    if not context.is_offline_mode():
+        # What can't be carried stops the upgrade here, before anything is changed.
+        inspect(driver(), get_settings().legacy_schema)
     # "if not exists" still asks for the right to create, which an operator may rightly lack.
     if context.is_offline_mode() or not all(exists(table) for table in _TABLES):
         run(sql("gateway_tables"))

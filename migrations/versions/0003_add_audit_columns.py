@@ -1,7 +1,7 @@
 """Give `omni2.audit_logs` the columns of both logs.
 
 Locks: ACCESS EXCLUSIVE on `omni2.audit_logs` for an instant at each statement; nothing is
-rewritten or scanned. A column that somebody added by hand is adopted as it is.
+rewritten or scanned. A column that somebody added by hand is adopted, or converted in batches.
 Way back: the columns are dropped with what is in them (the merge is undone before).
 
 Revision ID: 0003
@@ -10,11 +10,13 @@ Revises: 0002
 
 import json
 
-from alembic import context
+from alembic import context, op
 
+from migrations import hand_made
 from migrations.columns import read_columns
 from migrations.ddl import driver, run, run_live, scalar, sql
-from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, RENAMED, Legacy, inspect
+from migrations.legacy import GATEWAY_COLUMNS, Legacy, inspect
+from migrations.placing import ADDED_COLUMNS, RENAMED, ledger_type
 from omniledger.settings import get_settings
 
 revision = "0003"
@@ -41,7 +43,10 @@ def upgrade() -> None:
         legacy = inspect(driver(), get_settings().legacy_schema)
         if legacy is not None:
             # The old name must go on showing each column in the type that it had.
+            columns |= {c.derives: ledger_type(c.derives, c.type) for c in legacy.derived}
             columns |= {c.target: c.type for c in legacy.columns}
+        with op.get_context().autocommit_block():
+            hand_made.convert(driver())
         there = {column.name for column in read_columns(driver(), _TABLE)}
         columns = {name: kind for name, kind in columns.items() if name not in there}
         remember("added_columns", set(columns))
@@ -49,7 +54,7 @@ def upgrade() -> None:
     run_live(
         _TABLE,
         *(
-            f'alter table {_TABLE} add column if not exists "{name}" {kind}'
+            f"alter table {_TABLE} add column if not exists {quoted(name)} {kind}"
             for name, kind in columns.items()
         ),
         # The old table took rows without them, and a refused row is a lost row.
@@ -79,6 +84,11 @@ def printed(columns: dict[str, str]) -> str:
     return text
 
 
+def quoted(name: str) -> str:
+    """A column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def remember(what: str, names: set[str]) -> None:
     """Note what is ours, before it is made, so that the way back undoes that and nothing else."""
     earlier = set(json.loads(scalar(_MEMORY, name=what)))
@@ -98,10 +108,16 @@ def downgrade() -> None:
     added = [name for name in remembered("added_columns") if name not in GATEWAY_COLUMNS]
     run_live(
         _TABLE,
-        *(f'alter table {_TABLE} drop column if exists "{name}"' for name in added),
+        *(f"alter table {_TABLE} drop column if exists {quoted(name)}" for name in added),
         *(text for name in remembered("loosened_columns") for text in required_again(name)),
     )
-    run("delete from ledger.settings where name in ('added_columns', 'loosened_columns')")
+    if not context.is_offline_mode():
+        with op.get_context().autocommit_block():
+            hand_made.put_back(driver())
+    run(
+        "delete from ledger.settings where name in"
+        " ('added_columns', 'loosened_columns', 'converted_columns', 'loosened_types')"
+    )
 
 
 def required_again(name: str) -> tuple[str, ...]:

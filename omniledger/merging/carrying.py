@@ -18,7 +18,7 @@ from migrations.merge.run import Done, finish, last_done, merge
 from migrations.waiting import MIGRATING, Waiting
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
+from omniledger.errors import NotReadyError, OmniledgerError
 from omniledger.settings import Settings
 
 _log = logging.getLogger("omniledger.merge")
@@ -74,7 +74,6 @@ def carry_out(
         NotReadyError: something can't be carried, or the certificate doesn't hold.
         DatabaseError: others held a lock for too long.
     """
-    require_schema(connection, settings)
     legacy = inspect(connection, settings.legacy_schema)
     workers = settings.merge_workers
     if legacy is None:
@@ -85,20 +84,6 @@ def carry_out(
         return finish(connection, show, workers)
     pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
     return merge(connection, legacy, settings.match_window_seconds, show, workers, pace)
-
-
-def require_schema(connection: Connection, settings: Settings) -> None:
-    """Refuse a schema of the old table that isn't there.
-
-    Raises:
-        SettingsError: it names the setting.
-    """
-    query = "select exists (select from pg_namespace where nspname = %s)"
-    if connection.execute(query, (settings.legacy_schema,)).fetchone() != (True,):
-        raise SettingsError(
-            f"There is no schema {settings.legacy_schema} in this database; set "
-            "OMNILEDGER_LEGACY_SCHEMA to the one that the old audit_logs is in."
-        )
 
 
 def is_pending(connection: Connection, settings: Settings) -> bool:

@@ -202,7 +202,7 @@ def test_the_settings_reach_the_merge(put_off: Dsn, monkeypatch: pytest.MonkeyPa
         ({"OMNILEDGER_MERGE_MAX_LOAD": "1.5"}, "OMNILEDGER_MERGE_MAX_LOAD is wrong"),
         ({"OMNILEDGER_MERGE_MAX_LAG_SECONDS": "0"}, "OMNILEDGER_MERGE_MAX_LAG_SECONDS is wrong"),
         ({"OMNILEDGER_MATCH_WINDOW_SECONDS": "-5"}, "OMNILEDGER_MATCH_WINDOW_SECONDS is wrong"),
-        ({"OMNILEDGER_LEGACY_SCHEMA": "nowhere"}, "There is no schema nowhere"),
+        ({"OMNILEDGER_LEGACY_SCHEMA": "nowhere"}, "there is no schema nowhere"),
     ],
 )
 def test_a_wrong_setting_stops_the_merge_before_any_change(

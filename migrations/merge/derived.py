@@ -1,0 +1,93 @@
+"""Ledger columns that are computed, for what is written through the old name.
+
+Two kinds: columns that the legacy table generated, which are plain here, and the ledger's columns
+of the same meaning beside a legacy one that keeps a type of its own.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from migrations.legacy import Carried, Legacy
+from migrations.merge.statements import LEDGER
+from omniledger.database import Connection
+
+_FUNCTION = """
+create or replace function ledger.derive_audit_log() returns trigger
+language plpgsql
+as $omniledger$
+#variable_conflict use_column
+begin
+    {body}
+    return new;
+end
+$omniledger$
+"""
+
+_GENERATED = "new.{target} := (select {expression} from (select {row}) as l);"
+
+_DERIVED = """if tg_op = 'INSERT' or new.{target} is distinct from old.{target} then
+        new.{derives} := {value};
+    end if;"""
+
+
+def carry(connection: Connection, legacy: Legacy) -> None:
+    """Compute those columns from now on; the trigger fires before the one that fills in."""
+    generated = [column for column in legacy.columns if column.generated]
+    if not generated and not legacy.derived:
+        return
+    body = sql.SQL("\n    ").join(
+        [
+            *(_generated(legacy, column) for column in generated),
+            *(
+                sql.SQL(_DERIVED).format(
+                    target=sql.Identifier(column.target),
+                    derives=sql.Identifier(column.derives),
+                    value=sql.SQL(column.formula).format(_new(column)),
+                )
+                for column in legacy.derived
+            ),
+        ]
+    )
+    connection.execute(sql.SQL(_FUNCTION).format(body=body))
+    for event, condition in {
+        "insert": "new.legacy_id is not null and new.source_system <> 'legacy'",
+        "update": "new.legacy_id is not null and old.legacy_id is not null",
+    }.items():
+        connection.execute(
+            sql.SQL(
+                "create trigger {} before {} on {} for each row when ({})"
+                " execute function ledger.derive_audit_log()"
+            ).format(
+                sql.Identifier(f"omniledger_derive_{event}"),
+                sql.SQL(event),
+                LEDGER,
+                sql.SQL(condition),
+            )
+        )
+
+
+def drop(connection: Connection) -> None:
+    """Compute nothing more."""
+    for event in ("insert", "update"):
+        connection.execute(
+            sql.SQL("drop trigger if exists {} on {}").format(
+                sql.Identifier(f"omniledger_derive_{event}"), LEDGER
+            )
+        )
+    connection.execute("drop function if exists ledger.derive_audit_log")
+
+
+def _generated(legacy: Legacy, column: Carried) -> sql.Composable:
+    row = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(_new(other), sql.Identifier(other.name))
+        for other in legacy.columns
+        if not other.generated
+    )
+    return sql.SQL(_GENERATED).format(
+        target=sql.Identifier(column.target), expression=sql.SQL(column.generated), row=row
+    )
+
+
+def _new(column: Carried) -> sql.Composable:
+    return sql.SQL("new.") + sql.Identifier(column.target)

@@ -1,0 +1,261 @@
+"""The state matrix: every state of a gateway that an upgrade may find, and what becomes of it.
+
+Run it by itself with `python -m pytest tests/migrations/test_states.py -v`.
+"""
+
+import dataclasses
+from decimal import Decimal
+
+import pytest
+
+from migrations.columns import read_columns
+from migrations.legacy import inspect
+from omniledger import revisions
+from omniledger.database import Dsn, connect
+from omniledger.errors import NotReadyError, SettingsError
+from tests.conftest import Server, ask
+from tests.migrations.conftest import SetSetting
+from tests.migrations.dumps import dump
+
+CARRIED = {
+    "investigation": "public",
+    "lineage_with_search": "public",
+    "lineage_without_message_search": "public",
+    "own_triggers": "public",
+    "cost_float_by_hand": "public",
+    "cost_scaled_by_hand": "public",
+    "cost_text_by_hand": "public",
+    "local_times_and_float_costs": "public",
+    "only_the_needful": "public",
+    "id_identity_always": "public",
+    "id_without_sequence": "public",
+    "id_from_an_unowned_sequence": "public",
+    "odd_columns": "public",
+    "generated_columns": "public",
+    "only_the_old_table": "public",
+    "no_old_table": "public",
+    "other_schema": "chat",
+    "published_whole": "public",
+}
+"""Each state and the schema of its old name."""
+
+ADDS = ("only_the_old_table", "no_old_table")
+"""States in which the upgrade makes tables that a downgrade leaves."""
+
+
+def old_rows(dsn: Dsn, schema: str) -> dict[int, str]:
+    if ask(dsn, "select to_regclass(%s)", f"{schema}.audit_logs") == [(None,)]:
+        return {}
+    return dict(ask(dsn, f"select id, a::text from {schema}.audit_logs as a"))
+
+
+def old_types(dsn: Dsn, schema: str) -> list[tuple[str, str]]:
+    with connect(dsn) as connection:
+        return [(c.name, c.type) for c in read_columns(connection, f"{schema}.audit_logs")]
+
+
+@pytest.mark.parametrize("state", CARRIED)
+def test_a_state_is_carried_there_and_back_and_there_again(
+    each_server: Server, state: str, set_setting: SetSetting
+) -> None:
+    schema = CARRIED[state]
+    set_setting("legacy_schema", schema)
+    dsn = each_server.state(state)
+    before, rows, types = dump(dsn), old_rows(dsn, schema), old_types(dsn, schema)
+
+    revisions.upgrade(dsn)
+    quarantined = {id_ for (id_,) in ask(dsn, "select legacy_id from ledger.audit_quarantine")}
+    matched = {id_ for (id_,) in ask(dsn, "select legacy_id from ledger.audit_matches")}
+    # Of a request that both logged the gateway's own time is shown.
+    shown = {id_: row for id_, row in rows.items() if id_ not in quarantined | matched}
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(len(rows), True)]
+    assert_shown(dsn, schema, shown, matched)
+    assert old_types(dsn, schema) == (types or old_types(dsn, schema))
+
+    revisions.downgrade(dsn, "base")
+    after = dump(dsn)
+    if state in ADDS:
+        assert set(before) <= set(after)
+    else:
+        assert without_start(after) == without_start(before)
+    assert old_rows(dsn, schema) == rows
+
+    revisions.upgrade(dsn)
+    assert_shown(dsn, schema, shown, matched)
+
+
+def assert_shown(dsn: Dsn, schema: str, shown: dict[int, str], matched: set[int]) -> None:
+    now = old_rows(dsn, schema)
+    assert now.keys() == shown.keys() | matched
+    assert {id_: row for id_, row in now.items() if id_ not in matched} == shown
+
+
+def without_start(lines: list[str]) -> list[str]:
+    """A sequence that was made anew begins where the old one was."""
+    return [line for line in lines if "START WITH" not in line]
+
+
+REFUSED = {
+    "it is partitioned": "drop table public.audit_logs; create table public.audit_logs"
+    " (id integer primary key, message text, created_at timestamptz) partition by range (id)",
+    "it is the child of": "create table public.everything (id integer);"
+    " alter table public.audit_logs inherit public.everything",
+    "it is the parent of audit_logs_2025": "create table public.audit_logs_2025 ()"
+    " inherits (public.audit_logs)",
+    "it is a view that the upgrade did not make": "drop table public.audit_logs;"
+    " create view public.audit_logs as select 1 as id",
+    "it is a materialized view": "drop table public.audit_logs;"
+    " create materialized view public.audit_logs as select 1 as id",
+    "the materialized view daily reads it": "create view public.v as"
+    " select created_at from public.audit_logs;"
+    " create materialized view public.daily as select created_at from public.v",
+    "it has row level security": "alter table public.audit_logs enable row level security",
+    "the rule r is on audit_logs": "create rule r as on delete to public.audit_logs"
+    " do instead nothing",
+    "it is part of the publication p": "create publication p for table public.audit_logs",
+    "its schema is part of the publication p": "create publication p for tables in schema public",
+    "the foreign key audit_logs_parent_fkey of audit_logs references more": "alter table"
+    " public.audit_logs add parent integer references public.audit_logs (id)",
+    "its trigger t fires for each statement": "create function public.f() returns trigger"
+    " language plpgsql as 'begin return null; end'; create trigger t after insert on"
+    " public.audit_logs for each statement execute function public.f()",
+    "its trigger t is a constraint trigger": "create function public.f() returns trigger"
+    " language plpgsql as 'begin return null; end'; create constraint trigger t after insert on"
+    " public.audit_logs for each row execute function public.f()",
+    "its trigger t calls a function written in internal": "create trigger t before update on"
+    " public.audit_logs for each row execute function suppress_redundant_updates_trigger()",
+    "its trigger t asks for tg_table_name": "create function public.f() returns trigger language"
+    " plpgsql as 'begin raise notice ''%'', tg_table_name; return new; end'; create trigger t"
+    " before insert on public.audit_logs for each row execute function public.f()",
+    "its id is no key": "alter table public.audit_logs drop constraint audit_logs_pkey",
+    "its column id is no integer": "alter table public.audit_logs alter id drop default,"
+    " alter id type text",
+    "it has no column id": "alter table public.audit_logs drop id",
+    "its column user_id is text": "alter table public.audit_logs"
+    " drop constraint audit_logs_user_id_fkey, alter user_id type text",
+    "it has no column created_at or timestamp": "alter table public.audit_logs drop created_at",
+    "it has no column message": "alter table public.audit_logs drop message",
+    "its column created_at is bigint": "alter table public.audit_logs"
+    " alter created_at drop default, alter created_at type bigint using 0",
+    "its column cost_estimate is jsonb": "alter table public.audit_logs"
+    " alter cost_estimate drop default, alter cost_estimate type jsonb using '{}'",
+    "its column other is an identity beside the id": "alter table public.audit_logs"
+    " add other integer generated always as identity",
+    "has a per cent sign": 'alter table public.audit_logs add "100%" integer',
+    "the function newest() takes or returns its rows": "create function public.newest()"
+    " returns public.audit_logs language sql as 'select * from public.audit_logs limit 1'",
+    "function newest_id() is bound to audit_logs": "create function public.newest_id()"
+    " returns integer language sql begin atomic select max(id) from public.audit_logs; end",
+    "policy p on table users is bound to audit_logs": "create policy p on public.users using"
+    " (id in (select user_id from public.audit_logs))",
+    "its column cost_usd must be converted and the materialized view costs reads": "alter table"
+    " omni2.audit_logs add cost_usd float8; create materialized view public.costs as"
+    " select cost_usd from omni2.audit_logs",
+    "its column source_system, made by hand": "alter table omni2.audit_logs add source_system text",
+    "its column mcps_accessed, made by hand, is jsonb": "alter table omni2.audit_logs"
+    " add mcps_accessed jsonb",
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_can_not_be_carried_is_named_with_the_way_out(untouched: Dsn, why: str) -> None:
+    with connect(untouched) as connection:
+        connection.execute(REFUSED[why].encode())
+        with pytest.raises(NotReadyError, match="nothing was changed: see what to do") as refused:
+            inspect(connection, "public")
+        assert why in str(refused.value)
+        connection.rollback()
+
+
+@pytest.fixture(scope="module")
+def untouched(server: Server) -> Dsn:
+    return server.state("gateway")
+
+
+@pytest.mark.parametrize("why", ["it is partitioned", "its column mcps_accessed, made by hand"])
+def test_a_refused_upgrade_has_changed_nothing(server: Server, why: str) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, next(change for reason, change in REFUSED.items() if reason.startswith(why)))
+    before = columns_everywhere(dsn)
+    with pytest.raises(NotReadyError, match=why):
+        revisions.upgrade(dsn)
+    assert columns_everywhere(dsn) == before
+
+
+def columns_everywhere(dsn: Dsn) -> list[tuple[str, ...]]:
+    return ask(
+        dsn,
+        "select table_schema, table_name, column_name, data_type from information_schema.columns"
+        " where table_name <> 'alembic_version' and table_schema !~ '^pg_' order by 1, 2, 3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"), [("nowhere", "there is no schema nowhere"), ("omni2", "the ledger itself")]
+)
+def test_a_wrong_schema_is_named_before_any_change(
+    server: Server, set_setting: SetSetting, schema: str, why: str
+) -> None:
+    set_setting("legacy_schema", schema)
+    dsn = server.state("gateway")
+    before = columns_everywhere(dsn)
+    with pytest.raises(SettingsError, match=f"OMNILEDGER_LEGACY_SCHEMA is wrong: .*{why}"):
+        revisions.upgrade(dsn)
+    assert columns_everywhere(dsn) == before
+
+
+def test_a_role_that_owns_nothing_is_told_whose_the_tables_are(server: Server) -> None:
+    dsn = server.state("gateway")
+    role = f"stranger_{dsn.dbname}"
+    ask(
+        dsn,
+        f"create role {role} login password 'secret'; grant create on database"
+        f" {dsn.dbname} to {role}; grant usage on schema omni2 to {role}",
+    )
+    try:
+        with pytest.raises(
+            NotReadyError, match=rf"{role} may not change .*audit_logs, which belong"
+        ):
+            revisions.upgrade(dataclasses.replace(dsn, user=role, password="secret"))  # noqa: S106
+    finally:
+        ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
+@pytest.mark.parametrize("state", ["lineage_with_search", "cost_float_by_hand", "odd_columns"])
+@pytest.mark.parametrize("revision", ["0003", "0006"])
+def test_an_upgrade_that_ended_between_revisions_goes_on(
+    server: Server, state: str, revision: str
+) -> None:
+    dsn = server.state(state)
+    revisions.upgrade(dsn, revision)
+    rows = old_rows(dsn, "public")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(len(rows), True)]
+
+
+def test_a_conversion_that_is_killed_goes_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from migrations import hand_made
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    dsn = server.state("cost_float_by_hand")
+    for step in ("_fill", "_swap"):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(hand_made, step, die)
+            revisions.upgrade(dsn)
+        ask(
+            dsn,
+            "insert into omni2.audit_logs (question, success, cost_usd)"
+            " values ('meanwhile', true, 0.2)",
+        )
+    revisions.upgrade(dsn)
+    assert (
+        ask(dsn, "select cost_usd from omni2.audit_logs where question = 'meanwhile'")
+        == [(Decimal("0.2"),)] * 2
+    )
