@@ -32,6 +32,7 @@ _table("settings", _key("name"), _must("value"))
 _table(
     "model_prices",
     _key("model"),
+    _key("is_own", sa.Boolean),
     _key("valid_from", _AT),
     _some("valid_to", _AT),
     _must("input", sa.Numeric),
@@ -40,7 +41,9 @@ _table(
     _some("cache_write_5m", sa.Numeric),
     _some("cache_write_1h", sa.Numeric),
     _must("source"),
+    _some("discount", sa.Numeric),
 )
+_table("model_names", _key("name"), _must("model"), _must("source"))
 _table("model_history", _key("valid_from", _AT), _must("model"))
 _table(
     "user_map", _key("legacy_user_id", sa.BigInteger), _must("user_id", sa.Integer), _must("how")
