@@ -19,6 +19,8 @@ from omniledger import modelling, publish, report, revisions, site
 from omniledger.database import Dsn, session, target
 from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
 from omniledger.modelling import Built
+from omniledger.pricing import loading
+from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.runs import Run, recorded
 from omniledger.screen import step
@@ -58,6 +60,13 @@ def map_users(dsn: Dsn) -> int:
     with session(dsn) as connection:
         row = connection.execute("select ledger.map_users()").fetchone()
     return int(row[0]) if row else 0
+
+
+@retried("load the prices")
+def load_prices(dsn: Dsn) -> Loaded | None:
+    """Take over the price list that is installed, where it isn't yet."""
+    with session(dsn) as connection:
+        return loading.load_if_new(connection)
 
 
 @task(name="build the models")
@@ -119,6 +128,11 @@ def daily() -> Published:
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     map_users(dsn)
+    if (loaded := load_prices(dsn)) is not None:
+        with step("price list loaded") as told:
+            told(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
+            for sentence in loaded.kept:
+                told(sentence)
     with step("models built and tested") as told:
         built = build_models(dsn, settings, run)
         told(f"{built.models} models, {built.tests} tests")

@@ -11,6 +11,8 @@ import click
 
 from omniledger import __version__
 from omniledger.commands.db import db
+from omniledger.commands.models import models
+from omniledger.commands.prices import prices
 from omniledger.commands.site import site
 
 EPILOG = """\b
@@ -86,5 +88,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for group in (site, db):
+for group in (site, prices, models, db):
     cli.add_command(group)
