@@ -44,6 +44,14 @@ _table(
     _some("discount", sa.Numeric),
 )
 _table("model_names", _key("name"), _must("model"), _must("source"))
+_table(
+    "limit_history",
+    _some("user_id", sa.Integer),
+    _must("valid_from", _AT),
+    _must("cost_limit", sa.Numeric),
+    _must("basis"),
+    sa.Index("limit_history_user_id_idx", "user_id", "valid_from"),
+)
 _table("model_history", _key("valid_from", _AT), _must("model"))
 _table(
     "user_map", _key("legacy_user_id", sa.BigInteger), _must("user_id", sa.Integer), _must("how")
