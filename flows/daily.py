@@ -69,6 +69,14 @@ def load_prices(dsn: Dsn) -> Loaded | None:
         return loading.load_if_new(connection)
 
 
+@retried("note the limits")
+def note_limits(dsn: Dsn) -> None:
+    """Look which tables say what users may spend, and note what changed."""
+    with session(dsn) as connection:
+        connection.execute("select ledger.refresh_limits()")
+        connection.execute("select ledger.note_limits()")
+
+
 @task(name="build the models")
 def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
@@ -128,6 +136,7 @@ def daily() -> Published:
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     map_users(dsn)
+    note_limits(dsn)
     if (loaded := load_prices(dsn)) is not None:
         with step("price list loaded") as told:
             told(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
