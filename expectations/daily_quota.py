@@ -121,7 +121,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             unique("quota_key"),
             no_rows("Each day and user has one row", _DOUBLED),
             no_rows("Each figure is a number from zero up", _IMPOSSIBLE),
-            no_rows("Use, limit, crossing and overspend agree, to the last digit", _DOES_NOT_ADD_UP),
+            no_rows(
+                "Use, limit, crossing and overspend agree, to the last digit", _DOES_NOT_ADD_UP
+            ),
             no_rows(
                 "A limit is crossed on its own day",
                 _CROSSED_ON_ANOTHER_DAY.format(date_of=scope.date_of("crossed_at")),

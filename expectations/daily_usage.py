@@ -198,7 +198,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("The ways in which cost is known add up to the requests", _BASES_DO_NOT_ADD_UP),
             no_rows("No part of the requests exceeds them", _figures(_MORE_THAN_REQUESTS, _PARTS)),
             no_rows("Each way in which cost is known has its cost", _COST_MISSING),
-            no_rows("The parts of the cost add up to it, to the last digit", _MONEY_DOES_NOT_ADD_UP),
+            no_rows(
+                "The parts of the cost add up to it, to the last digit", _MONEY_DOES_NOT_ADD_UP
+            ),
             no_rows("Where a price is, the cost is there", _priced_but_without_cost(scope)),
             no_rows("Figures and control totals have the same days", _DAYS_ON_ONE_SIDE),
             no_rows("Each day's sums equal the control totals, to the last digit", _sums_differ()),

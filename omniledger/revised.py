@@ -28,8 +28,15 @@ create table if not exists {revisions} (
 
 _COMMENT = """
 comment on table {revisions} is
-'Each figure of usage that was published and then published otherwise: as it was (old, NULL where nothing was), as it is since (new, NULL where nothing is), when, and why: rows came, changed or left; another model, as the operator or a name says; or another price, or way to compute.'
+{comment}
 """
+
+_SAID = (
+    "Each figure of usage that was published and then published otherwise: as it was (old, NULL "
+    "where nothing was), as it is since (new, NULL where nothing is), when, and why: rows came, "
+    "changed or left; another model, as the operator or a name says; or another price, or way to "
+    "compute."
+)
 
 _INDEX = "create index if not exists usage_revisions_day_idx on {revisions} (usage_date)"
 
@@ -129,6 +136,7 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
         "published": sql.Identifier(PUBLISHED, USAGE),
         "build": sql.Identifier(BUILD, USAGE),
         "figures": _figures(connection, (*gained, *_NOT_FIGURES)),
+        "comment": sql.Literal(_SAID),
         "counts_differ": sql.SQL(" or ").join(
             sql.SQL("old -> {0} is distinct from new -> {0}").format(sql.Literal(name))
             for name in _COUNTS

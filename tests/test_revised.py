@@ -49,9 +49,7 @@ def test_another_price_keeps_what_was_published(dsn: Dsn) -> None:
         for _, user, _, source, reason, old, new in revisions(dsn, "cost_recomputed_usd")
         if source == "legacy"
     }
-    assert kept == {
-        (user, "legacy"): ("price", before[user], after[user]) for user in before
-    }
+    assert kept == {(user, "legacy"): ("price", before[user], after[user]) for user in before}
     assert all(after[user] == 2 * before[user] for user in before)
 
 
@@ -69,10 +67,18 @@ def test_rows_that_came_are_the_reason(dsn: Dsn) -> None:
 
 
 def test_requests_of_another_model_are_the_models_doing(dsn: Dsn) -> None:
-    rebuild(dsn, USAGE, "2026-03-03", ", llm_model = case when user_id = 1 then 'opus' else llm_model end")
+    rebuild(
+        dsn,
+        USAGE,
+        "2026-03-03",
+        ", llm_model = case when user_id = 1 then 'opus' else llm_model end",
+    )
     published(dsn)
     legacy = [row[2:] for row in revisions(dsn, "requests") if row[3] == "legacy"]
-    assert legacy == [("haiku", "legacy", "model", "6", None), ("opus", "legacy", "model", None, "6")]
+    assert legacy == [
+        ("haiku", "legacy", "model", "6", None),
+        ("opus", "legacy", "model", None, "6"),
+    ]
 
 
 def test_a_column_that_the_models_gain_revises_nothing(dsn: Dsn) -> None:

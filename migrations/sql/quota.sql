@@ -122,7 +122,7 @@ begin
     ) then
         execute format(
             'create or replace function ledger.effective_limit(bigint) returns numeric'
-            ' language plpgsql stable set search_path = pg_catalog, pg_temp as %L', body
+            ' language plpgsql stable as %L', body
         );
     end if;
 end
@@ -169,6 +169,8 @@ create or replace function ledger.check_usage_limit(
 ) returns ledger.usage_limit
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
+-- the way to a user's day is always the index; planning anew would take longer than the answer
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     zone text;

@@ -17,7 +17,6 @@ comment on function ledger.has_columns is
 create or replace function ledger.day_starts_at(day date, zone text)
 returns timestamp with time zone
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     midnight timestamp with time zone := day::timestamp at time zone zone;

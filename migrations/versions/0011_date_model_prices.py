@@ -48,7 +48,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     run_live(
         _PRICES,
-        f"delete from {_PRICES} where is_own",
+        "delete from ledger.model_prices where is_own",
         _key("model, valid_from"),
         f"alter table {_PRICES} drop column if exists is_own, drop column if exists discount",
     )

@@ -129,7 +129,9 @@ def prices_list(own: bool, ended: bool, as_json: bool) -> None:
         return
     for row in rows:
         mark = "own " if row["is_own"] else "list"
-        click.echo(f"{row['model']:<36} {mark} {_rates(row)}, {_row_stretch(row)} ({row['source']})")
+        click.echo(
+            f"{row['model']:<36} {mark} {_rates(row)}, {_row_stretch(row)} ({row['source']})"
+        )
 
 
 @prices.command("explain")
@@ -162,7 +164,9 @@ def prices_explain(model: str, at: str, as_json: bool) -> None:
 def _show_explained(explained: Explained) -> None:
     if explained.model is None:
         near = f"; the nearest known name is {explained.nearest}" if explained.nearest else ""
-        click.echo(f"Nobody knows a model named {explained.name}{near}. Its cost is unknown, not 0.")
+        click.echo(
+            f"Nobody knows a model named {explained.name}{near}. Its cost is unknown, not 0."
+        )
         return
     if explained.model != explained.name:
         click.echo(f"{explained.name} is {explained.model}.")

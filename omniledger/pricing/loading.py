@@ -51,7 +51,7 @@ values (%s, coalesce(%s::timestamptz, '-infinity'), %s, %s, %s, %s, %s, %s, %s)
 
 @dataclass
 class Loaded:
-    """What loading the list did, by model; `kept` says in words what of the past was not changed."""
+    """What loading the list did, by model; `kept` says in words what of the past stays."""
 
     source: str
     models: int = 0
@@ -119,7 +119,9 @@ def _load_model(
     for price in listed:
         before = starts.get(price.valid_from)
         if before is None and price.valid_from is not None:
-            following = [p.valid_from for p in known if p.valid_from and p.valid_from > price.valid_from]
+            following = [
+                p.valid_from for p in known if p.valid_from and p.valid_from > price.valid_from
+            ]
             end = min([*following, *([price.valid_to] if price.valid_to else [])], default=None)
             _change(connection, done, model, Priced(price.valid_from, end, price.rates))
         elif before is None or before.rates == price.rates:

@@ -48,7 +48,8 @@ from (
     where model = %(model)s and not is_own
 ) as listed
 where
-    ends_at > coalesce(%(start)s::timestamptz, '-infinity') and valid_from < coalesce(%(end)s::timestamptz, 'infinity')
+    ends_at > coalesce(%(start)s::timestamptz, '-infinity')
+    and valid_from < coalesce(%(end)s::timestamptz, 'infinity')
 order by valid_from
 """  # noqa: S608 (constants)
 
@@ -134,7 +135,7 @@ def _discount(
     window = {"model": model, "start": start, "end": end}
     stretches = connection.execute(_LIST_WITHIN.encode(), window).fetchall()
     for since, until, source, *rates in stretches:
-        said = f"operator: {share * 100:f} % off {source}"
+        said = f"operator: {(share * 100).normalize():f} % off {source}"
         _say(connection, model, Rates(*rates).less(share), since, until, said, share)
     return bool(stretches)
 

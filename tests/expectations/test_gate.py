@@ -85,7 +85,9 @@ def test_wrong_daily_quota_is_refused(dsn: Dsn, judge: Judge) -> None:
     failed = said(verdict, "daily_quota")
 
     assert not verdict.passed
-    assert "cost_used_usd 11" in failed["Use, limit, crossing and overspend agree, to the last digit"]
+    assert (
+        "cost_used_usd 11" in failed["Use, limit, crossing and overspend agree, to the last digit"]
+    )
     assert "2026-03-02" in failed["A limit is crossed on its own day"]
     assert "NaN" in failed["Each figure is a number from zero up"]
     assert "2026-03-04" in failed["No use that the ledger holds is missing"]

@@ -74,7 +74,8 @@ def _on_some(statement: str, *values: Callable[[Random], object]) -> Step:
 
 def _price(random: Random, connection: Connection) -> None:
     connection.execute(
-        "insert into ledger.model_prices (is_own, model, valid_from, valid_to, input, output, source)"
+        "insert into ledger.model_prices"
+        " (is_own, model, valid_from, valid_to, input, output, source)"
         " values (%s, %s, %s, %s, %s, %s, 'test')"
         " on conflict (model, is_own, valid_from) do update set input = excluded.input",
         [

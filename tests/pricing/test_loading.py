@@ -77,7 +77,9 @@ def test_every_listed_name_means_the_model_that_the_list_means(listed: Dsn) -> N
     for model in catalog.listed_models():
         if "claude" in model.name:
             names = [model.name, *model.aliases]
-            meant = ask(listed, "select distinct ledger.canonical_model(n) from unnest(%s::text[]) n", names)
+            meant = ask(
+                listed, "select distinct ledger.canonical_model(n) from unnest(%s::text[]) n", names
+            )
             assert len(meant) == 1, (names, meant)
 
 
