@@ -76,7 +76,7 @@ chosen as (
             stretches.llm_model = bounded.llm_model
             and stretches.starts_at >= bounded.valid_from
             and stretches.starts_at < bounded.valid_to
-    order by stretches.llm_model, stretches.starts_at, bounded.is_own desc
+    order by stretches.llm_model asc, stretches.starts_at asc, bounded.is_own desc
 
 )
 

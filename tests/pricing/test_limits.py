@@ -63,7 +63,7 @@ def check(dsn: Dsn, *arguments: object) -> dict[str, object]:
         return dict(zip(names, row, strict=True))
 
 
-def limits(dsn: Dsn) -> dict[int, tuple[Decimal, str]]:
+def limits(dsn: Dsn) -> dict[int, tuple[object, str]]:
     rows = ask(dsn, "select user_id, cost_limit, basis from ledger.effective_limits()")
     for user, limit, _ in rows:
         assert check(dsn, user)["cost_limit"] == limit

@@ -57,13 +57,12 @@ priced as (
         terms.cost_limit_usd,
         terms.limit_basis,
         terms.unpriced_input_usd,
-        {% if setting('unpriced_tokens') == 'count' -%}
-        ledger.price_usage(
-            counted.tokens_unpriced, 0, 0, 0, terms.unpriced_input_usd, 0, 0, 0
-        )
-        {%- else -%}
-        cast(null as numeric)
-        {%- endif %} as cost_unpriced_usd
+        case
+            when {{ setting_literal('unpriced_tokens') }} = 'count'
+                then ledger.price_usage(
+                    counted.tokens_unpriced, 0, 0, 0, terms.unpriced_input_usd, 0, 0, 0
+                )
+        end as cost_unpriced_usd
 
     from counted
     inner join terms
@@ -104,7 +103,7 @@ daily as (
         min(event_at) filter (where cost_so_far_usd >= cost_limit_usd) as crossed_at
 
     from running
-    group by 1, 2
+    group by usage_date, user_id
 
 ),
 
