@@ -87,7 +87,7 @@ def test_published_tables_have_the_keys_indexes_and_comments_of_the_built(dsn: D
     published(dsn)
     described = """
         select
-            obj_description(c.oid), col_description(c.oid, 6),
+            obj_description(c.oid), col_description(c.oid, 7),
             (select array_agg(pg_get_indexdef(i.indexrelid) order by 1) from pg_index as i
              where i.indrelid = c.oid)
         from pg_class as c where c.oid = to_regclass(%s)
