@@ -81,7 +81,10 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=20)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, fresh_database(Path(folder)) as dsn:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        fresh_database(Path(folder)) as dsn,
+    ):
         with connect(dsn, autocommit=True) as connection:
             connection.execute(FILL.format(users=USERS, rows=given.rows).encode())
             connection.execute("vacuum analyze omni2.audit_logs")
