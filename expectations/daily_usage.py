@@ -24,7 +24,13 @@ _COUNTS = (
     "requests_cost_estimated",
     "requests_cost_unknown",
 )
-_COSTS = ("cost_recorded_usd", "cost_recomputed_usd", "cost_estimated_usd")
+_COSTS = (
+    "cost_recorded_usd",
+    "cost_recomputed_usd",
+    "cost_computed_usd",
+    "cost_estimated_usd",
+    "cost_usd",
+)
 _CONTROLLED = ("requests", *_TOKENS, "cost_recorded_usd")
 
 _DOUBLED = """
@@ -74,13 +80,25 @@ _COST_MISSING = """
 select
     usage_key, usage_date, user_id, llm_model, source_system,
     requests_cost_recorded, cost_recorded_usd::text,
-    requests_cost_computed, cost_recomputed_usd::text,
+    requests_cost_computed, cost_computed_usd::text,
     requests_cost_estimated, cost_estimated_usd::text
 from batch
 where
     (requests_cost_recorded > 0 and cost_recorded_usd is null)
-    or (requests_cost_computed > 0 and cost_recomputed_usd is null)
+    or (requests_cost_computed > 0 and num_nulls(cost_computed_usd, cost_recomputed_usd) > 0)
     or (requests_cost_estimated > 0 and cost_estimated_usd is null)
+"""
+
+_MONEY_DOES_NOT_ADD_UP = """
+select
+    usage_key, usage_date, user_id, llm_model, source_system, cost_usd::text,
+    cost_recorded_usd::text, cost_computed_usd::text, cost_estimated_usd::text
+from batch
+where
+    coalesce(cost_usd, 0) <> coalesce(cost_recorded_usd, 0)
+    + coalesce(cost_computed_usd, 0) + coalesce(cost_estimated_usd, 0)
+    or cost_computed_usd > cost_recomputed_usd
+    or (requests_cost_unknown = 0 and tokens_cost_unknown > 0)
 """
 
 # Only days that are built anew: a price that came later changes no day by itself. And only where
@@ -180,6 +198,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("The ways in which cost is known add up to the requests", _BASES_DO_NOT_ADD_UP),
             no_rows("No part of the requests exceeds them", _figures(_MORE_THAN_REQUESTS, _PARTS)),
             no_rows("Each way in which cost is known has its cost", _COST_MISSING),
+            no_rows(
+                "The parts of the cost add up to it, to the last digit", _MONEY_DOES_NOT_ADD_UP
+            ),
             no_rows("Where a price is, the cost is there", _priced_but_without_cost(scope)),
             no_rows("Figures and control totals have the same days", _DAYS_ON_ONE_SIDE),
             no_rows("Each day's sums equal the control totals, to the last digit", _sums_differ()),

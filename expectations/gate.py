@@ -92,6 +92,7 @@ def _checkpoint(
     from expectations import (
         audit_logs,
         daily_health,
+        daily_quota,
         daily_tool_usage,
         daily_usage,
         dimensions,
@@ -99,7 +100,14 @@ def _checkpoint(
     from expectations.project import Project
 
     with Project(dsn, home, site_dir) as project:
-        for suites in (daily_usage, daily_tool_usage, daily_health, dimensions, audit_logs):
+        for suites in (
+            daily_usage,
+            daily_quota,
+            daily_tool_usage,
+            daily_health,
+            dimensions,
+            audit_logs,
+        ):
             for judged in suites.judged(scope):
                 project.judge(judged)
         return project.run(run_name)

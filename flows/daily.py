@@ -20,6 +20,8 @@ from omniledger.database import Dsn, session, target
 from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
 from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
+from omniledger.pricing import loading
+from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.runs import Run, recorded
 from omniledger.screen import step
@@ -64,6 +66,21 @@ def map_users(dsn: Dsn) -> int:
     with session(dsn) as connection:
         row = connection.execute("select ledger.map_users()").fetchone()
     return int(row[0]) if row else 0
+
+
+@retried("load the prices")
+def load_prices(dsn: Dsn) -> Loaded | None:
+    """Take over the price list that is installed, where it isn't yet."""
+    with session(dsn) as connection:
+        return loading.load_if_new(connection)
+
+
+@retried("note the limits")
+def note_limits(dsn: Dsn) -> None:
+    """Look which tables say what users may spend, and note what changed."""
+    with session(dsn) as connection:
+        connection.execute("select ledger.refresh_limits()")
+        connection.execute("select ledger.note_limits()")
 
 
 @task(name="build the models")
@@ -129,6 +146,12 @@ def daily() -> Published:
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     map_users(dsn)
+    note_limits(dsn)
+    if (loaded := load_prices(dsn)) is not None:
+        with step("price list loaded") as told:
+            told(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
+            for sentence in loaded.kept:
+                told(sentence)
     with step("models built and tested") as told:
         built = build_models(dsn, settings, run)
         told(f"{built.models} models, {built.tests} tests")

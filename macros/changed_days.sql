@@ -5,6 +5,8 @@
     settings,
     settings_view,
     inputs=none,
+    inputs_by_model=true,
+    told_otherwise=none,
     held_seconds=0,
     grid=none,
     grid_columns=[]
@@ -41,8 +43,14 @@
             and change_xid < {{ since.next_xid }}
         {%- endif %}
         {%- if since.has_changed_inputs and not since.is_everything %}
+        {%- if inputs_by_model %}
         union
         {{ days_of_changed_inputs(day, settings, inputs) }}
+        {%- endif %}
+        {%- if told_otherwise %}
+        union
+        {{ told_otherwise }}
+        {%- endif %}
         {%- endif %}
         {%- if grid %}
         {%- set columns = grid_columns | join(', ') %}

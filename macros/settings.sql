@@ -2,6 +2,7 @@
     {%- set defaults = {
         'reporting_timezone': 'UTC',
         'default_model': 'claude-3-5-haiku',
+        'unpriced_tokens': 'count',
         'health_objective': '0.995',
         'health_check_interval_seconds': '300',
         'health_hold_factor': '3',

@@ -13,6 +13,8 @@ from omniledger import __version__
 from omniledger.commands.alerts import alerts
 from omniledger.commands.db import db
 from omniledger.commands.merge import merge
+from omniledger.commands.models import models
+from omniledger.commands.prices import prices
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
 from omniledger.commands.users import users
@@ -91,5 +93,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for command in (schedule, alerts, merge, users, site, db):
+for command in (schedule, alerts, merge, users, prices, models, site, db):
     cli.add_command(command)

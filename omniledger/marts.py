@@ -24,6 +24,7 @@ class Mart:
 
 MARTS = (
     Mart("fct_daily_usage", "usage_date"),
+    Mart("fct_daily_quota", "usage_date"),
     Mart("fct_daily_tool_usage", "usage_date"),
     Mart("fct_daily_health", "health_date"),
     Mart("dim_users"),

@@ -30,6 +30,7 @@ from omniledger.marts import (
     new_columns,
     query,
 )
+from omniledger.revised import USAGE, note_revisions
 
 _STAMPS = ("built_xmin", "built_at")
 _LOCK = 7_310_579_642_188_301
@@ -81,9 +82,10 @@ def publish(connection: Connection, run_id: UUID, *, force: bool = False) -> Pub
         DatabaseError: the database refuses, or went away.
     """
     with in_one_sentence("publish the figures"):
+        gained: dict[str, dict[str, str]] = {}
         for mart in MARTS:
             with connection.transaction():
-                added = new_columns(connection, mart)
+                added = gained[mart.name] = new_columns(connection, mart)
             if added:
                 _add_columns(connection, mart, added)
         with connection.transaction():
@@ -94,6 +96,7 @@ def publish(connection: Connection, run_id: UUID, *, force: bool = False) -> Pub
                 connection.execute(query("lock table {build} in share mode", mart))
             if not force:
                 _require_passed(connection, run_id)
+            note_revisions(connection, run_id, gained[USAGE])
             return _move(connection)
 
 

@@ -32,6 +32,7 @@ _table("settings", _key("name"), _must("value"))
 _table(
     "model_prices",
     _key("model"),
+    _key("is_own", sa.Boolean),
     _key("valid_from", _AT),
     _some("valid_to", _AT),
     _must("input", sa.Numeric),
@@ -40,6 +41,16 @@ _table(
     _some("cache_write_5m", sa.Numeric),
     _some("cache_write_1h", sa.Numeric),
     _must("source"),
+    _some("discount", sa.Numeric),
+)
+_table("model_names", _key("name"), _must("model"), _must("source"))
+_table(
+    "limit_history",
+    _some("user_id", sa.Integer),
+    _must("valid_from", _AT),
+    _must("cost_limit", sa.Numeric),
+    _must("basis"),
+    sa.Index("limit_history_user_id_idx", "user_id", "valid_from"),
 )
 _table("model_history", _key("valid_from", _AT), _must("model"))
 _table(

@@ -7,7 +7,7 @@ from datetime import time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -49,6 +49,15 @@ class Settings(BaseSettings):
     reporting_timezone: str = Field("UTC", description="Zone whose days the figures are of.")
     default_model: str = Field(
         "claude-3-5-haiku", min_length=1, description="Model of rows that don't say which ran."
+    )
+    default_cost_limit: Decimal = Field(
+        Decimal("10.00"),
+        ge=0,
+        description="What a user for whom nothing is set may spend in a day, US dollars.",
+    )
+    unpriced_tokens: Literal["count", "show"] = Field(
+        "count",
+        description="Whether tokens without a cost count for the quota, or are only shown.",
     )
     match_window_seconds: Decimal = Field(
         Decimal(5), ge=0, le=3600, description="How far apart two logs of one request may be, s."
@@ -133,6 +142,7 @@ class Settings(BaseSettings):
         names = (
             "reporting_timezone",
             "default_model",
+            "unpriced_tokens",
             "health_objective",
             "health_check_interval_seconds",
             "health_hold_factor",
@@ -141,8 +151,13 @@ class Settings(BaseSettings):
 
     def store(self, connection: psycopg.Connection[Any]) -> None:
         """Tell the database what its own functions and the report have to know."""
-        for name in ("default_model", "reporting_timezone"):
-            connection.execute(_STORE, (name, getattr(self, name)))
+        for name in (
+            "default_model",
+            "reporting_timezone",
+            "default_cost_limit",
+            "unpriced_tokens",
+        ):
+            connection.execute(_STORE, (name, str(getattr(self, name))))
 
 
 @cache

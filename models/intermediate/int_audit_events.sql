@@ -12,6 +12,12 @@ model_history as (
 
 ),
 
+model_names as (
+
+    select * from {{ ref('stg_model_names') }}
+
+),
+
 dated as (
 
     select
@@ -75,51 +81,89 @@ counted as (
 
 ),
 
-final as (
+named as (
 
     select
-        counted.audit_log_id,
-        counted.user_id,
-        counted.source_system,
-        counted.event_at,
-        counted.event_date,
-        counted.change_xid,
-
-        counted.mcp_target,
-        counted.tool_called,
-        counted.is_request,
-        counted.is_tool_call,
-        counted.is_blocked,
-        counted.has_failed and not counted.is_blocked as is_error,
-        counted.is_split_impossible
-        or num_nonnulls(counted.tokens_total) > num_nonnulls(counted.possible_total)
-        or num_nonnulls(counted.cost_usd) > num_nonnulls(counted.possible_cost_usd)
-            as is_impossible,
-        case when counted.duration_ms >= 0 then counted.duration_ms end as duration_ms,
-
+        counted.*,
         coalesce(
             counted.recorded_model,
             model_history.llm_model,
             {{ setting_literal('default_model') }}
-        ) as llm_model,
-        counted.recorded_model is null and model_history.llm_model is null as is_model_assumed,
-
-        counted.possible_input as tokens_input,
-        counted.possible_output as tokens_output,
-        counted.possible_cached as tokens_cached,
-        counted.possible_cache_write as tokens_cache_write,
-        counted.possible_total as tokens_total_reported,
-        counted.total_or_sum as tokens_total,
-        counted.is_split_impossible,
-        case when counted.tool_calls_count >= 0 then counted.tool_calls_count end
-            as tool_calls_count,
-        counted.possible_cost_usd as cost_recorded_usd
+        ) as model_name,
+        counted.recorded_model is null and model_history.llm_model is null as is_model_assumed
 
     from counted
     left join model_history
         on
             counted.event_at >= model_history.valid_from
             and counted.event_at < model_history.valid_to
+
+),
+
+-- a name as it stands, else bare, else normal: what is known needs no pattern
+meant as (
+
+    select
+        named.*,
+        coalesce(
+            known.llm_model, known_bare.llm_model, known_normal.llm_model, named.model_name
+        ) as meant_model
+
+    from named
+    left join model_names as known
+        on named.model_name = known.model_name
+    left join model_names as known_bare
+        on
+            case
+                when known.model_name is null then ledger.bare_model_name(named.model_name)
+            end = known_bare.model_name
+    left join model_names as known_normal
+        on
+            case
+                when known.model_name is null and known_bare.model_name is null
+                    then ledger.normal_model_name(named.model_name)
+            end = known_normal.model_name
+
+),
+
+final as (
+
+    select
+        audit_log_id,
+        user_id,
+        source_system,
+        event_at,
+        event_date,
+        change_xid,
+
+        mcp_target,
+        tool_called,
+        is_request,
+        is_tool_call,
+        is_blocked,
+        has_failed and not is_blocked as is_error,
+        coalesce(is_success, false) as is_success,
+        is_split_impossible
+        or num_nonnulls(tokens_total) > num_nonnulls(possible_total)
+        or num_nonnulls(cost_usd) > num_nonnulls(possible_cost_usd)
+            as is_impossible,
+        case when duration_ms >= 0 then duration_ms end as duration_ms,
+
+        meant_model as llm_model,
+        model_name,
+        is_model_assumed,
+
+        possible_input as tokens_input,
+        possible_output as tokens_output,
+        possible_cached as tokens_cached,
+        possible_cache_write as tokens_cache_write,
+        possible_total as tokens_total_reported,
+        total_or_sum as tokens_total,
+        is_split_impossible,
+        case when tool_calls_count >= 0 then tool_calls_count end as tool_calls_count,
+        possible_cost_usd as cost_recorded_usd
+
+    from meant
 
 )
 

@@ -76,7 +76,12 @@ final as (
     select
         *,
         case when cost_basis = 'estimated' then cost_of_total_usd end as cost_estimated_usd,
-        cost_recorded_usd - cost_recomputed_usd as cost_difference_usd
+        cost_recorded_usd - cost_recomputed_usd as cost_difference_usd,
+        case cost_basis
+            when 'recorded' then cost_recorded_usd
+            when 'computed' then cost_recomputed_usd
+            when 'estimated' then cost_of_total_usd
+        end as cost_usd
 
     from based
 

@@ -10,11 +10,15 @@ bounded as (
 
     select
         llm_model,
+        is_own,
         valid_from,
         -- a later price ends an earlier one, whatever the earlier one says
         least(
             coalesce(valid_to, 'infinity'),
-            coalesce(lead(valid_from) over (partition by llm_model order by valid_from), 'infinity')
+            coalesce(
+                lead(valid_from) over (partition by llm_model, is_own order by valid_from),
+                'infinity'
+            )
         ) as valid_to,
         input_usd,
         output_usd,
@@ -25,11 +29,55 @@ bounded as (
 
 ),
 
-final as (
+moments as (
 
-    select * from bounded
-    where valid_from < valid_to
+    select
+        llm_model,
+        valid_from as starts_at
+    from bounded
+
+    union
+
+    select
+        llm_model,
+        valid_to as starts_at
+    from bounded
+    where valid_to < 'infinity'
+
+),
+
+stretches as (
+
+    select
+        llm_model,
+        starts_at,
+        coalesce(lead(starts_at) over (partition by llm_model order by starts_at), 'infinity')
+            as ends_at
+
+    from moments
+
+),
+
+-- in each stretch the operator's own price, else the list's
+chosen as (
+
+    select distinct on (stretches.llm_model, stretches.starts_at)
+        stretches.llm_model,
+        stretches.starts_at as valid_from,
+        stretches.ends_at as valid_to,
+        bounded.input_usd,
+        bounded.output_usd,
+        bounded.cached_read_usd,
+        bounded.cache_write_5m_usd
+
+    from stretches
+    inner join bounded
+        on
+            stretches.llm_model = bounded.llm_model
+            and stretches.starts_at >= bounded.valid_from
+            and stretches.starts_at < bounded.valid_to
+    order by stretches.llm_model asc, stretches.starts_at asc, bounded.is_own desc
 
 )
 
-select * from final
+select * from chosen

@@ -32,6 +32,21 @@ model_history as (
 
 ),
 
+-- one digest for all, of no model: which days it changes, the mart's own names say
+model_names as (
+
+    select
+        'model_names' as input_name,
+        '' as llm_model,
+        timestamptz '-infinity' as valid_from,
+        timestamptz 'infinity' as valid_to,
+        md5(coalesce(string_agg(model_name || ' ' || llm_model, ' ' order by model_name), ''))
+            as content
+
+    from {{ ref('stg_model_names') }}
+
+),
+
 unioned as (
 
     select * from model_prices
@@ -39,6 +54,10 @@ unioned as (
     union all
 
     select * from model_history
+
+    union all
+
+    select * from model_names
 
 )
 

@@ -10,6 +10,7 @@ renamed as (
 
     select
         cast(model as text) as llm_model,
+        cast(is_own as boolean) as is_own,
         cast(valid_from as timestamptz) as valid_from,
         cast(valid_to as timestamptz) as valid_to,
         cast(input as numeric) as input_usd,

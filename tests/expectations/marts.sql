@@ -85,6 +85,7 @@ create table analytics_build.fct_daily_usage (
     user_id integer,
     llm_model text,
     source_system text,
+    model_names text [],
     requests bigint,
     errors bigint,
     blocked bigint,
@@ -95,6 +96,7 @@ create table analytics_build.fct_daily_usage (
     tokens_cached bigint,
     tokens_cache_write bigint,
     tokens_total bigint,
+    tokens_cost_unknown bigint,
     requests_cost_recorded bigint,
     requests_cost_computed bigint,
     requests_cost_estimated bigint,
@@ -103,8 +105,10 @@ create table analytics_build.fct_daily_usage (
     requests_impossible bigint,
     cost_recorded_usd numeric,
     cost_recomputed_usd numeric,
+    cost_computed_usd numeric,
     cost_estimated_usd numeric,
     cost_difference_usd numeric,
+    cost_usd numeric,
     built_xmin bigint,
     built_at timestamp with time zone
 );
@@ -116,6 +120,27 @@ comment on column analytics_build.fct_daily_usage.requests is
 'Chat requests of the day.';
 
 create index on analytics_build.fct_daily_usage (usage_date);
+
+create table analytics_build.fct_daily_quota (
+    quota_key text primary key,
+    usage_date date,
+    user_id integer,
+    rows_counted bigint,
+    tokens_used bigint,
+    tokens_unpriced bigint,
+    cost_recorded_usd numeric,
+    cost_unpriced_usd numeric,
+    cost_used_usd numeric,
+    cost_limit_usd numeric,
+    limit_basis text,
+    unpriced_input_usd numeric,
+    used_share numeric,
+    is_exceeded boolean,
+    crossed_at timestamp with time zone,
+    overspend_usd numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
 
 create table analytics_build.fct_daily_tool_usage (
     tool_usage_key text primary key,
@@ -248,6 +273,7 @@ select
     user_id,
     llm_model,
     source_system,
+    array[llm_model],
     count(*) filter (where tool_called is null),
     0,
     0,
@@ -258,6 +284,7 @@ select
     coalesce(sum(tokens_cached), 0),
     0,
     coalesce(sum(llm_tokens_used), 0),
+    null,
     count(cost_usd),
     count(tokens_input) filter (where cost_usd is null),
     0,
@@ -266,8 +293,10 @@ select
     0,
     sum(cost_usd),
     sum(recomputed),
+    sum(recomputed) filter (where cost_usd is null),
     null,
     sum(cost_usd - recomputed),
+    sum(coalesce(cost_usd, recomputed)),
     -- The next transaction: every row above is older than it.
     pg_current_xact_id()::text::bigint + 1,
     timestamptz '2026-03-05 18:00+00'
@@ -289,6 +318,38 @@ from (
     inner join ledger.model_prices as p on coalesce(a.llm_model, 'haiku') = p.model
 ) as priced
 group by usage_date, user_id, llm_model, source_system;
+
+insert into analytics_build.fct_daily_quota
+select
+    md5(concat_ws('|', usage_date, user_id)),
+    usage_date,
+    user_id,
+    rows_counted,
+    tokens_used,
+    0,
+    cost_usd,
+    0,
+    cost_usd,
+    10,
+    'default',
+    0.80,
+    cost_usd / 10,
+    false,
+    null,
+    0,
+    pg_current_xact_id()::text::bigint + 1,
+    timestamptz '2026-03-05 18:00+00'
+from (
+    select
+        (timestamp at time zone 'UTC')::date as usage_date,
+        user_id,
+        count(*) as rows_counted,
+        coalesce(sum(llm_tokens_used), 0) as tokens_used,
+        coalesce(sum(cost_usd), 0) as cost_usd
+    from omni2.audit_logs
+    where success
+    group by 1, 2
+) as used;
 
 insert into analytics_build.usage_control
 select

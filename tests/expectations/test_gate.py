@@ -53,6 +53,7 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
     assert verdict.warnings == ()
     assert {r.suite for r in verdict.results} == {
         "daily_usage",
+        "daily_quota",
         "daily_tool_usage",
         "daily_health",
         "dim_users",
@@ -64,6 +65,40 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
     assert ask(dsn, "select count(*), bool_and(passed) from ledger.gate_results") == [
         (len(again.results), True)
     ]
+
+
+def test_wrong_daily_quota_is_refused(dsn: Dsn, judge: Judge) -> None:
+    mart = "analytics_build.fct_daily_quota"
+    spoil(
+        dsn,
+        f"update {mart} set cost_used_usd = 11, cost_recorded_usd = 11 "
+        "where usage_date = '2026-03-01' and user_id = 1",
+        f"update {mart} set cost_limit_usd = 0.0001, crossed_at = '2026-03-01 12:00+00', "
+        "is_exceeded = true, overspend_usd = cost_used_usd - 0.0001 "
+        "where usage_date = '2026-03-02' and user_id = 1",
+        f"update {mart} set cost_unpriced_usd = 'NaN', cost_used_usd = 'NaN', tokens_unpriced = 7 "
+        "where usage_date = '2026-03-03' and user_id = 1",
+        f"delete from {mart} where usage_date = '2026-03-04' and user_id = 2",
+    )
+
+    verdict = judge(dsn)
+    failed = said(verdict, "daily_quota")
+
+    assert not verdict.passed
+    assert (
+        "cost_used_usd 11" in failed["Use, limit, crossing and overspend agree, to the last digit"]
+    )
+    assert "2026-03-02" in failed["A limit is crossed on its own day"]
+    assert "NaN" in failed["Each figure is a number from zero up"]
+    assert "2026-03-04" in failed["No use that the ledger holds is missing"]
+    assert "0.0001" in failed["Nobody spent more than the limit"]
+    assert "2026-03-03" in failed["The cost of all tokens that count is recorded"]
+
+
+def test_parts_of_the_cost_that_do_not_add_up_are_refused(dsn: Dsn, judge: Judge) -> None:
+    spoil(dsn, "update analytics_build.fct_daily_usage set cost_usd = cost_usd + 0.0000000001")
+    failed = said(judge(dsn), "daily_usage")
+    assert list(failed) == ["The parts of the cost add up to it, to the last digit"]
 
 
 def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
@@ -115,7 +150,7 @@ def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "user_id 1" in failed["Where a price is, the cost is there"]
     assert "usage_key" in failed["llm_model is never missing"]
     # Nothing else is blamed, and the other suites are content.
-    assert len(failed) == 13
+    assert len(failed) == 14
     assert {result.suite for result in verdict.failures} == {"daily_usage"}
 
 
@@ -331,7 +366,7 @@ def test_pages_need_no_network_and_no_script_and_hold_no_password(
 
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     pages = {file: file.read_text() for file in files if file.suffix == ".html"}
-    assert len(pages) == 1 + 7 + 2 * 7
+    assert len(pages) == 1 + 8 + 2 * 8
     assert not [file for file in files if password.encode() in file.read_bytes()]
     assert password not in repr(verdict)
     assert password not in str(ask(dsn, "select to_jsonb(g)::text from ledger.gate_results g"))
@@ -354,7 +389,7 @@ def test_pages_of_old_runs_go_and_their_verdicts_stay(
     old, new = judge(dsn), judge(dsn)
 
     pages = list((tmp_path / "site" / "data_docs" / "validations").rglob("*.html"))
-    assert len(pages) == 7
+    assert len(pages) == 8
     assert all(str(new.run_id) in str(page) for page in pages)
     kept = ask(dsn, "select distinct run_id from ledger.gate_results")
     assert set(kept) == {(old.run_id,), (new.run_id,)}

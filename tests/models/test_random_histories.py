@@ -36,7 +36,7 @@ def _add_rows(random: Random, connection: Connection) -> None:
                 random.random() < 0.8,
                 random.choice((None, 1, 2)),
                 random.choice((None, "read", "write")),
-                random.choice((None, "a", "b")),
+                random.choice((None, "a", "b", "us.anthropic.x-20260301-v1:0")),
                 *(_figure(random) for _ in range(4)),
                 random.choice((None, "0", "0.0000001", "-1", "NaN", "Infinity")),
                 _figure(random),
@@ -74,10 +74,12 @@ def _on_some(statement: str, *values: Callable[[Random], object]) -> Step:
 
 def _price(random: Random, connection: Connection) -> None:
     connection.execute(
-        "insert into ledger.model_prices (model, valid_from, valid_to, input, output, source)"
-        " values (%s, %s, %s, %s, %s, 'test')"
-        " on conflict (model, valid_from) do update set input = excluded.input",
+        "insert into ledger.model_prices"
+        " (is_own, model, valid_from, valid_to, input, output, source)"
+        " values (%s, %s, %s, %s, %s, %s, 'test')"
+        " on conflict (model, is_own, valid_from) do update set input = excluded.input",
         [
+            random.random() < 0.5,
             random.choice(("a", "b", "claude-3-5-haiku")),
             _moment(random),
             random.choice((None, "2026-03-04 00:00+00")),
@@ -92,6 +94,21 @@ def _state(random: Random, connection: Connection) -> None:
         "insert into ledger.model_history values (%s, %s) on conflict (valid_from)"
         " do update set model = excluded.model",
         [f"2026-03-0{random.randrange(1, 6)} 00:00+00", random.choice(("a", "b"))],
+    )
+
+
+def _name(random: Random, connection: Connection) -> None:
+    connection.execute(
+        "insert into ledger.model_names values (%s, %s, 'test')"
+        " on conflict (name) do update set model = excluded.model",
+        [random.choice(("a", "x", "claude-3-5-haiku")), random.choice(("a", "b", "x"))],
+    )
+
+
+def _limit(random: Random, connection: Connection) -> None:
+    connection.execute(
+        "insert into ledger.limit_history values (%s, %s, %s, 'test')",
+        [random.choice((None, 1, 2)), _moment(random), random.randrange(3)],
     )
 
 
@@ -112,6 +129,8 @@ STEPS: tuple[Step, ...] = (
     _on_some("update omni2.{table} set error_message = 'touched'"),
     _price,
     _state,
+    _name,
+    _limit,
     _move_clock,
 )
 

@@ -8,6 +8,7 @@ from tests.conftest import ask
 from tests.models.conftest import (
     HEALTH,
     MARTS,
+    QUOTA,
     TOOLS,
     USAGE,
     DbtFailed,
@@ -31,7 +32,12 @@ def fill(marts: Marts) -> None:
         for model in ("a", "b", None):
             if model != "b" or day != "2026-03-02":
                 request_at(
-                    marts, f"{day} 23:30+00", llm_model=model, tokens_input=1000000, tokens_output=0
+                    marts,
+                    f"{day} 23:30+00",
+                    user_id=9,
+                    llm_model=model,
+                    tokens_input=1000000,
+                    tokens_output=0,
                 )
         request_at(marts, f"{day} 23:30+00", mcp_target="files", tool_called="read")
         event_at(marts, f"{day} 22:55+00")
@@ -135,6 +141,67 @@ def test_a_stated_model_changes_the_days_in_its_time(filled: Marts) -> None:
     ask(filled.dsn, "update ledger.model_history set model = 'b' where model = 'a'")
     with filled.changing(USAGE, "2026-03-02"):
         filled.run(USAGE)
+    filled.assert_as_if_built_anew()
+
+
+def test_a_price_of_a_model_that_nobody_used_changes_no_day(filled: Marts) -> None:
+    ask(
+        filled.dsn,
+        "insert into ledger.model_prices (model, valid_from, input, output, source)"
+        " values ('c', '-infinity', 30, 40, 'test')",
+    )
+    with filled.changing(USAGE), filled.changing(QUOTA):
+        filled.run(USAGE, QUOTA)
+
+
+def test_an_own_price_changes_the_days_of_its_time(filled: Marts) -> None:
+    ask(
+        filled.dsn,
+        "insert into ledger.model_prices"
+        " (model, is_own, valid_from, valid_to, input, output, source) values"
+        " ('b', true, '2026-03-01 00:00+00', '2026-03-02 00:00+00', 30, 40, 'operator')",
+    )
+    with filled.changing(USAGE, "2026-03-01"):
+        filled.run(USAGE)
+    filled.assert_as_if_built_anew()
+
+
+def test_a_name_changes_the_days_on_which_a_model_was_called_so(filled: Marts) -> None:
+    request_at(filled, "2026-03-02 12:00+00", llm_model="vendor/other-20260101", tokens_input=5)
+    filled.run(USAGE)
+    ask(filled.dsn, "insert into ledger.model_names values ('other', 'b', 'test')")
+    with filled.changing(USAGE, "2026-03-02"):
+        filled.run(USAGE)
+    models = "select llm_model, model_names from analytics_build.fct_daily_usage"
+    assert ask(filled.dsn, f"{models} where 'vendor/other-20260101' = any(model_names)") == [
+        ("b", ["vendor/other-20260101"])
+    ]
+    filled.assert_as_if_built_anew()
+    ask(filled.dsn, "update ledger.model_names set model = 'a' where name = 'other'")
+    with filled.changing(USAGE, "2026-03-02"):
+        filled.run(USAGE)
+    filled.assert_as_if_built_anew()
+    ask(filled.dsn, "insert into ledger.model_names values ('unheard-of', 'a', 'test')")
+    with filled.changing(USAGE):
+        filled.run(USAGE)
+
+
+def test_a_limit_changes_its_users_days_from_then_on(filled: Marts) -> None:
+    for user, day in ((1, "2026-03-01"), (1, "2026-03-02"), (2, "2026-03-03")):
+        request_at(filled, f"{day} 10:00+00", user_id=user, cost_usd="3")
+    filled.run()
+    limit = "insert into ledger.limit_history values (%s, %s, %s, 'role')"
+    ask(filled.dsn, limit, 1, "2026-03-02 12:00+00", 2)
+    with filled.changing(QUOTA, "2026-03-02"), filled.changing(USAGE):
+        filled.run()
+    ask(filled.dsn, limit, None, "2026-03-03 12:00+00", 2)
+    with filled.changing(QUOTA, "2026-03-03"):
+        filled.run(QUOTA)
+    over = "select usage_date::text, overspend_usd from analytics_build.fct_daily_quota"
+    assert ask(filled.dsn, f"{over} where is_exceeded and user_id < 9 order by 1") == [
+        ("2026-03-02", 1),
+        ("2026-03-03", 1),
+    ]
     filled.assert_as_if_built_anew()
 
 

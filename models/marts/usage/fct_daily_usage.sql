@@ -10,6 +10,7 @@
             settings=['reporting_timezone', 'default_model'],
             settings_view=ref('int_settings'),
             inputs=ref('int_usage_inputs'),
+            told_otherwise=days_of_other_models(),
         ) }}",
         post_hook=[
             "{{ keep_usage_control(source('omni2', 'audit_logs')) }}",
@@ -36,6 +37,7 @@ daily as (
         user_id,
         llm_model,
         source_system,
+        array_agg(distinct model_name) as model_names,
 
         count(*) filter (where is_request) as requests,
         count(*) filter (where is_request and is_error) as errors,
@@ -48,6 +50,8 @@ daily as (
         cast(sum(tokens_cached) as bigint) as tokens_cached,
         cast(sum(tokens_cache_write) as bigint) as tokens_cache_write,
         cast(sum(tokens_total) as bigint) as tokens_total,
+        cast(sum(tokens_total) filter (where cost_basis = 'unknown') as bigint)
+            as tokens_cost_unknown,
 
         count(*) filter (where cost_basis = 'recorded') as requests_cost_recorded,
         count(*) filter (where cost_basis = 'computed') as requests_cost_computed,
@@ -58,8 +62,10 @@ daily as (
 
         sum(cost_recorded_usd) as cost_recorded_usd,
         sum(cost_recomputed_usd) as cost_recomputed_usd,
+        sum(cost_recomputed_usd) filter (where cost_basis = 'computed') as cost_computed_usd,
         sum(cost_estimated_usd) as cost_estimated_usd,
-        sum(cost_difference_usd) as cost_difference_usd
+        sum(cost_difference_usd) as cost_difference_usd,
+        sum(cost_usd) as cost_usd
 
     from events
     group by 1, 2, 3, 4

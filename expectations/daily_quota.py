@@ -1,0 +1,142 @@
+"""What must be true of `fct_daily_quota`: what users used of what they might, by day."""
+
+from __future__ import annotations
+
+from great_expectations.core import ExpectationSuite
+
+from expectations.rules import Judged, never_null, no_rows, unique
+from expectations.scope import Scope
+
+_KEY = ("quota_key", "usage_date", "user_id")
+
+_DOUBLED = """
+select usage_date, user_id, count(*) as rows, min(quota_key) as quota_key
+from batch
+group by usage_date, user_id
+having count(*) > 1
+"""
+
+# NaN sorts above every number, so this finds it too, as it finds infinity.
+_IMPOSSIBLE = """
+select quota_key, usage_date, user_id, figure, value::text
+from batch
+cross join lateral (
+    values
+    ('rows_counted', rows_counted::numeric),
+    ('tokens_used', tokens_used::numeric),
+    ('tokens_unpriced', tokens_unpriced::numeric),
+    ('cost_recorded_usd', cost_recorded_usd),
+    ('cost_unpriced_usd', cost_unpriced_usd),
+    ('cost_limit_usd', cost_limit_usd),
+    ('overspend_usd', overspend_usd)
+) as figures (figure, value)
+where not (value >= 0 and value < 1e30)
+"""
+
+_DOES_NOT_ADD_UP = """
+select
+    quota_key, usage_date, user_id, cost_recorded_usd::text, cost_unpriced_usd::text,
+    cost_used_usd::text, cost_limit_usd::text, overspend_usd::text, is_exceeded, crossed_at
+from batch
+where
+    cost_used_usd is distinct from cost_recorded_usd + cost_unpriced_usd
+    or overspend_usd is distinct from greatest(cost_used_usd - cost_limit_usd, 0)
+    or is_exceeded is distinct from (cost_used_usd >= cost_limit_usd)
+    or is_exceeded is distinct from (crossed_at is not null)
+    or tokens_unpriced > tokens_used
+"""
+
+_CROSSED_ON_ANOTHER_DAY = """
+select quota_key, usage_date, user_id, crossed_at::text
+from batch
+where {date_of} <> usage_date
+"""
+
+# A second time and another way: straight from the raw rows of the days to be published. The ledger
+# goes on meanwhile, so only rows from before the mart was built must be in it.
+_LESS_THAN_THE_LEDGER_HOLDS = """
+with periods (from_at, until_at) as (
+    {periods}
+),
+
+newest (built_xmin) as (
+    select coalesce(max(built_xmin), 0) from batch
+),
+
+held as (
+    select
+        {date_of_row} as usage_date,
+        raw.user_id::integer as user_id,
+        coalesce(
+            sum(raw.cost_usd) filter (where raw.cost_usd between 0 and 1000000000000), 0
+        ) as cost_usd,
+        coalesce(
+            sum(raw.llm_tokens_used) filter (
+                where raw.llm_tokens_used between 0 and 1000000000000
+            ), 0
+        ) as tokens
+    from periods
+    inner join omni2.audit_logs as raw
+        on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
+    cross join newest
+    where
+        raw.success
+        and raw.user_id is not null
+        and coalesce(raw.change_xid, 0) < newest.built_xmin
+    group by 1, 2
+)
+
+select
+    usage_date, user_id,
+    batch.cost_recorded_usd::text as cost, held.cost_usd::text as cost_in_ledger,
+    batch.tokens_used as tokens, held.tokens::text as tokens_in_ledger
+from held
+left join batch using (usage_date, user_id)
+where
+    coalesce(batch.cost_recorded_usd, 0) < held.cost_usd
+    or coalesce(batch.tokens_used, 0) < held.tokens
+"""
+
+_OVERSPENT = """
+select usage_date, user_id, cost_used_usd::text, cost_limit_usd::text, crossed_at::text
+from batch
+where overspend_usd > 0
+order by usage_date desc, overspend_usd desc
+"""
+
+_UNPRICED = """
+select usage_date, user_id, tokens_unpriced
+from batch
+where tokens_unpriced > 0
+order by usage_date desc, tokens_unpriced desc
+"""
+
+
+def judged(scope: Scope) -> tuple[Judged, ...]:
+    """The rules of the daily quota, those that stop first."""
+    suite = ExpectationSuite(
+        name="daily_quota",
+        expectations=[
+            *(never_null(c) for c in (*_KEY, "cost_limit_usd", "limit_basis")),
+            unique("quota_key"),
+            no_rows("Each day and user has one row", _DOUBLED),
+            no_rows("Each figure is a number from zero up", _IMPOSSIBLE),
+            no_rows(
+                "Use, limit, crossing and overspend agree, to the last digit", _DOES_NOT_ADD_UP
+            ),
+            no_rows(
+                "A limit is crossed on its own day",
+                _CROSSED_ON_ANOTHER_DAY.format(date_of=scope.date_of("crossed_at")),
+                column="crossed_at",
+            ),
+            no_rows(
+                "No use that the ledger holds is missing",
+                _LESS_THAN_THE_LEDGER_HOLDS.format(
+                    periods=scope.range_rows(), date_of_row=scope.date_of("raw.timestamp")
+                ),
+            ),
+            no_rows("Nobody spent more than the limit", _OVERSPENT, severity="warn"),
+            no_rows("The cost of all tokens that count is recorded", _UNPRICED, severity="warn"),
+        ],
+    )
+    return (Judged(suite, mart="fct_daily_quota", key=_KEY),)

@@ -1,0 +1,70 @@
+"""`omniledger models`: which model ran when, where rows don't say it."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group()
+def models() -> None:
+    """Which model ran when, for rows that don't say it themselves.
+
+    \b
+    Example:
+      omniledger models set claude-sonnet-4-5 --from 2026-01-15
+    """
+
+
+@models.command("set")
+@click.argument("model")
+@click.option("--from", "start", help="From when on, until the next that you state; default: ever.")
+def models_set(model: str, start: str | None) -> None:
+    """State that MODEL ran from a moment on.
+
+    The next run prices the days again that it touches, and no others.
+
+    \b
+    Example:
+      omniledger models set claude-sonnet-4-5 --from 2026-01-15
+    """
+    from omniledger.database import session
+    from omniledger.moments import moment
+    from omniledger.pricing.history import say_model
+    from omniledger.pricing.names import nearest
+    from omniledger.settings import get_settings
+
+    since = None if start is None else moment(start, get_settings().reporting_timezone)
+    with session() as connection:
+        name, is_known = say_model(connection, model, since)
+        near = None if is_known else nearest(connection, model)
+    click.echo(f"{name} ran from {'ever' if since is None else since.isoformat()} on.")
+    if not is_known:
+        hint = f"; did you mean {near}?" if near else ""
+        click.echo(f"Nobody knows what {name} costs{hint or '.'}", err=True)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def models_list(as_json: bool) -> None:
+    """List which model ran from when on.
+
+    \b
+    Example:
+      omniledger models list
+    """
+    from omniledger.database import session
+    from omniledger.pricing.history import list_models
+    from omniledger.settings import get_settings
+
+    with session() as connection:
+        stated = list_models(connection)
+    default = get_settings().default_model
+    if as_json:
+        rows = [{"from": start and start.isoformat(), "model": model} for start, model in stated]
+        click.echo(json.dumps({"default_model": default, "stated": rows}))
+        return
+    for start, model in stated:
+        click.echo(f"{'ever' if start is None else start.isoformat():<26} {model}")
+    click.echo(f"Where nothing is stated: {default}")

@@ -1,0 +1,42 @@
+"""Moments and figures as people type and read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from omniledger.errors import InputError
+
+
+def moment(text: str, timezone: str) -> datetime:
+    """A time such as `2026-03-01` or `2026-03-01T12:00+01:00`.
+
+    Args:
+        text: ISO 8601; `now` is now.
+        timezone: the zone of a time that names none.
+
+    Raises:
+        InputError: it is no time.
+    """
+    if text.strip().lower() == "now":
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InputError(
+            f"{text} is no time; write it like 2026-03-01 or 2026-03-01T12:00+01:00."
+        ) from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(timezone))
+
+
+def number(text: str) -> Decimal:
+    """A decimal number, exact.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return Decimal(text.strip())
+    except InvalidOperation:
+        raise InputError(f"{text} is no number; write it like 0.80.") from None

@@ -1,0 +1,36 @@
+"""Which model ran when, as the operator states it, for rows that don't say it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from omniledger.database import Connection
+from omniledger.pricing.names import canonical
+
+_SAY = """
+insert into ledger.model_history (valid_from, model)
+values (coalesce(%s::timestamptz, '-infinity'), %s)
+on conflict (valid_from) do update set model = excluded.model
+"""
+
+_LIST = """
+select nullif(valid_from, '-infinity'), model from ledger.model_history
+order by model_history.valid_from
+"""
+
+
+def say_model(connection: Connection, name: str, start: datetime | None) -> tuple[str, bool]:
+    """State that a model ran from `start` on, until the next that is stated; None is from ever.
+
+    Returns:
+        The model, and whether its name is known.
+    """
+    known = canonical(connection, name)
+    model = known or name.strip()
+    connection.execute(_SAY, (start, model))
+    return model, known is not None
+
+
+def list_models(connection: Connection) -> list[tuple[datetime | None, str]]:
+    """What is stated, in order of time."""
+    return [(start, model) for start, model in connection.execute(_LIST)]

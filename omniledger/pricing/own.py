@@ -1,0 +1,158 @@
+"""The operator's own prices and discounts, which stand before the list's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from omniledger.database import Connection
+from omniledger.errors import InputError
+from omniledger.pricing.names import canonical, introduce, nearest
+from omniledger.pricing.rates import RATE_COLUMNS, Rates
+
+HIGHEST = Decimal(1_000_000)
+"""A million dollars for a million tokens: whoever says more meant another unit."""
+
+_CLOSE = """
+update ledger.model_prices set valid_to = %(at)s::timestamptz
+where
+    model = %(model)s and is_own and valid_from < coalesce(%(at)s::timestamptz, '-infinity')
+    and (valid_to is null or valid_to > %(at)s::timestamptz)
+"""
+
+_SAY = f"""
+insert into ledger.model_prices
+    (model, is_own, valid_from, valid_to, source, discount, {", ".join(RATE_COLUMNS)})
+values (%s, true, coalesce(%s::timestamptz, '-infinity'), %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (model, is_own, valid_from) do update set
+    (valid_to, source, discount, {", ".join(RATE_COLUMNS)})
+    = (excluded.valid_to, excluded.source, excluded.discount,
+       {", ".join(f"excluded.{name}" for name in RATE_COLUMNS)})
+"""  # noqa: S608 (constants)
+
+# The stretches of the list that a discount is for: the list's prices, cut to its time.
+_LIST_WITHIN = f"""
+select
+    nullif(greatest(valid_from, coalesce(%(start)s::timestamptz, '-infinity')), '-infinity'),
+    nullif(least(ends_at, coalesce(%(end)s::timestamptz, 'infinity')), 'infinity'),
+    source,
+    {", ".join(RATE_COLUMNS)}
+from (
+    select
+        *,
+        least(
+            coalesce(valid_to, 'infinity'),
+            coalesce(lead(valid_from) over (order by valid_from), 'infinity')
+        ) as ends_at
+    from ledger.model_prices
+    where model = %(model)s and not is_own
+) as listed
+where
+    ends_at > coalesce(%(start)s::timestamptz, '-infinity')
+    and valid_from < coalesce(%(end)s::timestamptz, 'infinity')
+order by valid_from
+"""  # noqa: S608 (constants)
+
+_OPEN_DISCOUNTS = """
+select model, discount, nullif(valid_from, '-infinity')
+from ledger.model_prices as own
+where
+    discount is not null and is_own and valid_to is null
+    and exists (
+        select 1 from ledger.model_prices as listed
+        where listed.model = own.model and not listed.is_own and listed.valid_from > own.valid_from
+    )
+"""
+
+
+def say_price(
+    connection: Connection,
+    name: str,
+    rates: Rates,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> str:
+    """State what a model costs from `start` until before `end`; None is ever.
+
+    What was stated before for that time ends there; a model that nobody knows becomes known.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: a price is below zero or no number, or the time is none.
+    """
+    _check_time(start, end)
+    for price in rates.values():
+        if price is not None and not (price.is_finite() and 0 <= price <= HIGHEST):
+            raise InputError(
+                f"{price} is no price: give US dollars per million tokens, from 0 to {HIGHEST:,}."
+            )
+    model = introduce(connection, name, "operator")
+    _say(connection, model, rates, start, end, "operator", None)
+    return model
+
+
+def say_discount(
+    connection: Connection,
+    name: str,
+    percent: Decimal,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> str:
+    """State that a model costs `percent` less than the list says, now and as the list changes.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: the percentage is none, or the list has no price of the model in that time.
+    """
+    _check_time(start, end)
+    if not (percent.is_finite() and 0 < percent <= 100):
+        raise InputError(f"{percent} is no discount: give a percentage above 0, up to 100.")
+    model = canonical(connection, name)
+    if model is None or not _discount(connection, model, percent / 100, start, end):
+        near = nearest(connection, name)
+        hint = f"; did you mean {near}" if near and model is None else ""
+        raise InputError(f"The list has no price of {name} for that time{hint}.")
+    return model
+
+
+def follow_discounts(connection: Connection) -> None:
+    """Let discounts without an end follow prices of the list that began since they were stated."""
+    for model, share, start in connection.execute(_OPEN_DISCOUNTS).fetchall():
+        _discount(connection, model, share, start, None)
+
+
+def _discount(
+    connection: Connection,
+    model: str,
+    share: Decimal,
+    start: datetime | None,
+    end: datetime | None,
+) -> bool:
+    window = {"model": model, "start": start, "end": end}
+    stretches = connection.execute(_LIST_WITHIN.encode(), window).fetchall()
+    for since, until, source, *rates in stretches:
+        said = f"operator: {(share * 100).normalize():f} % off {source}"
+        _say(connection, model, Rates(*rates).less(share), since, until, said, share)
+    return bool(stretches)
+
+
+def _say(
+    connection: Connection,
+    model: str,
+    rates: Rates,
+    start: datetime | None,
+    end: datetime | None,
+    source: str,
+    discount: Decimal | None,
+) -> None:
+    connection.execute(_CLOSE, {"model": model, "at": start})
+    connection.execute(_SAY.encode(), (model, start, end, source, discount, *rates.values()))
+
+
+def _check_time(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and start >= end:
+        raise InputError("The price would end before it begins; let --to lie after --from.")

@@ -1,0 +1,168 @@
+"""What an operator types about prices and models, and reads."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from omniledger import database
+from omniledger.cli import cli
+from omniledger.database import Dsn, connect
+from omniledger.errors import InputError
+from omniledger.pricing.catalog import ListedModel
+from omniledger.pricing.loading import load
+from omniledger.pricing.rates import Priced, Rates
+from tests.conftest import Server, ask
+
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def list_says(dsn: Dsn, *prices: tuple[int, datetime | None]) -> None:
+    """Load a list that has `claude-x` at these prices of input, each from a moment on."""
+    ends = [start for _, start in prices[1:]]
+    priced = tuple(
+        Priced(start, end, Rates(Decimal(price), Decimal(10), Decimal("0.5")))
+        for (price, start), end in zip(prices, [*ends, None], strict=True)
+    )
+    with connect(dsn) as connection:
+        load(connection, [ListedModel("claude-x", ("claude-x-latest",), priced)], "list")
+
+
+@pytest.fixture
+def dsn(server: Server, monkeypatch: pytest.MonkeyPatch) -> Dsn:
+    dsn = server.state("empty:upgraded")
+    list_says(dsn, (4, None))
+    monkeypatch.setattr(database, "target", lambda: dsn)
+    return dsn
+
+
+def omniledger(*arguments: str, code: int = 0) -> str:
+    result: Result = CliRunner().invoke(cli, arguments)
+    if isinstance(result.exception, InputError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def input_at(dsn: Dsn, at: str) -> Decimal | None:
+    cost = "select ledger.usage_cost('claude-x', %s, 1000000, 0)"
+    return ask(dsn, cost, at)[0][0]  # type: ignore[no-any-return]
+
+
+def explained(*arguments: str, code: int = 0) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        omniledger("prices", "explain", *arguments, "--json", code=code)
+    )
+    return document
+
+
+def test_an_own_price_stands_before_the_list_for_its_time(dsn: Dsn) -> None:
+    said = omniledger(
+        "prices", "set", "anthropic/claude-x", "--input", "3", "--output", "9",
+        "--from", "2026-03-01", "--to", "2026-04-01",
+    )  # fmt: skip
+    assert "claude-x: your own price, from 2026-03-01T00:00:00+00:00 until before 2026-04" in said
+    assert [input_at(dsn, at) for at in ("2026-02-28", "2026-03-01", "2026-04-01")] == [4, 3, 4]
+    # A later price of the list changes nothing while the own one lasts.
+    list_says(dsn, (4, None), (2, datetime(2026, 3, 15, tzinfo=UTC)))
+    assert [input_at(dsn, at) for at in ("2026-03-20", "2026-04-01")] == [3, 2]
+
+
+def test_a_discount_follows_the_list(dsn: Dsn) -> None:
+    omniledger("prices", "set", "claude-x", "--discount", "10", "--from", "2026-03-01")
+    assert [input_at(dsn, at) for at in ("2026-02-28", "2026-03-01")] == [4, Decimal("3.6")]
+    list_says(dsn, (4, None), (2, datetime(2026, 3, 15, tzinfo=UTC)))
+    assert [input_at(dsn, at) for at in ("2026-03-14", "2026-03-15")] == [
+        Decimal("3.6"),
+        Decimal("1.8"),
+    ]
+    assert "10 % off list" in omniledger("prices", "list", "--own")
+
+
+def test_explain_says_what_a_name_means_and_which_price_holds(dsn: Dsn) -> None:
+    omniledger("prices", "set", "claude-x", "--input", "3", "--output", "9", "--from", "2026-03-01")
+    said = omniledger(
+        "prices", "explain", "us.anthropic.claude-x-20260101-v1:0", "--at", "2026-03-02"
+    )
+    assert "us.anthropic.claude-x-20260101-v1:0 is claude-x." in said
+    assert "per million tokens: 3 in, 9 out." in said
+    assert "your own price, before any of the list" in said
+    assert "not in force, list: 4 in, 10 out, 0.5 read" in said
+    document = explained("claude-x", "--at", "2026-02-01")
+    assert document["in_force"]["input"] == "4"
+    assert document["model"] == "claude-x"
+
+
+def test_explain_names_the_nearest_model_that_is_known(dsn: Dsn) -> None:
+    said = omniledger("prices", "explain", "claude-3-5-haikus", code=1)
+    assert "the nearest known name is claude-3-5-haiku" in said
+    assert "unknown, not 0" in said
+    document = explained("claude-3-5-haikus", code=1)
+    assert (document["model"], document["nearest"]) == (None, "claude-3-5-haiku")
+    assert explained("%%%", code=1)["nearest"] is None
+
+
+def test_a_model_that_nobody_knew_is_known_once_it_has_a_price(dsn: Dsn) -> None:
+    omniledger("prices", "set", "My-Own-Model-20260101", "--input", "1", "--output", "1")
+    assert explained("vllm/my-own-model")["model"] == "my-own-model"
+
+
+def test_the_installed_list_is_loaded_and_listed(dsn: Dsn) -> None:
+    assert "genai-prices" in omniledger("prices", "update")
+    loaded = json.loads(omniledger("prices", "update", "--json"))
+    assert (loaded["new"], loaded["changed"]) == ([], [])
+    assert loaded["unlisted"] == ["claude-x"]
+    rows = json.loads(omniledger("prices", "list", "--json"))
+    assert {"claude-sonnet-4-5", "gpt-4o", "claude-x"} <= {row["model"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("claude-x", "--input", "-1", "--output", "1"), "-1 is no price"),
+        (("claude-x", "--input", "NaN", "--output", "1"), "NaN is no price"),
+        (("claude-x", "--input", "1e9", "--output", "1"), "is no price"),
+        (("claude-x", "--input", "cheap", "--output", "1"), "cheap is no number"),
+        (("claude-x", "--discount", "0"), "0 is no discount"),
+        (("claude-x", "--discount", "101"), "101 is no discount"),
+        (("claude-3-5-haikus", "--discount", "5"), "did you mean claude-3-5-haiku"),
+        (("claude-x", "--discount", "5", "--from", "soon"), "soon is no time"),
+        (
+            ("claude-x", "--discount", "5", "--from", "2026-03-02", "--to", "2026-03-01"),
+            "end before it begins",
+        ),
+    ],
+)
+def test_what_is_no_price_is_one_sentence(dsn: Dsn, arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        omniledger("prices", "set", *arguments)
+    assert ask(dsn, "select count(*) from ledger.model_prices where is_own") == [(0,)]
+
+
+def test_prices_and_a_discount_exclude_each_other(dsn: Dsn) -> None:
+    assert "not both" in omniledger("prices", "set", "claude-x", code=2)
+    both = ("--input", "1", "--output", "1", "--discount", "5")
+    assert "not both" in omniledger("prices", "set", "claude-x", *both, code=2)
+    assert "both --input and --output" in omniledger("prices", "set", "x", "--input", "1", code=2)
+
+
+def test_models_say_what_ran_when(dsn: Dsn) -> None:
+    assert omniledger("models", "set", "anthropic/claude-x", "--from", "2026-03-01") == (
+        "claude-x ran from 2026-03-01T00:00:00+00:00 on.\n"
+    )
+    assert "did you mean claude-x?" in omniledger("models", "set", "claude-xx")
+    assert json.loads(omniledger("models", "list", "--json")) == {
+        "default_model": "claude-3-5-haiku",
+        "stated": [
+            {"from": None, "model": "claude-xx"},
+            {"from": "2026-03-01T00:00:00+00:00", "model": "claude-x"},
+        ],
+    }
+    assert "2026-03-01T00:00:00+00:00  claude-x" in omniledger("models", "list")
+    cost = "select ledger.usage_cost(null, '2026-03-02', 1000000, 0)"
+    assert ask(dsn, cost) == [(4,)]
