@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from omniledger import __version__
+from omniledger.commands.bill import bill
 from omniledger.commands.db import db
 from omniledger.commands.site import site
 
@@ -86,5 +87,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for group in (site, db):
+for group in (bill, site, db):
     cli.add_command(group)
