@@ -91,6 +91,8 @@ def _checkpoint(
 ) -> CheckpointResult:
     from expectations import (
         audit_logs,
+        bill_focus,
+        bill_reconciliation,
         daily_health,
         daily_tool_usage,
         daily_usage,
@@ -99,7 +101,15 @@ def _checkpoint(
     from expectations.project import Project
 
     with Project(dsn, home, site_dir) as project:
-        for suites in (daily_usage, daily_tool_usage, daily_health, dimensions, audit_logs):
+        for suites in (
+            daily_usage,
+            daily_tool_usage,
+            daily_health,
+            bill_focus,
+            bill_reconciliation,
+            dimensions,
+            audit_logs,
+        ):
             for judged in suites.judged(scope):
                 project.judge(judged)
         return project.run(run_name)

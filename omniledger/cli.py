@@ -12,6 +12,7 @@ import click
 from omniledger import __version__
 from omniledger.commands.bill import bill
 from omniledger.commands.db import db
+from omniledger.commands.export import export
 from omniledger.commands.site import site
 
 EPILOG = """\b
@@ -87,5 +88,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for group in (bill, site, db):
+for group in (bill, export, site, db):
     cli.add_command(group)
