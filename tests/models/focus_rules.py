@@ -43,7 +43,7 @@ NUMBERS = (
     *("PricingCurrencyContractedUnitPrice", "PricingCurrencyListUnitPrice"),
 )
 
-ALLOWED = {
+ALLOWED: Mapping[str, set[str | None]] = {
     "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},
     "ChargeClass": {None, "Correction"},
     "ChargeFrequency": {"One-Time", "Recurring", "Usage-Based"},

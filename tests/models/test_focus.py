@@ -118,6 +118,31 @@ def test_cost_recorded_of_a_request_is_dealt_out_to_its_kinds(dsn: Dsn, tmp_path
     assert kinds == {"input": Decimal("0.0375"), "output": Decimal("0.0625")}
 
 
+def test_a_price_that_changes_within_a_day_makes_no_double(prepared: Prepared) -> None:
+    marts = prepared.restore("empty")
+    ask(
+        marts.dsn,
+        "insert into ledger.model_prices (model, valid_from, input, output, source)"
+        " values ('m', '-infinity', 1, 2, 'test'), ('m', '2026-03-01 12:00+00', 1, 3, 'test')",
+    )
+    for hour in (11, 12):
+        at = f"2026-03-01 {hour}:00+00"
+        request_at(marts, at, llm_model="m", tokens_input=1_000_000, tokens_output=1_000_000)
+        request_at(marts, at, llm_model="other", tokens_input=0, tokens_output=0, cost_usd=1)
+        request_at(marts, at, llm_model="other", cost_usd=1)
+    marts.run(FOCUS)
+    assert ask(
+        marts.dsn,
+        "select x_model, x_token_kind, x_tokens, list_unit_price::integer, list_cost::integer"
+        f" from analytics_build.{FOCUS} order by 1, 2, 4",
+    ) == [
+        ("m", "input", 2_000_000, 1, 2),
+        ("m", "output", 1_000_000, 2, 2),
+        ("m", "output", 1_000_000, 3, 3),
+        ("other", "unsplit", 0, None, 4),
+    ]
+
+
 def test_what_has_no_cost_stands_with_nothing_and_is_counted(dsn: Dsn, tmp_path: Path) -> None:
     assert exported(dsn, tmp_path / "focus.csv").unknown == 2
 

@@ -91,7 +91,7 @@ ledger_by_reporting_day as (
         sum(x_ledger_cost) as ledger_usd
 
     from focus
-    where usage_date in (select bill_date from billed_days)
+    where usage_date in (select billed_days.bill_date from billed_days)
     group by 1, 2, 3
 
 ),
@@ -107,7 +107,7 @@ ledger_by_bill_day as (
         sum(list_cost) as list_usd
 
     from focus
-    where x_utc_date in (select bill_date from billed_days)
+    where x_utc_date in (select billed_days.bill_date from billed_days)
     group by 1, 2, 3
 
 ),
@@ -138,13 +138,16 @@ valued as (
 
     from counted
     left join lateral (
-        select named_prices.prices
+        select
+            named_prices.prices,
+            named_prices.price_name <> counted.llm_model as has_other_name,
+            named_prices.price_name
         from named_prices
         where
             named_prices.llm_model = counted.llm_model
             and named_prices.valid_from <= counted.bucket_start
             and named_prices.valid_to > counted.bucket_start
-        order by named_prices.price_name = counted.llm_model desc, named_prices.price_name
+        order by 2, 3
         limit 1
     ) as price on true
 
@@ -187,7 +190,7 @@ costs_by_kind as (
                 then
                     coalesce(
                         sum(list_amount_usd)
-                            filter (where coalesce(service_tier, 'standard') <> 'standard'),
+                        filter (where coalesce(service_tier, 'standard') <> 'standard'),
                         0
                     )
         end as tiered_list_usd
@@ -255,11 +258,11 @@ joined as (
                 then coalesce(theirs.value_usd, 0)
         end as value_usd,
         coalesce(theirs.tiered_value_usd, 0) as tiered_value_usd,
-        coalesce(costs.billed_usd, 0) as charged_usd,
-        costs.billed_list_usd as charged_list_usd,
+        coalesce(charges.billed_usd, 0) as charged_usd,
+        charges.billed_list_usd as charged_list_usd,
         coalesce(theirs.counts_with_tier > 0, false) as is_tier_known,
-        coalesce(costs.tiered_usd, 0) as tiered_usd,
-        costs.tiered_list_usd
+        coalesce(charges.tiered_usd, 0) as tiered_usd,
+        charges.tiered_list_usd
 
     from cells
     inner join billed_days on cells.bill_date = billed_days.bill_date
@@ -278,11 +281,11 @@ joined as (
             cells.bill_date = theirs.bill_date
             and cells.llm_model = theirs.llm_model
             and cells.token_kind = theirs.token_kind
-    left join costs_by_kind as costs
+    left join costs_by_kind as charges
         on
-            cells.bill_date = costs.bill_date
-            and cells.llm_model = costs.llm_model
-            and cells.token_kind = costs.token_kind
+            cells.bill_date = charges.bill_date
+            and cells.llm_model = charges.llm_model
+            and cells.token_kind = charges.token_kind
 
 ),
 
@@ -309,7 +312,8 @@ caused as (
         bill_day_usd - ledger_usd as day_boundary_usd,
         list_usd - bill_day_usd as price_usd,
         case when is_value_known then value_usd - list_usd else 0 end as tokens_usd,
-        case when is_rate_known then taken_tiered_usd - taken_tiered_value_usd else 0 end as tier_usd,
+        case when is_rate_known then taken_tiered_usd - taken_tiered_value_usd else 0 end
+            as tier_usd,
         case
             when not is_rate_known then 0
             when charged_list_usd is null

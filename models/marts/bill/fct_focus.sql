@@ -36,7 +36,7 @@ requests as (
 
     select
         events.event_date as usage_date,
-        cast(events.event_at at time zone 'UTC' as date) as utc_date,
+        cast(events.event_at at time zone 'UTC' as date) as utc_day,
         events.user_id,
         events.llm_model,
         events.source_system,
@@ -76,7 +76,7 @@ grouped as (
     select
         row_number() over () as group_number,
         usage_date,
-        utc_date,
+        utc_day,
         user_id,
         llm_model,
         source_system,
@@ -94,18 +94,7 @@ grouped as (
         coalesce(sum(ledger_usd), 0) as ledger_usd
 
     from requests
-    group by
-        usage_date,
-        utc_date,
-        user_id,
-        llm_model,
-        source_system,
-        cost_basis,
-        has_split,
-        input_usd,
-        output_usd,
-        cached_read_usd,
-        cache_write_5m_usd
+    group by 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 
 ),
 
@@ -129,26 +118,27 @@ kinds as (
         ) as weight
 
     from grouped
-    cross join lateral (
-        values
-        (1, 'input', 'Input Tokens', grouped.tokens_input, grouped.input_usd),
-        (2, 'output', 'Output Tokens', grouped.tokens_output, grouped.output_usd),
-        (3, 'cached', 'Cached Input Tokens', grouped.tokens_cached, grouped.cached_read_usd),
-        (
-            4,
-            'cache_write',
-            'Cache Write Tokens',
-            grouped.tokens_cache_write,
-            grouped.cache_write_5m_usd
-        ),
-        (
-            5,
-            'unsplit',
-            'Tokens of Unknown Kind',
-            case when not grouped.has_split then grouped.tokens_total end,
-            null
-        )
-    ) as kinds (place, token_kind, meter, tokens, unit_price)
+    cross join
+        lateral (
+            values
+            (1, 'input', 'Input Tokens', grouped.tokens_input, grouped.input_usd),
+            (2, 'output', 'Output Tokens', grouped.tokens_output, grouped.output_usd),
+            (3, 'cached', 'Cached Input Tokens', grouped.tokens_cached, grouped.cached_read_usd),
+            (
+                4,
+                'cache_write',
+                'Cache Write Tokens',
+                grouped.tokens_cache_write,
+                grouped.cache_write_5m_usd
+            ),
+            (
+                5,
+                'unsplit',
+                'Tokens of Unknown Kind',
+                case when not grouped.has_split then grouped.tokens_total end,
+                null
+            )
+        ) as kinds (place, token_kind, meter, tokens, unit_price)
     where grouped.has_split or kinds.token_kind = 'unsplit'
 
 ),
@@ -180,34 +170,59 @@ dealt_out as (
 
 ),
 
-charges as (
+-- one row of all groups that have the same price for this kind
+summed as (
 
     select
         usage_date,
-        utc_date,
+        utc_day,
         user_id,
         llm_model,
         source_system,
         cost_basis,
         token_kind,
         meter,
-        tokens,
-        kind_ledger_usd,
         cost_basis = 'computed' and token_kind <> 'unsplit' as is_priced,
         case when cost_basis = 'computed' and token_kind <> 'unsplit' then unit_price end
             as unit_price,
-        trim_scale(case when cost_basis = 'computed' then weight else kind_ledger_usd end) as cost,
-        greatest(
-            {{ day_starts_at('usage_date') }}, cast(utc_date as timestamp) at time zone 'UTC'
-        ) as period_start,
-        least(
-            {{ day_starts_at('usage_date + 1') }}, cast(utc_date + 1 as timestamp) at time zone 'UTC'
-        ) as period_end,
-        cast(date_trunc('month', cast(utc_date as timestamp)) as timestamp) as month_start,
-        {{ model_provider('llm_model') }} as provider
+        sum(tokens) as tokens,
+        sum(kind_ledger_usd) as kind_ledger_usd,
+        sum(case when cost_basis = 'computed' then weight else kind_ledger_usd end) as charge_usd
 
     from dealt_out
     where tokens > 0 or kind_ledger_usd <> 0
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+
+),
+
+charges as (
+
+    select
+        usage_date,
+        utc_day,
+        user_id,
+        llm_model,
+        source_system,
+        cost_basis,
+        token_kind,
+        meter,
+        is_priced,
+        trim_scale(unit_price) as unit_price,
+        tokens,
+        trim_scale(kind_ledger_usd) as kind_ledger_usd,
+        trim_scale(charge_usd) as charge_usd,
+        greatest(
+            {{ day_starts_at('usage_date') }},
+            cast(utc_day as timestamp) at time zone 'UTC'
+        ) as period_start,
+        least(
+            {{ day_starts_at('usage_date + 1') }},
+            cast(utc_day + 1 as timestamp) at time zone 'UTC'
+        ) as period_end,
+        date_trunc('month', cast(utc_day as timestamp)) as month_start,
+        {{ model_provider('llm_model') }} as maker
+
+    from summed
 
 ),
 
@@ -215,21 +230,21 @@ final as (
 
     select
         {{ row_key([
-            'usage_date', 'utc_date', 'user_id', 'llm_model', 'source_system', 'cost_basis',
+            'usage_date', 'utc_day', 'user_id', 'llm_model', 'source_system', 'cost_basis',
             'token_kind', 'unit_price',
         ]) }} as focus_key,
         usage_date,
         {%- for name, kind in focus_columns().items() %}
-        {{ kind }} as {{ name }},
+            {{ kind }} as {{ name }},
         {%- endfor %}
-        utc_date as x_utc_date,
+        utc_day as x_utc_date,
         user_id as x_user_id,
         llm_model as x_model,
         source_system as x_source_system,
         token_kind as x_token_kind,
         cast(tokens as bigint) as x_tokens,
         cost_basis as x_cost_basis,
-        trim_scale(kind_ledger_usd) as x_ledger_cost,
+        kind_ledger_usd as x_ledger_cost,
         {{ build_stamp() }}
 
     from charges
