@@ -105,11 +105,11 @@ def _say(document: Document, imported: Imported) -> None:
     if not imported.buckets_changed:
         click.echo(f"{document.name}: nothing new; what it says of {_days(imported)} was known.")
         return
-    known = f", {imported.buckets_unchanged} were known" if imported.buckets_unchanged else ""
+    buckets = imported.buckets_changed + imported.buckets_unchanged
     click.echo(
-        f"{document.name}: {imported.form} of {_days(imported)}, {imported.charges:,} rows, "
-        f"${imported.amount_usd:f}, {imported.tokens:,f} tokens; "
-        f"{imported.buckets_changed:,} stretches of time are new or changed{known}."
+        f"{document.name}: {imported.form} of {_days(imported)}, rows {imported.charges:,}, "
+        f"${imported.amount_usd:f}, {imported.tokens:,f} tokens; new or changed are "
+        f"{imported.buckets_changed:,} of {buckets:,} buckets of time."
     )
 
 
