@@ -161,6 +161,7 @@ create table analytics_build.fct_daily_health (
 create table analytics_build.fct_focus (
     focus_key text primary key,
     usage_date date,
+    llm_model text,
     availability_zone text,
     billed_cost numeric,
     billing_account_id text,
@@ -458,6 +459,7 @@ cross join lateral (
 insert into analytics_build.fct_focus (
     focus_key,
     usage_date,
+    llm_model,
     billed_cost,
     billing_account_id,
     billing_currency,
@@ -497,6 +499,7 @@ insert into analytics_build.fct_focus (
 select
     md5(concat_ws('|', usage_key, kind)),
     usage_date,
+    llm_model,
     cost,
     'omniledger',
     'USD',

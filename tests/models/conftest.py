@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
-MARTS = (USAGE, TOOLS, HEALTH)
-DAY = {USAGE: "usage_date", TOOLS: "usage_date", HEALTH: "health_date"}
+FOCUS = "fct_focus"
+MARTS = (USAGE, TOOLS, HEALTH, FOCUS)
+DAY = {USAGE: "usage_date", TOOLS: "usage_date", HEALTH: "health_date", FOCUS: "usage_date"}
 
 AS_OF = "2026-03-06 00:00:00+00"
 """When the clock of these databases stands."""

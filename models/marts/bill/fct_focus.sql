@@ -234,6 +234,7 @@ final as (
             'token_kind', 'unit_price',
         ]) }} as focus_key,
         usage_date,
+        llm_model,
         {%- for name, kind in focus_columns().items() %}
             {{ kind }} as {{ name }},
         {%- endfor %}
