@@ -91,6 +91,8 @@ def _checkpoint(
 ) -> CheckpointResult:
     from expectations import (
         audit_logs,
+        bill_focus,
+        bill_reconciliation,
         daily_health,
         daily_quota,
         daily_tool_usage,
@@ -105,6 +107,8 @@ def _checkpoint(
             daily_quota,
             daily_tool_usage,
             daily_health,
+            bill_focus,
+            bill_reconciliation,
             dimensions,
             audit_logs,
         ):

@@ -11,7 +11,9 @@ import click
 
 from omniledger import __version__
 from omniledger.commands.alerts import alerts
+from omniledger.commands.bill import bill
 from omniledger.commands.db import db
+from omniledger.commands.export import export
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
@@ -93,5 +95,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for command in (schedule, alerts, merge, users, prices, models, site, db):
+for command in (schedule, alerts, merge, users, prices, models, bill, export, site, db):
     cli.add_command(command)

@@ -27,6 +27,8 @@ MARTS = (
     Mart("fct_daily_quota", "usage_date"),
     Mart("fct_daily_tool_usage", "usage_date"),
     Mart("fct_daily_health", "health_date"),
+    Mart("fct_focus", "usage_date"),
+    Mart("fct_bill_reconciliation", "bill_date"),
     Mart("dim_users"),
     Mart("dim_mcp_servers"),
 )

@@ -133,3 +133,67 @@ _table(
     _must("judged_at", _AT),
     sa.Index("gate_results_run_id_idx", "run_id"),
 )
+_table(
+    "bill_imports",
+    _key("import_id", sa.BigInteger),
+    _must("imported_at", _AT),
+    _must("source"),
+    _must("form"),
+    _must("first_date", sa.Date),
+    _must("last_date", sa.Date),
+    _must("charges", sa.BigInteger),
+    _must("amount_usd", sa.Numeric),
+    _must("tokens", sa.Numeric),
+    _must("buckets_changed", sa.BigInteger),
+    _must("buckets_unchanged", sa.BigInteger),
+)
+_table(
+    "provider_buckets",
+    _key("fact"),
+    _key("bucket_start", _AT),
+    _must("bucket_end", _AT),
+    _must("import_id", sa.BigInteger),
+    _must("reported_at", _AT),
+)
+
+
+def _usage() -> tuple[sa.Column[Any], ...]:
+    return (
+        _must("bucket_start", _AT),
+        _must("bucket_end", _AT),
+        _some("model"),
+        _must("token_kind"),
+        _must("quantity", sa.Numeric),
+        _some("service_tier"),
+        _some("workspace"),
+        _some("api_key"),
+        _must("detail"),
+        _must("import_id", sa.BigInteger),
+    )
+
+
+def _costs() -> tuple[sa.Column[Any], ...]:
+    return (
+        _must("bucket_start", _AT),
+        _must("bucket_end", _AT),
+        _some("model"),
+        _must("cost_type"),
+        _some("token_kind"),
+        _must("amount_usd", sa.Numeric),
+        _some("list_amount_usd", sa.Numeric),
+        _some("service_tier"),
+        _some("workspace"),
+        _some("api_key"),
+        _must("detail"),
+        _must("import_id", sa.BigInteger),
+    )
+
+
+for _name, _columns in (("provider_usage", _usage), ("provider_costs", _costs)):
+    _table(_name, *_columns(), sa.Index(f"{_name}_bucket_start_idx", "bucket_start"))
+    _table(
+        f"{_name}_history",
+        *_columns(),
+        _must("replaced_at", _AT),
+        _must("replaced_by", sa.BigInteger),
+    )

@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     health_hold_factor: int = Field(
         3, gt=0, le=100, description="How many intervals a state holds without a new event."
     )
+    bill_tolerance_share: Decimal = Field(
+        Decimal("0.01"),
+        ge=0,
+        le=1,
+        description="Share by which the bill of a day may differ from the ledger unremarked.",
+    )
     alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Apprise URLs, separated by spaces or commas."
     )

@@ -18,6 +18,8 @@ from tests.expectations.marts import built_marts, spoil
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
 QUOTA = "fct_daily_quota"
+FOCUS, BILL = "fct_focus", "fct_bill_reconciliation"
+NO_DAYS: dict[str, tuple[date, ...]] = {mart.name: () for mart in MARTS if mart.day is not None}
 DAYS = tuple(date(2026, 3, day) for day in range(1, 6))
 
 _JUDGED = """
@@ -78,7 +80,14 @@ def test_first_time_publishes_the_whole(each_server: Server) -> None:
     done = published(dsn)
 
     assert contents(dsn, "analytics") == contents(dsn, "analytics_build")
-    assert done.days == {USAGE: DAYS, QUOTA: DAYS, TOOLS: DAYS, HEALTH: DAYS}
+    assert done.days == {
+        USAGE: DAYS,
+        QUOTA: DAYS,
+        TOOLS: DAYS,
+        HEALTH: DAYS,
+        FOCUS: DAYS,
+        BILL: DAYS[:1],
+    }
     assert done.dimensions == ("dim_users", "dim_mcp_servers")
     assert done.rows == sum(len(rows) for rows in contents(dsn, "analytics").values())
 
@@ -107,7 +116,7 @@ def test_publishing_twice_changes_nothing(dsn: Dsn) -> None:
 
     again = published(dsn)
 
-    assert again == Published({USAGE: (), QUOTA: (), TOOLS: (), HEALTH: ()}, rows=0)
+    assert again == Published(NO_DAYS, rows=0)
     assert {mart.name: versions(dsn, mart.name) for mart in MARTS} == before
 
 
@@ -118,7 +127,7 @@ def test_rebuilt_day_moves_and_no_other_row_is_touched(dsn: Dsn) -> None:
 
     done = published(dsn)
 
-    assert done.days == {USAGE: (date(2026, 3, 2),), QUOTA: (), TOOLS: (), HEALTH: ()}
+    assert done.days == NO_DAYS | {USAGE: (date(2026, 3, 2),)}
     assert done.rows == 4
     assert contents(dsn, "analytics") == contents(dsn, "analytics_build")
     assert len(versions(dsn, USAGE) - before) == 4
@@ -327,7 +336,7 @@ def test_second_publisher_waits_and_finds_nothing_to_do(dsn: Dsn, reader: Connec
 
     assert isinstance(first_results[0], Published)
     assert first_results[0].days[HEALTH] == (date(2026, 3, 1),)
-    assert second_results == [Published({USAGE: (), QUOTA: (), TOOLS: (), HEALTH: ()}, rows=0)]
+    assert second_results == [Published(NO_DAYS, rows=0)]
 
 
 def test_readers_never_see_an_empty_table_mixed_days_or_an_error(dsn: Dsn) -> None:

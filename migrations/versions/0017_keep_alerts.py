@@ -4,13 +4,13 @@ Locks: none that anybody could wait for; only a new table is made.
 Way back: it is dropped, with the record of alerts in it.
 
 Revision ID: 0017
-Revises: 0012
+Revises: 0013
 """
 
 from migrations.ddl import run, sql
 
 revision = "0017"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

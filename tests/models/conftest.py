@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
-QUOTA = "fct_daily_quota"
-MARTS = (USAGE, QUOTA, TOOLS, HEALTH)
-DAY = {USAGE: "usage_date", QUOTA: "usage_date", TOOLS: "usage_date", HEALTH: "health_date"}
+QUOTA, FOCUS = "fct_daily_quota", "fct_focus"
+MARTS = (USAGE, QUOTA, TOOLS, HEALTH, FOCUS)
+DAY = {mart: "health_date" if mart == HEALTH else "usage_date" for mart in MARTS}
 
 AS_OF = "2026-03-06 00:00:00+00"
 """When the clock of these databases stands."""

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import ask
 from tests.models.conftest import (
+    FOCUS,
     HEALTH,
     MARTS,
     QUOTA,
@@ -122,10 +123,10 @@ def test_a_price_changes_the_days_of_its_model_in_its_time(filled: Marts) -> Non
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "update ledger.model_prices set input = 31 where input = 30")
     with filled.changing(USAGE, "2026-03-03"):
-        filled.run(USAGE)
+        filled.run(USAGE, FOCUS)
     ask(filled.dsn, "delete from ledger.model_prices where input = 31")
     with filled.changing(USAGE, "2026-03-03"):
-        filled.run(USAGE)
+        filled.run(USAGE, FOCUS)
     filled.assert_as_if_built_anew()
 
 
@@ -136,11 +137,11 @@ def test_a_stated_model_changes_the_days_in_its_time(filled: Marts) -> None:
         " ('2026-03-02 00:00+00', 'a'), ('2026-03-03 00:00+00', 'b')",
     )
     with filled.changing(USAGE, "2026-03-02", "2026-03-03"):
-        filled.run(USAGE)
+        filled.run(USAGE, FOCUS)
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "update ledger.model_history set model = 'b' where model = 'a'")
     with filled.changing(USAGE, "2026-03-02"):
-        filled.run(USAGE)
+        filled.run(USAGE, FOCUS)
     filled.assert_as_if_built_anew()
 
 

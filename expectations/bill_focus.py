@@ -1,0 +1,102 @@
+"""What must be true of `fct_focus`: the cost in the columns of FOCUS 1.2."""
+
+from __future__ import annotations
+
+from great_expectations.core import ExpectationSuite
+
+from expectations.rules import Judged, no_rows, unique
+from expectations.scope import Scope
+
+_KEY = ("focus_key", "usage_date", "x_user_id", "x_model", "x_token_kind")
+
+_COSTS_APART = """
+select focus_key, usage_date, x_model, x_token_kind, list_cost::text, x_ledger_cost::text
+from batch
+where
+    not (least(list_cost, x_ledger_cost) >= 0 and greatest(list_cost, x_ledger_cost) < 1e30)
+    or billed_cost <> list_cost
+    or effective_cost <> list_cost
+    or contracted_cost <> list_cost
+    or list_unit_price * pricing_quantity <> list_cost
+    or (charge_category = 'Usage') <> (list_unit_price is not null)
+"""
+
+_OUTSIDE_ITS_PERIOD = """
+select focus_key, usage_date, charge_period_start, charge_period_end
+from batch
+where
+    charge_period_start >= charge_period_end
+    or charge_period_start < billing_period_start
+    or charge_period_end > billing_period_end
+"""
+
+# Each mart is built in a snapshot of its own, so of days that were written to meanwhile nothing
+# is said. The raw rows are looked at only where the sums differ.
+_SUMS_DIFFER = """
+with focus as (
+    select
+        usage_date,
+        sum(list_cost) filter (where x_cost_basis = 'computed') as computed,
+        sum(list_cost) filter (where x_cost_basis = 'estimated') as estimated,
+        min(built_xmin) as built_xmin
+    from batch
+    group by usage_date
+),
+
+daily as (
+    select
+        usage_date,
+        sum(cost_recomputed_usd) as computed,
+        sum(cost_estimated_usd) as estimated,
+        min(built_xmin) as built_xmin
+    from analytics_build.fct_daily_usage
+    group by usage_date
+)
+
+select
+    usage_date, daily.computed::text as computed_in_daily_usage, focus.computed::text,
+    daily.estimated::text as estimated_in_daily_usage, focus.estimated::text
+from daily
+full join focus using (usage_date)
+where
+    (
+        coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
+        or coalesce(daily.estimated, 0) <> coalesce(focus.estimated, 0)
+    )
+    and not exists (
+        select 1
+        from omni2.audit_logs as raw
+        where
+            raw.timestamp >= {starts_at}
+            and raw.timestamp < {ends_at}
+            and raw.change_xid >= least(daily.built_xmin, focus.built_xmin)
+    )
+    and not exists (
+        select 1
+        from ledger.deleted_days as departed
+        where
+            departed.source_table = 'audit_logs'
+            and departed.change_xid >= least(daily.built_xmin, focus.built_xmin)
+    )
+order by usage_date
+"""
+
+
+def judged(scope: Scope) -> tuple[Judged, ...]:
+    """The rules of the export for FinOps."""
+    suite = ExpectationSuite(
+        name="bill_focus",
+        expectations=[
+            unique("focus_key"),
+            no_rows("Each cost is a number from zero up, and price times quantity", _COSTS_APART),
+            no_rows("Each charge lies in its billing period", _OUTSIDE_ITS_PERIOD),
+            no_rows(
+                "Each day costs what the daily usage says",
+                _SUMS_DIFFER.format(
+                    starts_at=scope.starts_at("usage_date"),
+                    ends_at=scope.starts_at("usage_date + 1"),
+                ),
+            ),
+        ],
+    )
+    return (Judged(suite, mart="fct_focus", key=_KEY),)

@@ -1,0 +1,255 @@
+{{
+    config(
+        incremental_strategy='changed_days',
+        unique_key='usage_date',
+        indexes=[{'columns': ['usage_date']}],
+        pre_hook="{{ find_changed_days(
+            events=ref('stg_audit_logs'),
+            deletions=ref('stg_deleted_days'),
+            source_table='audit_logs',
+            settings=['reporting_timezone', 'default_model'],
+            settings_view=ref('int_settings'),
+            inputs=ref('int_usage_inputs'),
+        ) }}",
+        post_hook="{{ remember_build_inputs(
+            settings=['reporting_timezone', 'default_model'],
+            inputs=ref('int_usage_inputs'),
+        ) }}",
+    )
+}}
+
+with
+
+events as (
+
+    {{ changed_events(ref('int_audit_events_priced')) }}
+
+),
+
+model_prices as (
+
+    select * from {{ ref('int_model_prices') }}
+
+),
+
+requests as (
+
+    select
+        events.event_date as usage_date,
+        cast(events.event_at at time zone 'UTC' as date) as utc_day,
+        events.user_id,
+        events.llm_model,
+        events.source_system,
+        case
+            when events.cost_recomputed_usd is not null then 'computed'
+            else events.cost_basis
+        end as cost_basis,
+        events.tokens_input is not null
+        and events.tokens_output is not null
+        and not events.is_split_impossible as has_split,
+        events.tokens_input,
+        events.tokens_output,
+        events.tokens_cached,
+        events.tokens_cache_write,
+        events.tokens_total,
+        coalesce(
+            events.cost_recorded_usd, events.cost_recomputed_usd, events.cost_estimated_usd
+        ) as ledger_usd,
+        model_prices.input_usd,
+        model_prices.output_usd,
+        model_prices.cached_read_usd,
+        model_prices.cache_write_5m_usd
+
+    from events
+    left join model_prices
+        on
+            events.cost_recomputed_usd is not null
+            and events.llm_model = model_prices.llm_model
+            and events.event_at >= model_prices.valid_from
+            and events.event_at < model_prices.valid_to
+    where events.is_request
+
+),
+
+grouped as (
+
+    select
+        row_number() over () as group_number,
+        usage_date,
+        utc_day,
+        user_id,
+        llm_model,
+        source_system,
+        cost_basis,
+        has_split,
+        input_usd,
+        output_usd,
+        cached_read_usd,
+        cache_write_5m_usd,
+        sum(tokens_input) as tokens_input,
+        sum(tokens_output) as tokens_output,
+        sum(tokens_cached) as tokens_cached,
+        sum(tokens_cache_write) as tokens_cache_write,
+        sum(tokens_total) as tokens_total,
+        coalesce(sum(ledger_usd), 0) as ledger_usd
+
+    from requests
+    group by 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+
+),
+
+kinds as (
+
+    select
+        grouped.*,
+        kinds.place,
+        kinds.token_kind,
+        kinds.meter,
+        kinds.unit_price,
+        coalesce(kinds.tokens, 0) as tokens,
+        -- by this, what the ledger holds for all kinds together is dealt out to them
+        coalesce(
+            case
+                when not grouped.has_split or kinds.token_kind = 'unsplit' then 0
+                when grouped.cost_basis = 'computed' then kinds.tokens * kinds.unit_price * 0.000001
+                else kinds.tokens
+            end,
+            0
+        ) as weight
+
+    from grouped
+    cross join
+        lateral (
+            values
+            (1, 'input', 'Input Tokens', grouped.tokens_input, grouped.input_usd),
+            (2, 'output', 'Output Tokens', grouped.tokens_output, grouped.output_usd),
+            (3, 'cached', 'Cached Input Tokens', grouped.tokens_cached, grouped.cached_read_usd),
+            (
+                4,
+                'cache_write',
+                'Cache Write Tokens',
+                grouped.tokens_cache_write,
+                grouped.cache_write_5m_usd
+            ),
+            (
+                5,
+                'unsplit',
+                'Tokens of Unknown Kind',
+                case when not grouped.has_split then grouped.tokens_total end,
+                null
+            )
+        ) as kinds (place, token_kind, meter, tokens, unit_price)
+    where grouped.has_split or kinds.token_kind = 'unsplit'
+
+),
+
+weighed as (
+
+    select
+        *,
+        sum(weight) over (partition by group_number) as whole,
+        sum(weight) over (partition by group_number order by place) as up_to_here
+
+    from kinds
+
+),
+
+-- each kind gets the rounded share up to it less the rounded share before it: they add up exactly
+dealt_out as (
+
+    select
+        *,
+        case
+            when whole = 0 then case when token_kind = 'unsplit' then ledger_usd else 0 end
+            else
+                {{ rounded_share('ledger_usd', 'up_to_here', 'whole') }}
+                - {{ rounded_share('ledger_usd', 'up_to_here - weight', 'whole') }}
+        end as kind_ledger_usd
+
+    from weighed
+
+),
+
+-- one row of all groups that have the same price for this kind
+summed as (
+
+    select
+        usage_date,
+        utc_day,
+        user_id,
+        llm_model,
+        source_system,
+        cost_basis,
+        token_kind,
+        meter,
+        cost_basis = 'computed' and token_kind <> 'unsplit' as is_priced,
+        case when cost_basis = 'computed' and token_kind <> 'unsplit' then unit_price end
+            as unit_price,
+        sum(tokens) as tokens,
+        sum(kind_ledger_usd) as kind_ledger_usd,
+        sum(case when cost_basis = 'computed' then weight else kind_ledger_usd end) as charge_usd
+
+    from dealt_out
+    where tokens > 0 or kind_ledger_usd <> 0
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+
+),
+
+charges as (
+
+    select
+        usage_date,
+        utc_day,
+        user_id,
+        llm_model,
+        source_system,
+        cost_basis,
+        token_kind,
+        meter,
+        is_priced,
+        trim_scale(unit_price) as unit_price,
+        tokens,
+        trim_scale(kind_ledger_usd) as kind_ledger_usd,
+        trim_scale(charge_usd) as charge_usd,
+        greatest(
+            {{ day_starts_at('usage_date') }},
+            cast(utc_day as timestamp) at time zone 'UTC'
+        ) as period_start,
+        least(
+            {{ day_starts_at('usage_date + 1') }},
+            cast(utc_day + 1 as timestamp) at time zone 'UTC'
+        ) as period_end,
+        date_trunc('month', cast(utc_day as timestamp)) as month_start,
+        {{ model_provider('llm_model') }} as maker
+
+    from summed
+
+),
+
+final as (
+
+    select
+        {{ row_key([
+            'usage_date', 'utc_day', 'user_id', 'llm_model', 'source_system', 'cost_basis',
+            'token_kind', 'unit_price',
+        ]) }} as focus_key,
+        usage_date,
+        llm_model,
+        {%- for name, kind in focus_columns().items() %}
+            {{ kind }} as {{ name }},
+        {%- endfor %}
+        utc_day as x_utc_date,
+        user_id as x_user_id,
+        llm_model as x_model,
+        source_system as x_source_system,
+        token_kind as x_token_kind,
+        cast(tokens as bigint) as x_tokens,
+        cost_basis as x_cost_basis,
+        kind_ledger_usd as x_ledger_cost,
+        {{ build_stamp() }}
+
+    from charges
+
+)
+
+select * from final

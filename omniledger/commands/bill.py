@@ -1,0 +1,118 @@
+"""`omniledger bill`: what the provider charges, beside what the ledger says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from omniledger.bill.loading import Imported
+    from omniledger.bill.reading import Document
+
+
+@click.group()
+def bill() -> None:
+    """The provider's bill: import it, fetch it, list what is there.
+
+    `omniledger run` then sets it against the ledger, in fct_bill_reconciliation.
+
+    \b
+    Example:
+      omniledger bill import cost_report.json
+    """
+
+
+@bill.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def bill_import(files: tuple[Path, ...]) -> None:
+    """Import a bill: the provider's JSON, an export of its console, or a CSV of your own.
+
+    Of pages of one report, give all, in their order. A day that is imported again is replaced;
+    what was known before is kept in the history. Of a file in which something can't be read,
+    nothing is imported.
+
+    \b
+    Example:
+      omniledger bill import usage-1.json usage-2.json cost.csv
+    """
+    from omniledger.bill import loading, reading
+    from omniledger.database import session
+
+    with session(autocommit=True) as connection:
+        for document in reading.documents(files):
+            _say(document, loading.take_in(connection, document))
+
+
+@bill.command("fetch")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
+def bill_fetch(first: datetime, last: datetime) -> None:
+    """Fetch usage and cost of some days (UTC, both included) from the provider's API.
+
+    The key of an administrator is read from ANTHROPIC_ADMIN_KEY. Bills settle for about 30 days:
+    fetch those days again later.
+
+    \b
+    Example:
+      ANTHROPIC_ADMIN_KEY=… omniledger bill fetch --from 2026-03-01 --to 2026-03-31
+    """
+    import os
+
+    from omniledger.bill import fetching, loading
+    from omniledger.database import session
+
+    url = os.environ.get("ANTHROPIC_BASE_URL") or fetching.API
+    api = fetching.Api(os.environ.get(fetching.KEY, "").strip(), url)
+    documents = list(api.documents(first.date(), last.date()))
+    with session(autocommit=True) as connection:
+        for document in documents:
+            _say(document, loading.take_in(connection, document))
+
+
+@bill.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def bill_list(as_json: bool) -> None:
+    """List what was imported, oldest first.
+
+    \b
+    Example:
+      omniledger bill list --json
+    """
+    import json
+
+    from omniledger.bill.listing import imports
+    from omniledger.database import session
+
+    with session() as connection:
+        found = list(imports(connection))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+        return
+    if not found:
+        click.echo("No bill was imported yet; `omniledger bill import FILE` does it.")
+    for one in found:
+        click.echo(
+            f"{one['import_id']:>4}  {one['imported_at']:%Y-%m-%d %H:%M}  {one['first_date']} to "
+            f"{one['last_date']}  ${one['amount_usd']:f}  {one['tokens']:,f} tokens  "
+            f"{one['form']}  {one['source']}"
+        )
+
+
+def _say(document: Document, imported: Imported) -> None:
+    if not imported.buckets_changed:
+        click.echo(f"{document.name}: nothing new; what it says of {_days(imported)} was known.")
+        return
+    buckets = imported.buckets_changed + imported.buckets_unchanged
+    click.echo(
+        f"{document.name}: {imported.form} of {_days(imported)}, rows {imported.charges:,}, "
+        f"${imported.amount_usd:f}, {imported.tokens:,f} tokens; new or changed are "
+        f"{imported.buckets_changed:,} of {buckets:,} buckets of time."
+    )
+
+
+def _days(imported: Imported) -> str:
+    first, last = imported.first_date, imported.last_date
+    return first if first == last else f"{first} to {last}"

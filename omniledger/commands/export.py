@@ -1,0 +1,40 @@
+"""`omniledger export`: the published figures in forms that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def export() -> None:
+    """Write the published figures for other programs.
+
+    \b
+    Example:
+      omniledger export focus focus.parquet
+    """
+
+
+@export.command("focus")
+@click.argument("file", type=click.Path(path_type=Path))
+def export_focus(file: Path) -> None:
+    """Write the cost in the columns of FOCUS 1.2 to a .csv or a .parquet file.
+
+    \b
+    Example:
+      omniledger export focus focus.csv
+    """
+    from omniledger.database import session
+    from omniledger.focus.exporting import write
+
+    with session() as connection:
+        written = write(connection, file)
+    click.echo(f"{file}: {written.rows:,} rows, ${written.billed:f}.")
+    if written.unknown:
+        click.echo(
+            f"{written.unknown:,} of them have no cost that anybody knows, and stand with 0: their "
+            "x_CostBasis is unknown.",
+            err=True,
+        )
