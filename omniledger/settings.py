@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     health_hold_factor: int = Field(
         3, gt=0, le=100, description="How many intervals a state holds without a new event."
     )
+    health_hourly_days: int = Field(
+        7, gt=0, le=90, description="For how many days health is told by the hour."
+    )
     alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Apprise URLs, separated by spaces or commas."
     )
@@ -99,6 +102,7 @@ class Settings(BaseSettings):
             "health_objective",
             "health_check_interval_seconds",
             "health_hold_factor",
+            "health_hourly_days",
         )
         return {f"OMNILEDGER_{name.upper()}": str(getattr(self, name)) for name in names}
 

@@ -7,7 +7,8 @@ settings as (
         {{ setting_literal('default_model') }} as default_model,
         {{ setting_literal('health_objective') }} as health_objective,
         {{ setting_literal('health_check_interval_seconds') }} as health_check_interval_seconds,
-        {{ setting_literal('health_hold_factor') }} as health_hold_factor
+        {{ setting_literal('health_hold_factor') }} as health_hold_factor,
+        {{ setting_literal('health_hourly_days') }} as health_hourly_days
 
 )
 

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
-MARTS = (USAGE, TOOLS, HEALTH)
-DAY = {USAGE: "usage_date", TOOLS: "usage_date", HEALTH: "health_date"}
+HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
+MARTS = (USAGE, TOOLS, HEALTH, HOURS)
+"""The marts that are built day by day."""
+DAY = {
+    USAGE: "usage_date",
+    TOOLS: "usage_date",
+    HEALTH: "health_date",
+    HOURS: "health_date",
+    INCIDENTS: "opened_date",
+}
 
 AS_OF = "2026-03-06 00:00:00+00"
 """When the clock of these databases stands."""
@@ -97,6 +105,8 @@ class Marts:
     ) -> str:
         upstream = "+" if settings else ""
         names = (*(marts or MARTS), "dim_mcp_servers")
+        if HEALTH in names:
+            names = (*names, HOURS, INCIDENTS)
         select = ("--select", *(upstream + name for name in names))
         environment = {f"OMNILEDGER_{name.upper()}": value for name, value in settings.items()}
         self.dbt(self.dsn, "run", *select, *options, **environment)
@@ -131,7 +141,7 @@ class Marts:
         assert changed == {date.fromisoformat(day) for day in days}
 
     def assert_as_if_built_anew(self) -> None:
-        for mart in MARTS:
+        for mart in (*MARTS, INCIDENTS):
             assert self.figures(mart) == self.figures_anew(mart)
         assert ask(self.dsn, _CONTROL) == []
 
@@ -212,7 +222,7 @@ def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Prepar
     dbt = Dbt(Settings(home=tmp_path_factory.mktemp("state")))
     dbt(dsn, "parse")
     code = {result.node.name: result.node.compiled_code for result in dbt(dsn, "run")}
-    prepared = Prepared(server, dsn, dbt, {mart: code[mart] for mart in MARTS})
+    prepared = Prepared(server, dsn, dbt, {mart: code[mart] for mart in (*MARTS, INCIDENTS)})
     prepared.keep("empty")
     return prepared
 

@@ -30,10 +30,7 @@ def test_there_is_a_row_for_each_day_up_to_now(filled: Marts) -> None:
     assert tuple(map(str, sorted(filled.built(HEALTH)))) == ALL
 
 
-def test_an_event_near_midnight_changes_two_days(filled: Marts) -> None:
-    event_at(filled, "2026-03-03 12:00+00", "timeout")
-    with filled.changing(HEALTH, "2026-03-03"):
-        filled.run(HEALTH)
+def test_an_event_changes_its_day_and_the_next(filled: Marts) -> None:
     late = event_at(filled, "2026-03-03 23:50+00", "timeout")
     with filled.changing(HEALTH, "2026-03-03", "2026-03-04"):
         filled.run(HEALTH)
