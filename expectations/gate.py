@@ -95,11 +95,21 @@ def _checkpoint(
         daily_tool_usage,
         daily_usage,
         dimensions,
+        health_log,
+        incidents,
     )
     from expectations.project import Project
 
     with Project(dsn, home, site_dir) as project:
-        for suites in (daily_usage, daily_tool_usage, daily_health, dimensions, audit_logs):
+        for suites in (
+            daily_usage,
+            daily_tool_usage,
+            daily_health,
+            incidents,
+            dimensions,
+            audit_logs,
+            health_log,
+        ):
             for judged in suites.judged(scope):
                 project.judge(judged)
         return project.run(run_name)
