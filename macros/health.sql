@@ -51,3 +51,9 @@
 {% macro possible_response(milliseconds) -%}
     case when {{ milliseconds }} between 0 and 3600000 then {{ milliseconds }} end
 {%- endmacro %}
+
+
+{# Lateral joins stay nested loops; there is no other way to do them. #}
+{% macro join_by_hash() -%}
+    set local enable_nestloop = off
+{%- endmacro %}

@@ -18,9 +18,15 @@ servers as (
 
 ),
 
-health_events as (
+-- The raw log itself, as only of a table can the planner take the first row by an index: events
+-- are many, servers are few.
+health_log as not materialized (
 
-    select * from {{ events }}
+    select
+        cast(mcp_server_id as integer) as mcp_server_id,
+        cast("timestamp" as timestamptz) as event_at
+
+    from {{ source('omni2', 'mcp_health_log') }}
 
 ),
 
@@ -30,18 +36,17 @@ clock as (
 
 ),
 
--- from each id of the health log to the next, by the index: events are many, servers are few
 noticed as (
 
-    select min(mcp_server_id) as mcp_server_id from health_events
+    select min(mcp_server_id) as mcp_server_id from health_log
 
     union all
 
     select
         (
-            select min(health_events.mcp_server_id)
-            from health_events
-            where health_events.mcp_server_id > noticed.mcp_server_id
+            select min(health_log.mcp_server_id)
+            from health_log
+            where health_log.mcp_server_id > noticed.mcp_server_id
         )
 
     from noticed
@@ -68,14 +73,22 @@ named as (
                 then cast(round(servers.stated_interval_seconds) as integer)
         end as stated_interval_seconds,
         (
-            select min(health_events.event_at)
-            from health_events
-            where health_events.mcp_server_id = known.mcp_server_id
+            select min(health_log.event_at)
+            from health_log
+            where
+                health_log.mcp_server_id = known.mcp_server_id
+                and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
+                and health_log.event_at
+                < (select clock.as_of_at + interval '1 second' from clock)
         ) as first_event_at,
         (
-            select max(health_events.event_at)
-            from health_events
-            where health_events.mcp_server_id = known.mcp_server_id
+            select max(health_log.event_at)
+            from health_log
+            where
+                health_log.mcp_server_id = known.mcp_server_id
+                and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
+                and health_log.event_at
+                < (select clock.as_of_at + interval '1 second' from clock)
         ) as last_event_at
 
     from known

@@ -3,7 +3,7 @@
         incremental_strategy='changed_days',
         unique_key='health_date',
         indexes=[{'columns': ['health_date']}],
-        pre_hook="{{ find_changed_days(
+        pre_hook=["{{ find_changed_days(
             events=ref('stg_mcp_health_log'),
             deletions=ref('stg_deleted_days'),
             source_table='mcp_health_log',
@@ -17,7 +17,7 @@
                 'day_seconds',
                 'stated_interval_seconds',
             ],
-        ) }}",
+        ) }}", "{{ join_by_hash() }}"],
         post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
     )
 }}
