@@ -17,6 +17,7 @@ from tests.conftest import Server, ask
 from tests.expectations.marts import built_marts, spoil
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
+HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
 DAYS = tuple(date(2026, 3, day) for day in range(1, 6))
 
 _JUDGED = """
@@ -77,7 +78,7 @@ def test_first_time_publishes_the_whole(each_server: Server) -> None:
     done = published(dsn)
 
     assert contents(dsn, "analytics") == contents(dsn, "analytics_build")
-    assert done.days == {USAGE: DAYS, TOOLS: DAYS, HEALTH: DAYS}
+    assert done.days == dict.fromkeys((USAGE, TOOLS, HEALTH, HOURS, INCIDENTS), DAYS)
     assert done.dimensions == ("dim_users", "dim_mcp_servers")
     assert done.rows == sum(len(rows) for rows in contents(dsn, "analytics").values())
 

@@ -23,12 +23,15 @@ final as (
         grid.stated_interval_seconds
 
     from grid
-    cross join lateral generate_series(
-        grid.starts_at, grid.ends_at - interval '1 second', interval '1 hour'
-    ) as hours (hour_at)
+    cross join
+        lateral generate_series(
+            grid.starts_at, grid.ends_at - interval '1 second', interval '1 hour'
+        ) as hours (hour_at)
     where
         grid.health_date > (
-            select {{ reporting_date('clock.as_of_at') }} - {{ setting('health_hourly_days') | int }}
+            select
+                {{ reporting_date('clock.as_of_at') }}
+                - {{ setting('health_hourly_days') | int }}
             from clock
         )
 

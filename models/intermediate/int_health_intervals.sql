@@ -23,7 +23,7 @@ observations as (
         mcp_server_id,
         starts_at,
         ends_at,
-        interval '0' as hold,
+        interval '0' as held_for,
         true as is_carried_in,
         timestamptz '-infinity' as event_at,
         timestamptz '-infinity' as observed_at,
@@ -41,7 +41,7 @@ observations as (
         mcp_server_id,
         starts_at,
         ends_at,
-        interval '1 second' * hold_seconds as hold,
+        interval '1 second' * hold_seconds as held_for,
         is_carried_in,
         event_at,
         observed_at,
@@ -95,14 +95,14 @@ stretched as (
                 sequenced.observed_at,
                 least(
                     sequenced.next_observed_at,
-                    sequenced.observed_at + sequenced.hold,
+                    sequenced.observed_at + sequenced.held_for,
                     sequenced.ends_at
                 ),
                 not sequenced.is_carried_in
             ),
             (
                 'unknown',
-                sequenced.observed_at + sequenced.hold,
+                sequenced.observed_at + sequenced.held_for,
                 least(sequenced.next_observed_at, sequenced.ends_at),
                 false
             )
