@@ -107,7 +107,7 @@ def test_publishing_twice_changes_nothing(dsn: Dsn) -> None:
 
     again = published(dsn)
 
-    assert again == Published({USAGE: (), TOOLS: (), HEALTH: ()}, rows=0)
+    assert again == Published({USAGE: (), TOOLS: (), HEALTH: (), HOURS: (), INCIDENTS: ()}, rows=0)
     assert {mart.name: versions(dsn, mart.name) for mart in MARTS} == before
 
 
@@ -118,7 +118,13 @@ def test_rebuilt_day_moves_and_no_other_row_is_touched(dsn: Dsn) -> None:
 
     done = published(dsn)
 
-    assert done.days == {USAGE: (date(2026, 3, 2),), TOOLS: (), HEALTH: ()}
+    assert done.days == {
+        USAGE: (date(2026, 3, 2),),
+        TOOLS: (),
+        HEALTH: (),
+        HOURS: (),
+        INCIDENTS: (),
+    }
     assert done.rows == 4
     assert contents(dsn, "analytics") == contents(dsn, "analytics_build")
     assert len(versions(dsn, USAGE) - before) == 4
@@ -327,7 +333,9 @@ def test_second_publisher_waits_and_finds_nothing_to_do(dsn: Dsn, reader: Connec
 
     assert isinstance(first_results[0], Published)
     assert first_results[0].days[HEALTH] == (date(2026, 3, 1),)
-    assert second_results == [Published({USAGE: (), TOOLS: (), HEALTH: ()}, rows=0)]
+    assert second_results == [
+        Published({USAGE: (), TOOLS: (), HEALTH: (), HOURS: (), INCIDENTS: ()}, rows=0)
+    ]
 
 
 def test_readers_never_see_an_empty_table_mixed_days_or_an_error(dsn: Dsn) -> None:
