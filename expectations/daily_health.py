@@ -47,7 +47,9 @@ cross join lateral (
     ('checks', checks),
     ('checks_up', checks_up),
     ('checks_down', checks_down),
+    ('checks_disabled', checks_disabled),
     ('checks_unknown_word', checks_unknown_word),
+    ('responses', responses),
     ('incidents', incidents),
     ('longest_outage_seconds', longest_outage_seconds)
 ) as figures (figure, value)
@@ -58,7 +60,29 @@ _MORE_THAN_CHECKS = """
 select
     health_key, health_date, mcp_server_id, checks, checks_up, checks_down, checks_unknown_word
 from batch
-where greatest(checks_up, checks_down, checks_unknown_word) > checks
+where
+    checks_up + checks_down + checks_disabled <> checks
+    or checks_unknown_word > checks_down
+    or responses + responses_impossible > checks
+"""
+
+_OUTAGES_DISAGREE = """
+select
+    health_key, health_date, mcp_server_id,
+    incidents, outages, down_seconds, longest_outage_seconds, error_budget_left_seconds::text
+from batch
+where
+    outages - incidents not in (0, 1)
+    or longest_outage_seconds > down_seconds
+    or (outages = 0) <> (down_seconds = 0)
+    or error_budget_left_seconds <> error_budget_seconds - down_seconds
+"""
+
+_IMPOSSIBLE_RESPONSES = """
+select health_key, health_date, mcp_server_id, responses_impossible
+from batch
+where responses_impossible > 0
+order by health_date desc
 """
 
 # A share is a quotient that may be rounded, but never to more than a hundredth of a per cent.
@@ -103,7 +127,7 @@ _UNKNOWN_WORDS = """
 select
     health_key, health_date, mcp_server_id, checks_unknown_word,
     (
-        select string_agg(distinct log.status, ', ')
+        select string_agg(distinct left(log.status, 40), ', ')
         from omni2.mcp_health_log as log
         where
             log.mcp_server_id = health.mcp_server_id
@@ -145,7 +169,8 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             *(between(c, 0, 1) for c in ("uptime_share", "coverage_share", "objective_share")),
             between("error_budget_left_share", None, 1),
             no_rows("Shares agree with their seconds", _SHARES_WITHOUT_THEIR_SECONDS),
-            no_rows("No kind of check outnumbers the checks", _MORE_THAN_CHECKS),
+            no_rows("Kinds of checks make up the checks", _MORE_THAN_CHECKS),
+            no_rows("Outages agree with the time down and the budget", _OUTAGES_DISAGREE),
             no_rows("Response percentiles are in order", _RESPONSES_OUT_OF_ORDER),
             no_rows("No day is missing between a server's first and last", _DAYS_MISSING),
             no_rows(
@@ -158,6 +183,12 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 _UNKNOWN_WORDS.format(starts_at=starts_at, ends_at=ends_at),
                 severity="warn",
                 column="checks_unknown_word",
+            ),
+            no_rows(
+                "Every response time can be",
+                _IMPOSSIBLE_RESPONSES,
+                severity="warn",
+                column="responses_impossible",
             ),
             no_rows(
                 "Every server has a name", _UNKNOWN_SERVERS, severity="warn", column="mcp_server_id"

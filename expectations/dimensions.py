@@ -13,6 +13,19 @@ from batch
 where first_event_at > last_event_at or (first_event_at is null) <> (last_event_at is null)
 """
 
+_NAMED_ALIKE = """
+select mcp_server_name, count(*) as servers, min(mcp_server_id) as mcp_server_id
+from batch
+group by mcp_server_name
+having count(*) > 1 and mcp_server_name is not null
+"""
+
+_NOT_CHECKED = """
+select mcp_server_id, mcp_server_name, checks_verdict, last_event_at, check_interval_seconds
+from batch
+where checks_verdict in ('silent', 'never checked')
+"""
+
 
 def judged(scope: Scope) -> tuple[Judged, ...]:
     """The rules of the users and of the MCP servers."""
@@ -32,6 +45,18 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             unique("mcp_server_id"),
             no_rows("A server's last event is not before its first", _ENDS_BEFORE_IT_BEGINS),
             never_null("mcp_server_name", severity="warn"),
+            no_rows(
+                "No two servers have one name",
+                _NAMED_ALIKE,
+                severity="warn",
+                column="mcp_server_name",
+            ),
+            no_rows(
+                "Every server is checked",
+                _NOT_CHECKED,
+                severity="warn",
+                column="checks_verdict",
+            ),
         ],
     )
     return (

@@ -98,6 +98,8 @@ def _checkpoint(
         daily_tool_usage,
         daily_usage,
         dimensions,
+        health_log,
+        incidents,
     )
     from expectations.project import Project
 
@@ -107,10 +109,12 @@ def _checkpoint(
             daily_quota,
             daily_tool_usage,
             daily_health,
+            incidents,
             bill_focus,
             bill_reconciliation,
             dimensions,
             audit_logs,
+            health_log,
         ):
             for judged in suites.judged(scope):
                 project.judge(judged)

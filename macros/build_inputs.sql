@@ -14,6 +14,8 @@
         day_starts_at('day'),
         possible_tokens('tokens'),
         possible_cost('cost'),
+        possible_response('milliseconds'),
+        learnt_interval('events', 'server', 'since', 'until'),
         share('part', 'whole'),
         row_key(['column']),
     ] -%}

@@ -7,7 +7,7 @@
     inputs=none,
     inputs_by_model=true,
     told_otherwise=none,
-    held_seconds=0,
+    held_seconds=none,
     grid=none,
     grid_columns=[]
 ) -%}
@@ -26,16 +26,16 @@
         {%- if since.is_everything %}
         select {{ day }} as changed_date from {{ this }}
         union
-        {{ dates_of('event_at', held_seconds) }}
+        {{ dates_of('event_at', held_seconds, held_seconds) }}
         from {{ events }} as source_rows
         {%- else %}
-        {{ dates_of('event_at', held_seconds) }}
+        {{ dates_of('event_at', held_seconds, held_seconds) }}
         from {{ events }} as source_rows
         where
             change_xid >= {{ since.built_xmin }}
             and change_xid < {{ since.next_xid }}
         union
-        {{ dates_of('period_start', held_seconds + 900) }}
+        {{ dates_of('period_start', (held_seconds or '0') ~ ' + 900', held_seconds) }}
         from {{ deletions }} as source_rows
         where
             source_table = '{{ source_table }}'
@@ -80,18 +80,24 @@
 {%- endmacro %}
 
 
-{% macro dates_of(moment, seconds_after) -%}
+{% macro dates_of(moment, seconds_after, is_next_day_too=false) -%}
+    {%- set first_day -%}
+        cast({{ reporting_date(moment) }} as timestamp)
+    {%- endset -%}
     {%- if not seconds_after -%}
     select {{ reporting_date(moment) }} as changed_date
     {%- else -%}
     select
         cast(
             generate_series(
-                cast({{ reporting_date(moment) }} as timestamp),
-                cast({{ reporting_date(
-                    '(least(' ~ moment ~ ", timestamptz '9999-12-01 00:00+00')"
-                    ~ " + interval '" ~ seconds_after ~ " seconds')"
-                ) }} as timestamp),
+                {{ first_day }},
+                greatest(
+                    {{ first_day }}{{ " + interval '1 day'" if is_next_day_too }},
+                    cast({{ reporting_date(
+                        '(least(' ~ moment ~ ", timestamptz '9999-01-01 00:00+00')"
+                        ~ " + interval '1 second' * (" ~ seconds_after ~ '))'
+                    ) }} as timestamp)
+                ),
                 interval '1 day'
             ) as date
         ) as changed_date

@@ -6,6 +6,7 @@
         'health_objective': '0.995',
         'health_check_interval_seconds': '300',
         'health_hold_factor': '3',
+        'health_hourly_days': '7',
     } -%}
     {{ return(var(name, env_var('OMNILEDGER_' ~ name | upper, defaults[name])) | string) }}
 {%- endmacro %}
@@ -13,11 +14,6 @@
 
 {% macro setting_literal(name) -%}
     '{{ dbt.escape_single_quotes(setting(name)) }}'
-{%- endmacro %}
-
-
-{% macro hold_seconds() -%}
-    {{ return(setting('health_check_interval_seconds') | int * setting('health_hold_factor') | int) }}
 {%- endmacro %}
 
 

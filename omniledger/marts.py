@@ -27,6 +27,8 @@ MARTS = (
     Mart("fct_daily_quota", "usage_date"),
     Mart("fct_daily_tool_usage", "usage_date"),
     Mart("fct_daily_health", "health_date"),
+    Mart("fct_hourly_health", "health_date"),
+    Mart("fct_incidents", "opened_date"),
     Mart("fct_focus", "usage_date"),
     Mart("fct_bill_reconciliation", "bill_date"),
     Mart("dim_users"),
@@ -41,8 +43,8 @@ where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
 order by attnum
 """
 
-# The first and last stamp and the number of rows stand for the set of a day's stamps: all rows
-# of a day are built by one statement.
+# The first and last stamp and the number of rows stand for the set of a day's stamps: all rows of a
+# day are built by one statement, or a changed row has a later stamp than every other.
 _CHANGED_DAYS = """
 with built as (
     select

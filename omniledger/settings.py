@@ -95,6 +95,9 @@ class Settings(BaseSettings):
         le=1,
         description="Share by which the bill of a day may differ from the ledger unremarked.",
     )
+    health_hourly_days: int = Field(
+        7, gt=0, le=90, description="For how many days health is told by the hour."
+    )
     alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Apprise URLs, separated by spaces or commas."
     )
@@ -152,6 +155,7 @@ class Settings(BaseSettings):
             "health_objective",
             "health_check_interval_seconds",
             "health_hold_factor",
+            "health_hourly_days",
         )
         return {f"OMNILEDGER_{name.upper()}": str(getattr(self, name)) for name in names}
 

@@ -1,8 +1,12 @@
 with
 
-grid as (
+cadence as (
 
-    select * from {{ ref('int_health_grid') }}
+    select
+        *,
+        check_interval_seconds * {{ setting('health_hold_factor') | int }} as hold_seconds
+
+    from {{ ref('int_health_cadence') }}
 
 ),
 
@@ -17,27 +21,32 @@ health_events as (
 joined as (
 
     select
-        grid.health_date,
-        grid.starts_at,
-        grid.ends_at,
-        events.event_at < grid.starts_at as is_carried_in,
+        cadence.health_date,
+        cadence.starts_at,
+        cadence.ends_at,
+        cadence.hold_seconds,
+        events.event_at < cadence.starts_at as is_carried_in,
         events.health_event_id,
         events.mcp_server_id,
         events.event_at,
         events.observed_at,
+        events.status_word,
         events.server_state,
         events.badness,
         events.is_unknown_word,
-        events.response_ms
+        events.response_ms,
+        events.is_impossible_response,
+        events.error_message
 
-    from grid
+    from cadence
     cross join lateral (
         select health_events.*
         from health_events
         where
-            health_events.mcp_server_id = grid.mcp_server_id
-            and health_events.event_at >= grid.starts_at - interval '{{ hold_seconds() }} seconds'
-            and health_events.event_at < grid.next_day_starts_at
+            health_events.mcp_server_id = cadence.mcp_server_id
+            and health_events.event_at
+            >= cadence.starts_at - interval '1 second' * cadence.hold_seconds
+            and health_events.event_at < cadence.next_day_starts_at
         offset 0  -- noqa: AM09
     ) as events
 

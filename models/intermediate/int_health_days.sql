@@ -39,6 +39,7 @@ bounded as (
     select
         health_date,
         as_of_at,
+        {{ day_starts_at('health_date - 1') }} as day_before_starts_at,
         {{ day_starts_at('health_date') }} as starts_at,
         {{ day_starts_at('health_date + 1') }} as next_day_starts_at
 
@@ -50,6 +51,7 @@ final as (
 
     select
         health_date,
+        day_before_starts_at,
         starts_at,
         least(next_day_starts_at, as_of_at) as ends_at,
         next_day_starts_at,

@@ -12,42 +12,47 @@ clock as (
 
 ),
 
+-- words are compared without what separates their parts: `Circuit open` is `circuit_open`
 worded as (
 
     select
         *,
-        nullif(
-            regexp_replace(lower(btrim(reported_status, E' \t\r\n')), '\s+', '_', 'g'), ''
-        ) as status_word,
-        lower(btrim(event_type)) as event_word
+        nullif(translate(lower(reported_status), E' \t\r\n_-', ''), '') as status_word,
+        nullif(translate(lower(event_type), E' \t\r\n_-', ''), '') as event_word
 
     from health_log
     where
+        mcp_server_id is not null
         -- a clock that was never set says 1970; without this line that is 20,000 days of silence
-        event_at >= timestamptz '2000-01-01 00:00+00'
+        and event_at >= timestamptz '2000-01-01 00:00+00'
+        -- what is dated later waits until its time has come
         and event_at < (select clock.as_of_at + interval '1 second' from clock)
 
 ),
 
+-- where there is a status, it alone speaks; else the event does
 classified as (
 
     select
         *,
-        case
-            when status_word = 'healthy' then 'up'
-            when status_word in ('unhealthy', 'timeout', 'disconnected', 'circuit_open', 'error')
-                then 'down'
-            when status_word = 'disabled' then 'disabled'
-            -- any other word is unknown; only where there is none does the event speak
-            when status_word is not null then null
-            when event_word in ('load', 'startup', 'health_check_success', 'recovery_success')
-                then 'up'
-            when
-                event_word in (
-                    'load_failed', 'health_check_failed', 'circuit_opened', 'recovery_failed'
-                )
-                then 'down'
-            when event_word = 'shutdown' then 'disabled'
+        case coalesce(status_word, event_word)
+            when 'healthy' then 'up'
+            when 'load' then 'up'
+            when 'startup' then 'up'
+            when 'healthchecksuccess' then 'up'
+            when 'recoverysuccess' then 'up'
+            when 'unhealthy' then 'down'
+            when 'timeout' then 'down'
+            when 'disconnected' then 'down'
+            when 'circuitopen' then 'down'
+            when 'error' then 'down'
+            when 'loadfailed' then 'down'
+            when 'healthcheckfailed' then 'down'
+            when 'circuitopened' then 'down'
+            when 'recoveryfailed' then 'down'
+            when 'disabled' then 'disabled'
+            when 'maintenance' then 'disabled'
+            when 'shutdown' then 'disabled'
         end as known_state
 
     from worded
@@ -67,7 +72,11 @@ final as (
         case coalesce(known_state, 'down') when 'down' then 3 when 'disabled' then 2 else 1 end
             as badness,
         known_state is null as is_unknown_word,
-        case when response_ms >= 0 then response_ms end as response_ms,
+        coalesce(event_word like 'healthcheck%', true) as is_check,
+        {{ possible_response('response_ms') }} as response_ms,
+        response_ms is not null and {{ possible_response('response_ms') }} is null
+            as is_impossible_response,
+        nullif(btrim(left(error_message, 500)), '') as error_message,
         change_xid
 
     from classified

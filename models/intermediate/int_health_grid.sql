@@ -17,10 +17,12 @@ crossed as (
     select
         days.health_date,
         servers.mcp_server_id,
+        days.day_before_starts_at,
         days.starts_at,
         days.ends_at,
         days.next_day_starts_at,
-        days.day_seconds
+        days.day_seconds,
+        servers.stated_interval_seconds
 
     from days
     cross join servers

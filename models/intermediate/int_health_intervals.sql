@@ -1,5 +1,3 @@
-{%- set hold = "interval '" ~ hold_seconds() ~ " seconds'" -%}
-
 -- Every window below is partitioned by day and server, and nothing is read twice: so a condition on
 -- health_date reaches the events, and a day is computed from its own events and the ones held over.
 
@@ -25,11 +23,14 @@ observations as (
         mcp_server_id,
         starts_at,
         ends_at,
-        starts_at - {{ hold }} as event_at,
-        starts_at - {{ hold }} as observed_at,
+        interval '0' as held_for,
+        true as is_carried_in,
+        timestamptz '-infinity' as event_at,
+        timestamptz '-infinity' as observed_at,
         'unknown' as server_state,
         0 as badness,
-        cast(0 as bigint) as health_event_id
+        cast(0 as bigint) as health_event_id,
+        cast(null as text) as error_message
 
     from grid
 
@@ -40,11 +41,14 @@ observations as (
         mcp_server_id,
         starts_at,
         ends_at,
+        interval '1 second' * hold_seconds as held_for,
+        is_carried_in,
         event_at,
         observed_at,
         server_state,
         badness,
-        health_event_id
+        health_event_id,
+        error_message
 
     from day_events
 
@@ -55,29 +59,32 @@ sequenced as (
 
     select
         *,
-        coalesce(
-            lead(observed_at) over (
-                partition by health_date, mcp_server_id
-                order by event_at, badness, health_event_id
-            ),
-            ends_at
-        ) as next_observed_at
+        coalesce(lead(observed_at) over next_event, ends_at) as next_observed_at,
+        lead(server_state) over next_event as next_state
 
     from observations
+    window next_event as (
+        partition by health_date, mcp_server_id
+        order by event_at, badness, health_event_id
+    )
 
 ),
 
--- a state holds until the next event, but not for ever: then nothing is known
+-- A state holds until the next event, but not for ever: then nothing is known. Of what is over
+-- within the second only that stays which the next event confirms: its error may be the first.
 stretched as (
 
     select
         sequenced.health_date,
         sequenced.mcp_server_id,
         sequenced.starts_at,
-        sequenced.ends_at,
+        sequenced.event_at,
+        sequenced.health_event_id,
         pieces.server_state,
         pieces.started_at,
-        pieces.ended_at
+        pieces.ended_at,
+        pieces.is_check,
+        case when pieces.is_check then sequenced.error_message end as error_message
 
     from sequenced
     cross join
@@ -88,17 +95,25 @@ stretched as (
                 sequenced.observed_at,
                 least(
                     sequenced.next_observed_at,
-                    sequenced.observed_at + {{ hold }},
+                    sequenced.observed_at + sequenced.held_for,
                     sequenced.ends_at
-                )
+                ),
+                not sequenced.is_carried_in
             ),
             (
                 'unknown',
-                sequenced.observed_at + {{ hold }},
-                least(sequenced.next_observed_at, sequenced.ends_at)
+                sequenced.observed_at + sequenced.held_for,
+                least(sequenced.next_observed_at, sequenced.ends_at),
+                false
             )
-        ) as pieces (server_state, started_at, ended_at)
-    where pieces.started_at < pieces.ended_at
+        ) as pieces (server_state, started_at, ended_at, is_check)
+    where
+        pieces.started_at < pieces.ended_at
+        or (
+            pieces.is_check
+            and pieces.started_at = pieces.ended_at
+            and pieces.server_state = sequenced.next_state
+        )
 
 ),
 
@@ -137,7 +152,16 @@ merged as (
         server_state,
         interval_number,
         min(started_at) as began_at,
-        max(ended_at) as ended_at
+        max(ended_at) as ended_at,
+        count(*) filter (where is_check) as checks,
+        (
+            array_agg(error_message order by event_at, health_event_id)
+            filter (where error_message is not null)
+        )[1] as first_error,
+        (
+            array_agg(error_message order by event_at desc, health_event_id desc)
+            filter (where error_message is not null)
+        )[1] as last_error
 
     from numbered
     group by 1, 2, 3, 4, 5
@@ -153,10 +177,13 @@ final as (
         greatest(began_at, starts_at) as started_at,
         ended_at,
         cast(extract(epoch from ended_at - greatest(began_at, starts_at)) as integer) as seconds,
-        began_at < starts_at as is_continued
+        began_at < starts_at as is_continued,
+        checks,
+        first_error,
+        last_error
 
     from merged
-    where ended_at > starts_at
+    where ended_at > greatest(began_at, starts_at)
 
 )
 

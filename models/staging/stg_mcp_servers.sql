@@ -1,16 +1,32 @@
+{%- set servers = source('omni2', 'mcp_servers') -%}
+
 with
 
 source as (
 
-    select * from {{ source('omni2', 'mcp_servers') }}
+    select
+        {{ optional_columns(servers, {
+            'id': 'integer',
+            'name': 'text',
+            'health_check_interval_seconds': 'text',
+            'health_check_interval': 'text',
+        }) }}
+
+    from {{ optional_relation(servers) }}
 
 ),
 
 renamed as (
 
     select
-        cast(id as integer) as mcp_server_id,
-        cast(name as text) as mcp_server_name
+        id as mcp_server_id,
+        name as mcp_server_name,
+        cast(
+            substring(
+                coalesce(health_check_interval_seconds, health_check_interval)
+                from '^\s*(\d{1,5}(?:\.\d+)?)\s*$'
+            ) as numeric
+        ) as stated_interval_seconds
 
     from source
 

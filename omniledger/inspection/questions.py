@@ -13,6 +13,7 @@ from omniledger import revisions
 from omniledger.certificate import sentence
 from omniledger.database import Connection, first_line
 from omniledger.inspection.findings import Finding, State
+from omniledger.inspection.freshness import freshness
 from omniledger.revisions import MERGED_AT
 from omniledger.settings import Settings
 
@@ -34,15 +35,6 @@ _QUOTA = """
     select coalesce(sum(llm_tokens_used), 0), coalesce(sum(cost_usd), 0)
     from omni2.audit_logs
     where user_id = 0 and timestamp >= current_date and success = true
-"""
-
-_SILENT = """
-    select m.name, max(h.timestamp)
-    from omni2.mcp_servers as m
-    left join omni2.mcp_health_log as h on m.id = h.mcp_server_id and h.timestamp <= %(now)s
-    group by m.id, m.name
-    having coalesce(max(h.timestamp), '-infinity') < %(now)s - %(hold)s * interval '1 second'
-    order by 2 nulls first, 1
 """
 
 _CERTIFICATE = """
@@ -159,14 +151,17 @@ def _health(connection: Connection, settings: Settings) -> Answer:
     for table in ("omni2.mcp_health_log", "omni2.mcp_servers"):
         if _one(connection, "select to_regclass(%s)::text", table) is None:
             return Answer(State.DRIFT, f"{table} is not there", UPGRADE)
-    hold = settings.health_check_interval_seconds * settings.health_hold_factor
-    now = _now(connection)
-    silent = connection.execute(_SILENT, {"now": now, "hold": hold}).fetchall()
-    if not silent:
-        return Answer(State.IN_ORDER, f"each server was checked within {hold} s")
-    told = ", ".join(f"{name} ({at:%Y-%m-%d %H:%M})" if at else name for name, at in silent[:5])
+    servers = freshness(connection, _now(connection), settings)
+    missed = [server for server in servers if server.is_missed]
+    if not missed:
+        last = max((server.last_at for server in servers if server.last_at), default=None)
+        seen = f", the last at {last:%Y-%m-%d %H:%M}" if last else ""
+        return Answer(State.IN_ORDER, f"{len(servers):,} servers, none is silent{seen}")
+    told = ", ".join(map(str, missed[:5]))
+    more = f" and {len(missed) - 5:,} more" if len(missed) > 5 else ""
     advice = "Look whether the gateway's health check task runs."
-    return Answer(State.DRIFT, f"silent for more than {hold} s: {told}", advice)
+    evidence = f"{len(missed):,} of {len(servers):,} servers are silent: {told}{more}"
+    return Answer(State.DRIFT, evidence, advice)
 
 
 def _published(connection: Connection, settings: Settings) -> Answer:

@@ -35,8 +35,8 @@ create table omni2.audit_logs (
 
 create table omni2.mcp_health_log (
     id integer primary key,
-    mcp_server_id integer not null,
-    timestamp timestamp with time zone not null,
+    mcp_server_id integer,
+    timestamp timestamp with time zone,
     status character varying(20) not null,
     event_type character varying(50),
     change_xid bigint default (pg_current_xact_id()::text::bigint)
@@ -162,6 +162,9 @@ create table analytics_build.fct_daily_health (
     health_date date,
     mcp_server_id integer,
     day_seconds integer,
+    stated_interval_seconds integer,
+    check_interval_seconds integer,
+    check_interval_source text,
     up_seconds integer,
     down_seconds integer,
     unknown_seconds integer,
@@ -171,14 +174,67 @@ create table analytics_build.fct_daily_health (
     checks bigint,
     checks_up bigint,
     checks_down bigint,
+    checks_disabled bigint,
+    checks_unhealthy bigint,
+    checks_timeout bigint,
+    checks_disconnected bigint,
+    checks_circuit_open bigint,
+    checks_error bigint,
     checks_unknown_word bigint,
+    responses bigint,
+    responses_impossible bigint,
     p50_response_ms numeric,
     p95_response_ms numeric,
     p99_response_ms numeric,
     incidents bigint,
+    outages bigint,
     longest_outage_seconds integer,
+    mttr_seconds numeric,
+    mtbf_seconds numeric,
     objective_share numeric,
+    error_budget_seconds numeric,
+    error_budget_left_seconds numeric,
     error_budget_left_share numeric,
+    burn_rate numeric,
+    state_at_start text,
+    outage_list jsonb,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.fct_hourly_health (
+    hourly_health_key text primary key,
+    health_date date,
+    mcp_server_id integer,
+    hour_at timestamp with time zone,
+    hour_seconds integer,
+    day_seconds integer,
+    stated_interval_seconds integer,
+    up_seconds integer,
+    down_seconds integer,
+    unknown_seconds integer,
+    disabled_seconds integer,
+    checks bigint,
+    checks_down bigint,
+    p50_response_ms numeric,
+    p95_response_ms numeric,
+    p99_response_ms numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
+create table analytics_build.fct_incidents (
+    incident_key text primary key,
+    opened_date date,
+    mcp_server_id integer,
+    opened_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    last_down_at timestamp with time zone,
+    ended_as text,
+    down_seconds bigint,
+    checks bigint,
+    first_error text,
+    last_error text,
     built_xmin bigint,
     built_at timestamp with time zone
 );
@@ -300,6 +356,11 @@ create table analytics_build.dim_mcp_servers (
     mcp_server_name text,
     first_event_at timestamp with time zone,
     last_event_at timestamp with time zone,
+    stated_interval_seconds integer,
+    check_interval_seconds integer,
+    check_interval_source text,
+    longest_hold_seconds integer,
+    checks_verdict text,
     built_xmin bigint,
     built_at timestamp with time zone
 );
@@ -490,6 +551,9 @@ select
     day::date,
     server,
     day_seconds,
+    null,
+    3600,
+    'learnt',
     day_seconds - 10800,
     7200,
     3600,
@@ -500,13 +564,29 @@ select
     10,
     2,
     0,
+    0,
+    2,
+    0,
+    0,
+    0,
+    0,
+    12,
+    0,
     20,
     40,
     60,
     1,
+    1,
     7200,
+    7200,
+    day_seconds - 10800,
     0.995,
+    (day_seconds - 3600) * 0.005,
+    (day_seconds - 3600) * 0.005 - 7200,
     -10,
+    11,
+    'up',
+    '[]',
     700,
     timestamptz '2026-03-05 18:00+00'
 from
@@ -642,6 +722,51 @@ from analytics_build.fct_focus
 where usage_date = '2026-03-01'
 group by usage_date, x_model, x_token_kind;
 
+-- Each day is down in its first two hours, and nobody knows about the third.
+insert into analytics_build.fct_hourly_health
+select
+    md5(concat_ws('|', hour_at, mcp_server_id)),
+    health_date,
+    mcp_server_id,
+    hour_at,
+    3600,
+    day_seconds,
+    null,
+    case when nth > 3 then 3600 else 0 end,
+    case when nth <= 2 then 3600 else 0 end,
+    case when nth = 3 then 3600 else 0 end,
+    0,
+    1,
+    0,
+    20,
+    40,
+    60,
+    built_xmin,
+    built_at
+from analytics_build.fct_daily_health
+cross join lateral generate_series(
+    health_date::timestamp at time zone 'UTC',
+    health_date::timestamp at time zone 'UTC' + (day_seconds - 1) * interval '1 second',
+    interval '1 hour'
+) with ordinality as hours (hour_at, nth);
+
+insert into analytics_build.fct_incidents
+select
+    md5(concat_ws('|', 'incident', health_date, mcp_server_id)),
+    health_date,
+    mcp_server_id,
+    health_date::timestamp at time zone 'UTC',
+    health_date::timestamp at time zone 'UTC' + interval '2 hours',
+    health_date::timestamp at time zone 'UTC' + interval '2 hours',
+    'unknown',
+    7200,
+    2,
+    'no answer',
+    'no answer',
+    built_xmin,
+    built_at
+from analytics_build.fct_daily_health;
+
 insert into analytics_build.dim_users
 values
     (1, 'ada@example.org', 'Ada', 'engineer', 10.00, true, 700, '2026-03-05 18:00+00'),
@@ -649,5 +774,11 @@ values
 
 insert into analytics_build.dim_mcp_servers
 values
-    (1, 'search', '2026-03-01 01:00+00', '2026-03-05 17:00+00', 700, '2026-03-05 18:00+00'),
-    (2, 'files', '2026-03-01 02:00+00', '2026-03-05 16:00+00', 700, '2026-03-05 18:00+00');
+    (
+        1, 'search', '2026-03-01 01:00+00', '2026-03-05 17:00+00', null, 3600, 'learnt', 64800, 'running',
+        700, '2026-03-05 18:00+00'
+    ),
+    (
+        2, 'files', '2026-03-01 02:00+00', '2026-03-05 16:00+00', null, 3600, 'learnt', 64800, 'running',
+        700, '2026-03-05 18:00+00'
+    );

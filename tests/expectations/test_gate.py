@@ -58,10 +58,13 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
         "daily_health",
         "bill_focus",
         "bill_reconciliation",
+        "incidents",
+        "hourly_health",
         "dim_users",
         "dim_mcp_servers",
         "audit_logs",
         "audit_quarantine",
+        "mcp_health_log",
     }
     # Judged again, a run has its last verdict only.
     assert ask(dsn, "select count(*), bool_and(passed) from ledger.gate_results") == [
@@ -209,7 +212,7 @@ def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:
         f"update {mart} set uptime_share = 1.2, incidents = -1, checks_up = 13, "
         "p50_response_ms = 50, built_xmin = null, error_budget_left_share = 1.5 "
         "where health_date = '2026-03-04' and mcp_server_id = 2",
-        f"update {mart} set checks_unknown_word = 1 "
+        f"update {mart} set checks_unknown_word = 1, responses_impossible = 1, responses = 11 "
         "where health_date = '2026-03-04' and mcp_server_id = 1",
         "update omni2.mcp_health_log set status = 'odd' where id = 94",
         "update analytics_build.dim_mcp_servers set mcp_server_id = 3 where mcp_server_id = 2",
@@ -232,16 +235,63 @@ def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "error_budget_left_share 1.5" in failed["error_budget_left_share is at most 1"]
     assert "uptime_share 1.2" in failed["Shares agree with their seconds"]
     assert "figure incidents, value -1" in failed["No figure is below zero"]
-    assert "checks_up 13" in failed["No kind of check outnumbers the checks"]
+    assert "checks_up 13" in failed["Kinds of checks make up the checks"]
     assert "p50_response_ms 50" in failed["Response percentiles are in order"]
     assert "health_key" in failed["built_xmin is never missing"]
+    assert "incidents -1, outages 1" in failed["Outages agree with the time down and the budget"]
     # Warnings.
+    assert "responses_impossible 1" in failed["Every response time can be"]
     words = failed["Every status word of the health log is known"]
     assert "checks_unknown_word 1, words_of_the_day healthy, odd" in words
     assert "mcp_server_id 2" in failed["Every server has a name"]
-    assert len(verdict.warnings) == 2
-    assert len(failed) == 14
-    assert {result.suite for result in verdict.failures} == {"daily_health"}
+    assert len(verdict.warnings) == 4
+    assert len(failed) == 16
+    assert {result.suite for result in verdict.failures} == {"daily_health", "incidents"}
+
+
+def test_wrong_incidents_and_hours_are_refused(dsn: Dsn, judge: Judge) -> None:
+    spoil(
+        dsn,
+        "update analytics_build.fct_incidents set closed_at = null, ended_as = null "
+        "where opened_date = '2026-03-02' and mcp_server_id = 1",
+        "update analytics_build.fct_incidents set down_seconds = 7201 "
+        "where opened_date = '2026-03-03' and mcp_server_id = 2",
+        "update analytics_build.fct_hourly_health set up_seconds = up_seconds - 1 "
+        "where hour_at = '2026-03-04 12:00+00' and mcp_server_id = 1",
+    )
+
+    verdict = judge(dsn)
+
+    assert {result.suite for result in verdict.failures} == {"incidents", "hourly_health"}
+    incidents, hours = said(verdict, "incidents"), said(verdict, "hourly_health")
+    assert "down_seconds 7201" in incidents["An incident ends after it begins"]
+    assert "2026-03-02" in incidents["A server has one incident at a time"]
+    assert "down_seconds 36001" in incidents["Incidents are the outages of the days"]
+    assert "up_seconds 3599" in hours["Up, down, unknown and disabled make up the hour"]
+    assert "up_seconds_of_hours 75599" in hours["Hours make up the day"]
+
+
+def test_events_that_are_set_aside_warn_and_stop_nothing(dsn: Dsn, judge: Judge) -> None:
+    spoil(
+        dsn,
+        "insert into omni2.mcp_health_log (id, mcp_server_id, timestamp, status) values "
+        "(201, 1, '2026-03-05 18:05+00', 'healthy'), (202, 1, '2026-03-05 18:05:01+00', 'healthy'),"
+        " (203, 1, 'infinity', 'healthy'), (204, 2, '1970-01-01 00:00+00', 'healthy'),"
+        " (205, 2, null, 'healthy'), (206, null, '2026-03-05 12:00+00', repeat('x', 20))",
+        "update analytics_build.dim_mcp_servers set mcp_server_name = 'twin', "
+        "checks_verdict = 'silent'",
+    )
+
+    verdict = judge(dsn)
+
+    assert verdict.passed
+    log, servers = said(verdict, "mcp_health_log"), said(verdict, "dim_mcp_servers")
+    assert "2 rows break it (id 203" in log["No health event is dated later than now"]
+    assert "id 204" in log["No health event is dated before 2000"]
+    assert "id 205" in log["Every health event has a time"]
+    assert "id 206" in log["Every health event names a server"]
+    assert "mcp_server_name twin, servers 2" in servers["No two servers have one name"]
+    assert "checks_verdict silent" in servers["Every server is checked"]
 
 
 def test_wrong_dimensions_are_refused(dsn: Dsn, judge: Judge) -> None:

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
 QUOTA, FOCUS = "fct_daily_quota", "fct_focus"
-MARTS = (USAGE, QUOTA, TOOLS, HEALTH, FOCUS)
-DAY = {mart: "health_date" if mart == HEALTH else "usage_date" for mart in MARTS}
+HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
+MARTS = (USAGE, QUOTA, TOOLS, HEALTH, HOURS, FOCUS)
+"""The marts that are built day by day."""
+DAY = {
+    **dict.fromkeys((USAGE, QUOTA, TOOLS, FOCUS), "usage_date"),
+    **dict.fromkeys((HEALTH, HOURS), "health_date"),
+    INCIDENTS: "opened_date",
+}
 
 AS_OF = "2026-03-06 00:00:00+00"
 """When the clock of these databases stands."""
@@ -98,6 +104,8 @@ class Marts:
     ) -> str:
         upstream = "+" if settings else ""
         names = (*(marts or MARTS), "dim_mcp_servers")
+        if HEALTH in names:
+            names = (*names, HOURS, INCIDENTS)
         select = ("--select", *(upstream + name for name in names))
         environment = {f"OMNILEDGER_{name.upper()}": value for name, value in settings.items()}
         self.dbt(self.dsn, "run", *select, *options, **environment)
@@ -132,7 +140,7 @@ class Marts:
         assert changed == {date.fromisoformat(day) for day in days}
 
     def assert_as_if_built_anew(self) -> None:
-        for mart in MARTS:
+        for mart in (*MARTS, INCIDENTS):
             assert self.figures(mart) == self.figures_anew(mart)
         assert ask(self.dsn, _CONTROL) == []
 
@@ -213,7 +221,7 @@ def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Prepar
     dbt = Dbt(Settings(home=tmp_path_factory.mktemp("state")))
     dbt(dsn, "parse")
     code = {result.node.name: result.node.compiled_code for result in dbt(dsn, "run")}
-    prepared = Prepared(server, dsn, dbt, {mart: code[mart] for mart in MARTS})
+    prepared = Prepared(server, dsn, dbt, {mart: code[mart] for mart in (*MARTS, INCIDENTS)})
     prepared.keep("empty")
     return prepared
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from omniledger.database import connect
+from omniledger.inspection.freshness import freshness
+from omniledger.settings import Settings
 from tests.conftest import ask
-from tests.models.conftest import HEALTH, Marts, Prepared, event_at
+from tests.models.conftest import HEALTH, INCIDENTS, Marts, Prepared, event_at
 
 FIRST, LAST = "2026-03-01", "2026-03-05"
 ALL = tuple(f"2026-03-0{day}" for day in range(1, 6))
@@ -30,10 +33,7 @@ def test_there_is_a_row_for_each_day_up_to_now(filled: Marts) -> None:
     assert tuple(map(str, sorted(filled.built(HEALTH)))) == ALL
 
 
-def test_an_event_near_midnight_changes_two_days(filled: Marts) -> None:
-    event_at(filled, "2026-03-03 12:00+00", "timeout")
-    with filled.changing(HEALTH, "2026-03-03"):
-        filled.run(HEALTH)
+def test_an_event_changes_its_day_and_the_next(filled: Marts) -> None:
     late = event_at(filled, "2026-03-03 23:50+00", "timeout")
     with filled.changing(HEALTH, "2026-03-03", "2026-03-04"):
         filled.run(HEALTH)
@@ -91,8 +91,109 @@ def test_the_last_day_grows_with_the_clock(filled: Marts) -> None:
     filled.assert_as_if_built_anew()
 
 
+def test_odd_rows_stop_nothing(marts: Marts) -> None:
+    """No server, no time, a time to come, one long ago, a megabyte of text, an absurd response."""
+    ask(
+        marts.dsn,
+        "alter table omni2.mcp_health_log alter mcp_server_id drop not null,"
+        " alter timestamp drop not null",
+    )
+    event_at(marts, f"{FIRST} 12:00+00", "healthy", response_time_ms=40)
+    for at in ("2099-01-01 00:00+00", "infinity", "1970-01-01 00:00+00", None):
+        event_at(marts, at)  # type: ignore[arg-type]
+    event_at(marts, f"{FIRST} 12:01+00", "x" * 20, error_message="e" * 1_000_000)
+    event_at(marts, f"{FIRST} 12:02+00", "healthy", response_time_ms=2_147_483_647)
+    event_at(marts, f"{FIRST} 12:03+00", "healthy", response_time_ms=-5)
+    ask(
+        marts.dsn,
+        "insert into omni2.mcp_health_log (timestamp, status) values (%s, 'healthy')",
+        f"{FIRST} 13:00+00",
+    )
+    marts.run(HEALTH)
+    marts.assert_as_if_built_anew()
+    assert tuple(map(str, sorted(marts.built(HEALTH)))) == ALL
+    [first] = [r for r in marts.figures(HEALTH) if str(r["health_date"]) == FIRST]
+    assert (first["checks"], first["checks_unknown_word"], first["responses"]) == (4, 1, 1)
+    assert (first["responses_impossible"], first["p99_response_ms"]) == (2, 40)
+    [incident] = marts.figures(INCIDENTS)
+    assert (incident["down_seconds"], incident["ended_as"]) == (60, "up")
+    assert incident["first_error"] == "e" * 500
+
+
+def test_a_late_event_closes_the_incident_of_the_day_before(marts: Marts) -> None:
+    for minute in range(-10, 1435, 5):
+        at = datetime(2026, 3, 5, tzinfo=UTC) + timedelta(minutes=minute)
+        event_at(marts, at.isoformat(), "unhealthy", error_message="refused")
+    event_at(marts, "2026-03-05 23:55+00", "unhealthy", error_message="reset")
+    marts.run(HEALTH)
+    [open_one] = marts.figures(INCIDENTS)
+    assert (str(open_one["opened_date"]), open_one["closed_at"]) == ("2026-03-04", None)
+    assert (open_one["down_seconds"], open_one["checks"]) == (87000, 290)
+    assert (open_one["first_error"], open_one["last_error"]) == ("refused", "reset")
+    event_at(marts, "2026-03-04 23:56+00", "healthy")
+    with (
+        marts.changing(HEALTH, "2026-03-04", "2026-03-05"),
+        marts.changing(INCIDENTS, "2026-03-04", "2026-03-05"),
+    ):
+        marts.run(HEALTH)
+    marts.assert_as_if_built_anew()
+    first, second = sorted(marts.figures(INCIDENTS), key=lambda r: r["opened_at"])
+    assert (first["down_seconds"], first["ended_as"]) == (360, "up")
+    assert (str(second["opened_date"]), second["closed_at"]) == ("2026-03-05", None)
+
+
+def test_inspection_and_marts_agree_on_who_is_silent(marts: Marts) -> None:
+    def checked(server: int, minutes: range, status: str = "healthy") -> None:
+        for minute in minutes:
+            at = datetime(2026, 3, 6, tzinfo=UTC) - timedelta(minutes=minute)
+            event_at(marts, at.isoformat(), status, server, event_type="health_check")
+
+    checked(1, range(40, 400, 20))
+    checked(2, range(40, 400, 40))
+    checked(3, range(40, 60, 10))
+    checked(4, range(500, 600, 10), "Maintenance")
+    event_at(marts, "2099-01-01 00:00+00", server=3)
+    ask(
+        marts.dsn,
+        "insert into omni2.mcp_servers (id, name) values (5, 'never');"
+        "alter table omni2.mcp_servers add column health_check_interval text;"
+        "insert into omni2.mcp_servers (id, name, health_check_interval)"
+        " values (6, 'stated', ' 600 '), (7, 'nonsense', '5 minutes')",
+    )
+    checked(6, range(29, 30))
+    checked(7, range(29, 30))
+    marts.dbt(marts.dsn, "run", "--select", "stg_mcp_servers", "dim_mcp_servers")
+    built = ask(
+        marts.dsn,
+        "select mcp_server_id, check_interval_seconds, checks_verdict"
+        " from analytics_build.dim_mcp_servers order by 1",
+    )
+    assert built == [
+        (1, 1200, "running"),
+        (2, 2400, "running"),
+        (3, 300, "silent"),
+        (4, 600, "disabled"),
+        (5, 300, "never checked"),
+        (6, 600, "running"),
+        (7, 300, "silent"),
+    ]
+    with connect(marts.dsn) as connection:
+        live = freshness(connection, datetime(2026, 3, 6, tzinfo=UTC), Settings())
+    assert sorted((c.server_id, c.interval_seconds, c.verdict) for c in live) == built
+
+
 _STATES = {"healthy": "up", "timeout": "down", "disabled": "disabled", "what": "down"}
 _BADNESS = ("unknown", "up", "disabled", "down")
+
+
+def _interval(seconds: list[int], day: int) -> int:
+    """The median gap of the last 100 checks of the day and the day before, to half a minute."""
+    checks = sorted(s for s in seconds if (day - 1) * 86400 <= s < (day + 1) * 86400)[-100:]
+    gaps = sorted(b - a for a, b in pairwise(checks) if b > a)
+    if len(gaps) < 5:
+        return 300
+    median = gaps[(len(gaps) + 1) // 2 - 1]
+    return min(max((median + 15) // 30 * 30, 30), 21600)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -115,6 +216,7 @@ def test_every_second_is_what_the_events_say(marts: Marts, seed: int) -> None:
         )
     marts.run(HEALTH)
 
+    hold = [3 * _interval([s for s, _ in events], day) for day in range(5)]
     said: dict[int, str] = {}
     for second, word in events:
         said[second] = max(said.get(second, "unknown"), _STATES[word], key=_BADNESS.index)
@@ -122,13 +224,15 @@ def test_every_second_is_what_the_events_say(marts: Marts, seed: int) -> None:
     for second in range(5 * 86400):
         if second in said:
             state, since = said[second], second
-        states.append(state if second < since + 900 else "unknown")
+        states.append(state if second < since + hold[second // 86400] else "unknown")
     for row in marts.figures(HEALTH):
         begin = (row["health_date"] - start.date()).days * 86400
         day = states[begin : begin + 86400]
         seconds = Counter(day)
         assert {s: row[f"{s}_seconds"] for s in _BADNESS} == {s: seconds[s] for s in _BADNESS}
-        before = states[begin - 1] if begin else "unknown"
+        # A day sees what came before it with its own patience.
+        since = max((s for s in said if s < begin), default=-86400)
+        before = said[since] if begin <= since + hold[begin // 86400] and since >= 0 else "unknown"
         down = "".join("#" if s == "down" else " " for s in day)
         assert row["longest_outage_seconds"] == max(map(len, down.split()), default=0)
         assert row["incidents"] == len(down.split()) - (before == day[0] == "down")

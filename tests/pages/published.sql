@@ -54,6 +54,9 @@ create table analytics.fct_daily_health (
     health_date date,
     mcp_server_id integer,
     day_seconds integer,
+    stated_interval_seconds integer,
+    check_interval_seconds integer,
+    check_interval_source text,
     up_seconds integer,
     down_seconds integer,
     unknown_seconds integer,
@@ -63,14 +66,67 @@ create table analytics.fct_daily_health (
     checks bigint,
     checks_up bigint,
     checks_down bigint,
+    checks_disabled bigint,
+    checks_unhealthy bigint,
+    checks_timeout bigint,
+    checks_disconnected bigint,
+    checks_circuit_open bigint,
+    checks_error bigint,
     checks_unknown_word bigint,
+    responses bigint,
+    responses_impossible bigint,
     p50_response_ms numeric,
     p95_response_ms numeric,
     p99_response_ms numeric,
     incidents bigint,
+    outages bigint,
     longest_outage_seconds integer,
+    mttr_seconds numeric,
+    mtbf_seconds numeric,
     objective_share numeric,
+    error_budget_seconds numeric,
+    error_budget_left_seconds numeric,
     error_budget_left_share numeric,
+    burn_rate numeric,
+    state_at_start text,
+    outage_list jsonb,
+    built_xmin bigint,
+    built_at timestamptz
+);
+
+create table analytics.fct_hourly_health (
+    hourly_health_key text primary key,
+    health_date date,
+    mcp_server_id integer,
+    hour_at timestamptz,
+    hour_seconds integer,
+    day_seconds integer,
+    stated_interval_seconds integer,
+    up_seconds integer,
+    down_seconds integer,
+    unknown_seconds integer,
+    disabled_seconds integer,
+    checks bigint,
+    checks_down bigint,
+    p50_response_ms numeric,
+    p95_response_ms numeric,
+    p99_response_ms numeric,
+    built_xmin bigint,
+    built_at timestamptz
+);
+
+create table analytics.fct_incidents (
+    incident_key text primary key,
+    opened_date date,
+    mcp_server_id integer,
+    opened_at timestamptz,
+    closed_at timestamptz,
+    last_down_at timestamptz,
+    ended_as text,
+    down_seconds bigint,
+    checks bigint,
+    first_error text,
+    last_error text,
     built_xmin bigint,
     built_at timestamptz
 );
@@ -88,7 +144,12 @@ create table analytics.dim_mcp_servers (
     mcp_server_id integer primary key,
     mcp_server_name text,
     first_event_at timestamptz,
-    last_event_at timestamptz
+    last_event_at timestamptz,
+    stated_interval_seconds integer,
+    check_interval_seconds integer,
+    check_interval_source text,
+    longest_hold_seconds integer,
+    checks_verdict text
 );
 
 insert into ledger.settings (name, value) values
@@ -156,7 +217,12 @@ insert into analytics.fct_daily_tool_usage values
 insert into analytics.dim_mcp_servers (mcp_server_id, mcp_server_name) values
     (1, 'search'), (2, 'files'), (3, 'database');
 
-insert into analytics.fct_daily_health
+insert into analytics.fct_daily_health (
+    health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds, uptime_share, coverage_share, checks, checks_up, checks_down,
+    checks_unknown_word, p50_response_ms, p95_response_ms, p99_response_ms, incidents,
+    longest_outage_seconds, objective_share, error_budget_left_share, built_xmin, built_at
+)
 select
     md5(concat_ws('|', d, server)),
     d,

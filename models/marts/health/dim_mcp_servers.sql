@@ -6,7 +6,11 @@
     )
 }}
 
-with
+{%- set events = ref('int_health_events') -%}
+{%- set factor = setting('health_hold_factor') | int -%}
+{%- set default_interval = setting('health_check_interval_seconds') | int -%}
+
+with recursive
 
 servers as (
 
@@ -14,35 +18,148 @@ servers as (
 
 ),
 
-health_events as (
+-- The raw log itself, as only of a table can the planner take the first row by an index: events
+-- are many, servers are few.
+health_log as not materialized (
 
-    select * from {{ ref('int_health_events') }}
+    select
+        cast(mcp_server_id as integer) as mcp_server_id,
+        cast("timestamp" as timestamptz) as event_at
+
+    from {{ source('omni2', 'mcp_health_log') }}
+
+),
+
+clock as (
+
+    select * from {{ ref('int_clock') }}
 
 ),
 
 noticed as (
 
-    select
-        mcp_server_id,
-        min(event_at) as first_event_at,
-        max(event_at) as last_event_at
+    select min(mcp_server_id) as mcp_server_id from health_log
 
-    from health_events
-    group by 1
+    union all
+
+    select
+        (
+            select min(health_log.mcp_server_id)
+            from health_log
+            where health_log.mcp_server_id > noticed.mcp_server_id
+        )
+
+    from noticed
+    where mcp_server_id is not null
+
+),
+
+known as (
+
+    select mcp_server_id from servers
+    union
+    select mcp_server_id from noticed
+    where mcp_server_id is not null
+
+),
+
+named as (
+
+    select
+        known.mcp_server_id,
+        servers.mcp_server_name,
+        case
+            when servers.stated_interval_seconds between 1 and 86400
+                then cast(round(servers.stated_interval_seconds) as integer)
+        end as stated_interval_seconds,
+        (
+            select min(health_log.event_at)
+            from health_log
+            where
+                health_log.mcp_server_id = known.mcp_server_id
+                and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
+                and health_log.event_at
+                < (select clock.as_of_at + interval '1 second' from clock)
+        ) as first_event_at,
+        (
+            select max(health_log.event_at)
+            from health_log
+            where
+                health_log.mcp_server_id = known.mcp_server_id
+                and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
+                and health_log.event_at
+                < (select clock.as_of_at + interval '1 second' from clock)
+        ) as last_event_at
+
+    from known
+    left join servers on known.mcp_server_id = servers.mcp_server_id
+
+),
+
+expected as (
+
+    select
+        named.*,
+        last_event.server_state as last_state,
+        coalesce(
+            named.stated_interval_seconds, learnt.interval_seconds, {{ default_interval }}
+        ) as check_interval_seconds,
+        case
+            when named.stated_interval_seconds is not null then 'stated'
+            when learnt.interval_seconds is not null then 'learnt'
+            else 'setting'
+        end as check_interval_source,
+        coalesce(
+            named.stated_interval_seconds,
+            {{ [default_interval, learnt_interval_bounds().most] | max }}
+        ) * {{ factor }} as longest_hold_seconds
+
+    from named
+    cross join lateral (
+        {{ learnt_interval(
+            events,
+            'named.mcp_server_id',
+            "named.last_event_at - interval '2 days'",
+            "timestamptz 'infinity'",
+        ) | indent(8) }}
+    ) as learnt
+    left join lateral (
+        select latest.server_state
+        from {{ events }} as latest
+        where
+            latest.mcp_server_id = named.mcp_server_id
+            and latest.event_at = named.last_event_at
+        order by latest.badness desc
+        limit 1
+    ) as last_event on true
 
 ),
 
 final as (
 
     select
-        coalesce(servers.mcp_server_id, noticed.mcp_server_id) as mcp_server_id,
-        servers.mcp_server_name,
-        noticed.first_event_at,
-        noticed.last_event_at,
+        expected.mcp_server_id,
+        expected.mcp_server_name,
+        expected.first_event_at,
+        expected.last_event_at,
+        expected.stated_interval_seconds,
+        expected.check_interval_seconds,
+        expected.check_interval_source,
+        expected.longest_hold_seconds,
+        case
+            when expected.last_event_at is null then 'never checked'
+            when expected.last_state = 'disabled' then 'disabled'
+            when
+                expected.last_event_at
+                < clock.as_of_at
+                - expected.check_interval_seconds * {{ factor }} * interval '1 second'
+                then 'silent'
+            else 'running'
+        end as checks_verdict,
         {{ build_stamp() }}
 
-    from servers
-    full outer join noticed on servers.mcp_server_id = noticed.mcp_server_id
+    from expected
+    cross join clock
 
 )
 

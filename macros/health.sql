@@ -1,0 +1,59 @@
+{# A recovery can't be told from a slow one below this, nor a gap from silence above it. #}
+{% macro learnt_interval_bounds() -%}
+    {{ return({'least': 30, 'most': 21600, 'gaps': 5, 'checks': 100}) }}
+{%- endmacro %}
+
+
+{% macro learnt_interval(events, server, since, until) -%}
+    {%- set bounds = learnt_interval_bounds() -%}
+    select
+        case
+            when count(*) >= {{ bounds.gaps }}
+                then cast(
+                    least(
+                        greatest(
+                            round(percentile_disc(0.5) within group (order by gaps.seconds) / 30)
+                            * 30,
+                            {{ bounds.least }}
+                        ),
+                        {{ bounds.most }}
+                    ) as integer
+                )
+        end as interval_seconds
+    from (
+        select
+            extract(
+                epoch from checks.observed_at - lag(checks.observed_at) over (
+                    order by checks.observed_at
+                )
+            ) as seconds
+        from (
+            select latest.observed_at
+            from {{ events }} as latest
+            where
+                latest.mcp_server_id = {{ server }}
+                and latest.event_at >= {{ since }}
+                and latest.event_at < {{ until }}
+                and latest.is_check
+            order by latest.event_at desc
+            limit {{ bounds.checks }}
+        ) as checks
+    ) as gaps
+    where gaps.seconds > 0
+{%- endmacro %}
+
+
+{% macro longest_hold_seconds(servers) -%}
+    (select coalesce(max(longest_hold_seconds), 0) from {{ servers }})
+{%- endmacro %}
+
+
+{% macro possible_response(milliseconds) -%}
+    case when {{ milliseconds }} between 0 and 3600000 then {{ milliseconds }} end
+{%- endmacro %}
+
+
+{# Lateral joins stay nested loops; there is no other way to do them. #}
+{% macro join_by_hash() -%}
+    set local enable_nestloop = off
+{%- endmacro %}

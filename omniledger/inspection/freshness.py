@@ -1,0 +1,137 @@
+"""Whether each MCP server is still checked, asked of the live health log.
+
+The same rule as `dim_mcp_servers` has, but without models: it answers before there are any.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from omniledger.database import Connection
+from omniledger.settings import Settings
+
+# `to_jsonb` reads columns that a gateway may lack; words are compared as the models compare them.
+_FRESHNESS = r"""
+with servers as (
+    select
+        id,
+        name,
+        substring(
+            coalesce(
+                to_jsonb(s) ->> 'health_check_interval_seconds',
+                to_jsonb(s) ->> 'health_check_interval'
+            )
+            from '^\s*(\d{1,5}(?:\.\d+)?)\s*$'
+        )::numeric as stated
+    from omni2.mcp_servers as s
+),
+
+seen as (
+    select
+        servers.*,
+        (
+            select max(h.timestamp)
+            from omni2.mcp_health_log as h
+            where h.mcp_server_id = servers.id
+                and h.timestamp >= '2000-01-01 00:00+00' and h.timestamp <= %(now)s
+        ) as last_at
+    from servers
+),
+
+expected as (
+    select
+        seen.*,
+        coalesce(
+            case when stated between 1 and 86400 then round(stated)::integer end,
+            (
+                select case when count(*) >= 5 then least(greatest(
+                    round(percentile_disc(0.5) within group (order by gap) / 30) * 30, 30
+                ), 21600)::integer end
+                from (
+                    select extract(epoch from at - lag(at) over (order by at)) as gap
+                    from (
+                        select date_trunc('second', h.timestamp) as at
+                        from omni2.mcp_health_log as h
+                        where
+                            h.mcp_server_id = seen.id
+                            and h.timestamp >= seen.last_at - interval '2 days'
+                            and h.timestamp <= %(now)s
+                            and coalesce(
+                                nullif(translate(lower(h.event_type), E' \t\r\n_-', ''), '')
+                                like 'healthcheck%%',
+                                true
+                            )
+                        order by h.timestamp desc
+                        limit 100
+                    ) as checks
+                ) as gaps
+                where gap > 0
+            ),
+            %(interval)s
+        ) as interval_seconds,
+        (
+            select bool_or(
+                coalesce(
+                    nullif(translate(lower(h.status), E' \t\r\n_-', ''), ''),
+                    translate(lower(h.event_type), E' \t\r\n_-', '')
+                ) in ('disabled', 'maintenance', 'shutdown')
+            )
+            from omni2.mcp_health_log as h
+            where h.mcp_server_id = seen.id and h.timestamp = seen.last_at
+        ) as is_disabled
+    from seen
+)
+
+select
+    id,
+    name,
+    last_at,
+    interval_seconds,
+    case
+        when last_at is null then 'never checked'
+        when is_disabled then 'disabled'
+        when last_at < %(now)s - interval_seconds * %(factor)s * interval '1 second' then 'silent'
+        else 'running'
+    end
+from expected
+order by last_at nulls first, name
+"""
+
+
+class Checks(NamedTuple):
+    """When a server was last noticed, how often it should be (s), and what that means."""
+
+    server_id: int
+    name: str
+    last_at: datetime | None
+    interval_seconds: int
+    verdict: str
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether checks should come, and don't."""
+        return self.verdict in ("silent", "never checked")
+
+    def __str__(self) -> str:
+        if self.last_at is None:
+            return f"{self.name} (never)"
+        return (
+            f"{self.name} (last {self.last_at:%Y-%m-%d %H:%M}, due every {self.interval_seconds} s)"
+        )
+
+
+def freshness(connection: Connection, now: datetime, settings: Settings) -> list[Checks]:
+    """Every server that the gateway knows, the longest silent first.
+
+    Events dated after `now` have not happened yet.
+    """
+    rows = connection.execute(
+        _FRESHNESS.encode(),
+        {
+            "now": now,
+            "interval": settings.health_check_interval_seconds,
+            "factor": settings.health_hold_factor,
+        },
+    )
+    return [Checks(*row) for row in rows]
