@@ -11,6 +11,7 @@ import click
 
 from omniledger import __version__
 from omniledger.commands.db import db
+from omniledger.commands.logs import logs
 from omniledger.commands.site import site
 
 EPILOG = """\b
@@ -86,5 +87,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for group in (site, db):
+for group in (site, db, logs):
     cli.add_command(group)

@@ -51,7 +51,7 @@ def test_rows_written_since_come_back_too(each_server: Server) -> None:
     ask(dsn, "update audit_logs set message = 'changed since' where id = 102")
     ask(dsn, "delete from audit_logs where id = 104")
     ask(dsn, "insert into omni2.audit_logs (question, success) values ('a tool call', true)")
-    revisions.downgrade(dsn, "-1")
+    revisions.downgrade(dsn, "0006")
     assert ask(
         dsn,
         "select id, user_id, message from public.audit_logs where id in (102, 104, 112)"
@@ -91,7 +91,7 @@ def test_an_identity_column_is_one_again(each_server: Server) -> None:
 def test_an_empty_database_gets_everything_and_an_old_name_that_works(each_server: Server) -> None:
     dsn = each_server.state("empty:upgraded")
     assert ask(dsn, "insert into audit_logs (message) values ('first') returning id") == [(1,)]
-    revisions.downgrade(dsn, "-1")
+    revisions.downgrade(dsn, "0006")
     assert ask(dsn, "select id, message from public.audit_logs") == [(1, "first")]
     revisions.upgrade(dsn)
     assert ask(dsn, "select id, message from audit_logs") == [(1, "first")]
