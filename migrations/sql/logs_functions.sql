@@ -18,63 +18,70 @@ begin
     return array(
         select c.id
         from (
-            (
-                select a.id, a.timestamp
-                from omni2.audit_logs as a
-                where
-                    wanted = 'all'
-                    and a.mcp_target = server_name
-                    and a.timestamp is not null
-                order by a.timestamp desc
-                limit looked_at
-            )
-            union all
-            (
-                select s.id, s.timestamp
-                from (
-                    select a.id, a.timestamp, a.success
+            -- In order already, so that no more is joined than the page takes.
+            select n.id, n.timestamp
+            from (
+                (
+                    select a.id, a.timestamp
                     from omni2.audit_logs as a
                     where
-                        wanted = 'success'
+                        wanted = 'all'
                         and a.mcp_target = server_name
                         and a.timestamp is not null
                     order by a.timestamp desc
-                    limit 100000
-                ) as s
-                where s.success
-                limit looked_at
-            )
-            union all
-            (
-                select a.id, a.timestamp
-                from omni2.audit_logs as a
-                where
-                    wanted = 'error'
-                    and a.mcp_target = server_name
-                    and a.success is not true
-                    and a.timestamp is not null
-                order by a.timestamp desc
-                limit looked_at
-            )
-            union all
-            (
-                select s.audit_id, s.timestamp
-                from ledger.audit_servers as s
-                where wanted in ('all', 'success') and s.server_name = audit_newest.server_name and not s.failed
-                order by s.timestamp desc
-                limit looked_at
-            )
-            union all
-            (
-                select s.audit_id, s.timestamp
-                from ledger.audit_servers as s
-                where wanted in ('all', 'error') and s.server_name = audit_newest.server_name and s.failed
-                order by s.timestamp desc
-                limit looked_at
-            )
+                    limit looked_at
+                )
+                union all
+                (
+                    select s.id, s.timestamp
+                    from (
+                        select a.id, a.timestamp, a.success
+                        from omni2.audit_logs as a
+                        where
+                            wanted = 'success'
+                            and a.mcp_target = server_name
+                            and a.timestamp is not null
+                        order by a.timestamp desc
+                        limit 100000
+                    ) as s
+                    where s.success
+                    limit looked_at
+                )
+                union all
+                (
+                    select a.id, a.timestamp
+                    from omni2.audit_logs as a
+                    where
+                        wanted = 'error'
+                        and a.mcp_target = server_name
+                        and a.success is not true
+                        and a.timestamp is not null
+                    order by a.timestamp desc
+                    limit looked_at
+                )
+                union all
+                (
+                    select s.audit_id, s.timestamp
+                    from ledger.audit_servers as s
+                    where wanted in ('all', 'success') and s.server_name = audit_newest.server_name and not s.failed
+                    order by s.timestamp desc
+                    limit looked_at
+                )
+                union all
+                (
+                    select s.audit_id, s.timestamp
+                    from ledger.audit_servers as s
+                    where wanted in ('all', 'error') and s.server_name = audit_newest.server_name and s.failed
+                    order by s.timestamp desc
+                    limit looked_at
+                )
+            ) as n
+            order by n.timestamp desc, n.id desc
+            offset 0
         ) as c
-        inner join omni2.audit_logs as a on c.id = a.id and not (c.timestamp is distinct from a.timestamp)
-        left join auth_service.users as u on a.user_id = u.id
+        inner join omni2.audit_logs as a
+            on c.id = a.id and not (c.timestamp is distinct from a.timestamp)
+        left join auth_service.users as u on pattern is not null and a.user_id = u.id
         where
             pattern is null
             or ledger.audit_text(
