@@ -149,7 +149,8 @@ def test_status_is_a_filter(dsn: Dsn) -> None:
 )
 def test_search_looks_into(searched: Dsn, column: str) -> None:
     said = "before WomBat after"
-    id_ = call(searched, "10:00", **{column: [said] if column == "tools_used" else said})
+    row: dict[str, Any] = {column: [said] if column == "tools_used" else said}
+    id_ = call(searched, "10:00", **row)
     assert found(searched, search="wombat") == [id_]
     assert found(searched, search="bat a", status="error") == []
 

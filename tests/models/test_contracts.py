@@ -1,5 +1,7 @@
 """The contracts of the logs dialog: what the models state is what the functions return."""
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import ask
@@ -29,7 +31,7 @@ def test_functions_return_what_the_models_state(
     prepared: Prepared, marts: Marts, model: str, function: str
 ) -> None:
     assert prepared.dbt.manifest is not None
-    node = prepared.dbt.manifest.nodes[f"model.omniledger.{model}"]
+    node: Any = prepared.dbt.manifest.nodes[f"model.omniledger.{model}"]
     assert node.config.contract.enforced
     built = ask(marts.dsn, _OF_MODEL, f"analytics_build.{model}")
     assert ask(marts.dsn, _OF_FUNCTION, f"ledger.{function}") == built
