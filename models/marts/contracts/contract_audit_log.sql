@@ -25,7 +25,7 @@ final as (
         ) as tool_name,
         coalesce(users.email, cast(audit_logs.user_id as text)) as user_id,
         cast('production' as text) as environment,
-        cast(audit_logs.tool_params as jsonb) as parameters,
+        cast(audit_logs.tool_params as jsonb) as parameters,  -- noqa: RF04
         case when audit_logs.success then 'success' else 'error' end as result_status,
         cast(audit_logs.result_summary as text) as result_summary,
         cast(audit_logs.error_message as text) as error_message,

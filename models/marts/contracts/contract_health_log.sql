@@ -13,7 +13,7 @@ final as (
 
     select
         cast(id as integer) as id,
-        cast(timestamp as timestamptz) as timestamp,
+        cast(timestamp as timestamptz) as timestamp,  -- noqa: RF04
         cast(status as text) as status,
         cast(response_time_ms as integer) as response_time_ms,
         cast(error_message as text) as error_message,
