@@ -14,6 +14,7 @@ from omniledger.commands.alerts import alerts
 from omniledger.commands.bill import bill
 from omniledger.commands.db import db
 from omniledger.commands.export import export
+from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
@@ -95,5 +96,5 @@ def inspect(as_json: bool) -> None:
     raise SystemExit(inspect_database(as_json))
 
 
-for command in (schedule, alerts, merge, users, prices, models, bill, export, site, db):
+for command in (schedule, alerts, merge, users, prices, models, bill, export, logs, site, db):
     cli.add_command(command)

@@ -87,6 +87,13 @@ _table(
     sa.Index("audit_tombstones_legacy_id_idx", "legacy_id"),
 )
 _table(
+    "audit_servers",
+    _key("server_name"),
+    _key("failed", sa.Boolean),
+    _key("timestamp", _AT),
+    _key("audit_id", sa.BigInteger),
+)
+_table(
     "audit_merge_changes",
     _key("change_id", sa.BigInteger),
     _must("legacy_id", sa.BigInteger),

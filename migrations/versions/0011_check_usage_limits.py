@@ -3,14 +3,14 @@
 Locks: none that anybody could wait for; only new objects are made.
 Way back: they are dropped, with the history of limits.
 
-Revision ID: 0012
-Revises: 0011
+Revision ID: 0011
+Revises: 0010
 """
 
 from migrations.ddl import run, sql
 
-revision = "0012"
-down_revision = "0011"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -3,13 +3,13 @@
 Locks: none that anybody could wait for; only a new table is made.
 Way back: it is dropped, with the record of alerts in it.
 
-Revision ID: 0017
+Revision ID: 0014
 Revises: 0013
 """
 
 from migrations.ddl import run, sql
 
-revision = "0017"
+revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None

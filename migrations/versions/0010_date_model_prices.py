@@ -4,14 +4,14 @@ Locks: on `ledger.model_prices` ACCESS EXCLUSIVE for an instant, to give it two 
 that tells own prices from the list's. Everything else is a new object.
 Way back: own prices, discounts and names are dropped; functions are again what they were.
 
-Revision ID: 0011
-Revises: 0010
+Revision ID: 0010
+Revises: 0009
 """
 
 from migrations.ddl import build_index, run, run_live, sql
 
-revision = "0011"
-down_revision = "0010"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

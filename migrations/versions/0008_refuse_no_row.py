@@ -8,13 +8,13 @@ with them; this one brings it to databases that ran them as they were.
 Locks: none that a writer waits for; the index is dropped CONCURRENTLY.
 Way back: nothing to do, for revision 0007 works with the same functions.
 
-Revision ID: 0009
+Revision ID: 0008
 Revises: 0007
 """
 
 from migrations.ddl import drop_index, make_fill_in, run, sql
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None

@@ -3,8 +3,8 @@
 Locks: ACCESS EXCLUSIVE on `ledger.user_map` for an instant.
 Way back: the column is dropped. The function stays, it goes with those of revision 0006.
 
-Revision ID: 0010
-Revises: 0009
+Revision ID: 0009
+Revises: 0008
 """
 
 from alembic import context
@@ -12,8 +12,8 @@ from alembic import context
 from migrations.ddl import run, run_live, scalar
 from migrations.merge.users import ONE_SPACE
 
-revision = "0010"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -3,14 +3,14 @@
 Locks: none that anybody could wait for; only new objects are made.
 Way back: they are dropped, with every bill that was imported in them.
 
-Revision ID: 0013
-Revises: 0012
+Revision ID: 0012
+Revises: 0011
 """
 
 from migrations.ddl import run, sql
 
-revision = "0013"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,40 @@
+"""`omniledger logs`: what serves the logs dialog."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def logs() -> None:
+    """The index that the logs dialog searches with.
+
+    \b
+    Example:
+      omniledger logs index
+    """
+
+
+@logs.command("index")
+def index() -> None:
+    """Build the search index, once an administrator has made pg_trgm available.
+
+    Writers go on meanwhile. An index that is there is left as it is.
+
+    \b
+    Example:
+      omniledger logs index
+    """
+    from migrations.search import build_search
+    from omniledger.database import connect
+    from omniledger.errors import NotReadyError
+    from omniledger.revisions import require_head
+
+    with connect(autocommit=True) as connection:
+        require_head(connection)
+        if not build_search(connection):
+            raise NotReadyError(
+                "The extension pg_trgm isn't in this database and this user may not create it; "
+                "have an administrator run `create extension pg_trgm`, then run this again."
+            )
+    click.echo("Search has its index.")
