@@ -57,3 +57,16 @@
 {% macro join_by_hash() -%}
     set local enable_nestloop = off
 {%- endmacro %}
+
+{#- Seconds that the joined `intervals` of one state have within the hour of `hours`. -#}
+{%- macro seconds_within_hour(state) -%}
+    coalesce(
+        sum(
+            extract(
+                epoch from least(intervals.ended_at, hours.hour_ends_at)
+                - greatest(intervals.started_at, hours.hour_at)
+            )
+        ) filter (where intervals.server_state = '{{ state }}'),
+        0
+    )
+{%- endmacro %}

@@ -1,25 +1,3 @@
-create or replace function ledger.joined_names(names text []) returns text
-language plpgsql immutable strict parallel safe
-as $$
-begin
-    return pg_catalog.left(pg_catalog.array_to_string(names, ', '), 500);
-end
-$$;
-
-comment on function ledger.joined_names is
-'Names in one text; immutable, as array_to_string is not for every kind of array.';
-
-create or replace function ledger.keys_of_names(names text []) returns text []
-language plpgsql immutable strict parallel safe
-as $$
-begin
-    return array(select 's:' || pg_catalog.left(n, 255) from pg_catalog.unnest(names) as n);
-end
-$$;
-
-comment on function ledger.keys_of_names is
-'What ledger.audit_keys says of several servers.';
-
 create or replace function ledger.audit_text(
     question text,
     tool_called text,
@@ -27,28 +5,35 @@ create or replace function ledger.audit_text(
     error_message text,
     result_summary text
 ) returns text
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 as $$
-    select
-        coalesce(left(question, 500), '')
-        || e'\n' || coalesce(tool_called, ledger.joined_names(tools_used), '')
-        || e'\n' || coalesce(left(error_message, 500), '')
-        || e'\n' || coalesce(left(result_summary, 500), '')
+begin
+    return pg_catalog.concat_ws(
+        e'\n',
+        coalesce(pg_catalog.left(question, 500), ''),
+        coalesce(
+            tool_called, pg_catalog.left(pg_catalog.array_to_string(tools_used, ', '), 500), ''
+        ),
+        coalesce(pg_catalog.left(error_message, 500), ''),
+        coalesce(pg_catalog.left(result_summary, 500), '')
+    );
+end
 $$;
 
 comment on function ledger.audit_text is
-'What is searched of a row: tools, and the first 500 characters of question, error and summary, so that a long text is no slow insert. No setting of its own, for only then does the planner see its index.';
+'What is searched of a row: tools, and the first 500 characters of question, error and summary, so that a long text is no slow insert. Whoever writes a row calls it for the index, so it calls nothing that takes a right.';
 
 create or replace function ledger.audit_keys(
     mcp_target text,
     mcps_accessed text [],
     user_id bigint
 ) returns text []
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 as $$
-    select
-        array['s:' || mcp_target, 'u:' || cast(user_id as text)]
-        || coalesce(ledger.keys_of_names(mcps_accessed), '{}')
+begin
+    return array['s:' || mcp_target, 'u:' || cast(user_id as text)]
+        || array(select 's:' || pg_catalog.left(n, 255) from pg_catalog.unnest(mcps_accessed) as n);
+end
 $$;
 
 comment on function ledger.audit_keys is

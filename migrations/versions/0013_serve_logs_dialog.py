@@ -46,7 +46,8 @@ def upgrade() -> None:
     build_index(_FAILED, _TABLE, "(mcp_target, timestamp desc) where success is not true")
     if context.is_offline_mode():
         run(
-            "-- left out: rows from before are listed, and search gets its index, by a live upgrade"
+            "-- left out: the list of the rows from before, and the index of the search; run"
+            " `omniledger logs index` for them"
         )
     else:
         with op.get_context().autocommit_block(), own_connection() as connection:
@@ -68,6 +69,6 @@ def downgrade() -> None:
     run_live(_TABLE, *(f"drop trigger if exists {name} on {_TABLE}" for name in _TRIGGERS))
     run(
         "drop function if exists ledger.note_servers, ledger.forget_servers, ledger.audit_text,"
-        " ledger.audit_keys, ledger.joined_names, ledger.keys_of_names"
+        " ledger.audit_keys"
     )
     run("drop table if exists ledger.audit_servers")

@@ -17,21 +17,24 @@ def logs() -> None:
 
 @logs.command("index")
 def index() -> None:
-    """Build the search index, once an administrator has made pg_trgm available.
+    """List what is not listed yet, and build the search index if it is not there.
 
-    Writers go on meanwhile. An index that is there is left as it is.
+    For after an upgrade by printed SQL, and once an administrator has made pg_trgm available.
+    Writers go on meanwhile.
 
     \b
     Example:
       omniledger logs index
     """
     from migrations.search import build_search
+    from migrations.servers import list_servers
     from omniledger.database import connect
     from omniledger.errors import NotReadyError
     from omniledger.revisions import require_head
 
     with connect(autocommit=True) as connection:
         require_head(connection)
+        list_servers(connection)
         if not build_search(connection):
             raise NotReadyError(
                 "The extension pg_trgm isn't in this database and this user may not create it; "

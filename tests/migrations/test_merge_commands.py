@@ -240,6 +240,7 @@ def test_the_printed_sql_runs_and_the_merge_completes_what_it_leaves_out(server:
     ask(dsn, "delete from audit_logs where id = 112")
     assert omniledger(dsn, "merge", "run").output.strip() == f"{CERTIFICATE}."
     assert omniledger(dsn, "merge", "verify").code == 0
+    assert omniledger(dsn, "logs", "index").code == 0
     # Nothing tells which way the database went: types, defaults, functions, triggers, indexes.
     revisions.upgrade(other)
     assert shape(dsn) == shape(other)

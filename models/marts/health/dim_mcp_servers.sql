@@ -24,7 +24,7 @@ health_log as not materialized (
 
     select
         cast(mcp_server_id as integer) as mcp_server_id,
-        cast("timestamp" as timestamptz) as event_at
+        cast(timestamp as timestamptz) as event_at
 
     from {{ source('omni2', 'mcp_health_log') }}
 
@@ -115,14 +115,15 @@ expected as (
         ) * {{ factor }} as longest_hold_seconds
 
     from named
-    cross join lateral (
+    cross join
+        lateral (
         {{ learnt_interval(
             events,
             'named.mcp_server_id',
             "named.last_event_at - interval '2 days'",
             "timestamptz 'infinity'",
         ) | indent(8) }}
-    ) as learnt
+        ) as learnt
     left join lateral (
         select latest.server_state
         from {{ events }} as latest

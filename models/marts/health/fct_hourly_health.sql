@@ -70,17 +70,10 @@ timed as (
         hours.day_seconds,
         hours.stated_interval_seconds,
         cast(extract(epoch from hours.hour_ends_at - hours.hour_at) as integer) as hour_seconds,
-        {%- for state in ['up', 'down', 'unknown', 'disabled'] %}
-        coalesce(
-            sum(
-                extract(
-                    epoch from least(intervals.ended_at, hours.hour_ends_at)
-                    - greatest(intervals.started_at, hours.hour_at)
-                )
-            ) filter (where intervals.server_state = '{{ state }}'),
-            0
-        ) as {{ state }}_seconds{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ seconds_within_hour('up') }} as up_seconds,
+        {{ seconds_within_hour('down') }} as down_seconds,
+        {{ seconds_within_hour('unknown') }} as unknown_seconds,
+        {{ seconds_within_hour('disabled') }} as disabled_seconds
 
     from hours
     inner join intervals
