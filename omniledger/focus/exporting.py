@@ -19,7 +19,14 @@ from omniledger.errors import InputError, LocalError, NotReadyError
 from omniledger.marts import PUBLISHED, Mart, columns_in
 
 _MART = Mart("fct_focus", "usage_date")
-_KEPT_BACK = ("focus_key", "usage_date", "llm_model", "built_xmin", "built_at")
+_KEPT_BACK = (
+    "focus_key",
+    "usage_date",
+    "llm_model",
+    "model_names",
+    "built_xmin",
+    "built_at",
+)
 """Columns that are the mart's own affair."""
 
 _ROWS_AT_ONCE = 10_000

@@ -10,6 +10,7 @@
             settings=['reporting_timezone', 'default_model'],
             settings_view=ref('int_settings'),
             inputs=ref('int_usage_inputs'),
+            told_otherwise=days_of_other_models(),
         ) }}",
         post_hook="{{ remember_build_inputs(
             settings=['reporting_timezone', 'default_model'],
@@ -29,6 +30,19 @@ events as (
 model_prices as (
 
     select * from {{ ref('int_model_prices') }}
+
+),
+
+called as (
+
+    select
+        event_date as usage_date,
+        llm_model,
+        array_agg(distinct model_name) as model_names
+
+    from events
+    where is_request
+    group by 1, 2
 
 ),
 
@@ -235,6 +249,7 @@ final as (
         ]) }} as focus_key,
         usage_date,
         llm_model,
+        called.model_names,
         {%- for name, kind in focus_columns().items() %}
             {{ kind }} as {{ name }},
         {%- endfor %}
@@ -249,6 +264,7 @@ final as (
         {{ build_stamp() }}
 
     from charges
+    inner join called using (usage_date, llm_model)
 
 )
 
