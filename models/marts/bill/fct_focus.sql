@@ -10,7 +10,7 @@
             settings=['reporting_timezone', 'default_model'],
             settings_view=ref('int_settings'),
             inputs=ref('int_usage_inputs'),
-            told_otherwise=days_of_other_models(),
+            told_otherwise=days_of_other_models('jsonb_array_elements_text(model_names)'),
         ) }}",
         post_hook="{{ remember_build_inputs(
             settings=['reporting_timezone', 'default_model'],
@@ -38,7 +38,7 @@ called as (
     select
         event_date as usage_date,
         llm_model,
-        array_agg(distinct model_name) as model_names
+        jsonb_agg(distinct model_name) as model_names
 
     from events
     where is_request
