@@ -240,6 +240,20 @@ charges as (
 
 ),
 
+named as (
+
+    select
+        charges.*,
+        called.model_names
+
+    from charges
+    inner join called
+        on
+            charges.usage_date = called.usage_date
+            and charges.llm_model = called.llm_model
+
+),
+
 final as (
 
     select
@@ -249,7 +263,7 @@ final as (
         ]) }} as focus_key,
         usage_date,
         llm_model,
-        called.model_names,
+        model_names,
         {%- for name, kind in focus_columns().items() %}
             {{ kind }} as {{ name }},
         {%- endfor %}
@@ -263,8 +277,7 @@ final as (
         kind_ledger_usd as x_ledger_cost,
         {{ build_stamp() }}
 
-    from charges
-    inner join called using (usage_date, llm_model)
+    from named
 
 )
 
