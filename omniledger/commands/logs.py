@@ -17,10 +17,10 @@ def logs() -> None:
 
 @logs.command("index")
 def index() -> None:
-    """List what is not listed yet, and build the search index if it is not there.
+    """Build the search index, and list what an upgrade by printed SQL did not.
 
-    For after an upgrade by printed SQL, and once an administrator has made pg_trgm available.
-    Writers go on meanwhile.
+    With it a rare word is found among all rows of a server, without it among the newest 10,000;
+    each INSERT becomes about a sixth dearer. It needs the extension pg_trgm. Writers go on.
 
     \b
     Example:

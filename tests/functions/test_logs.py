@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from omniledger.database import Dsn
+from migrations.search import build_search
+from omniledger.database import Dsn, connect
 from tests.conftest import Server, ask
 
 AUDIT = (
@@ -47,13 +48,10 @@ def dsn(server: Server) -> Dsn:
 
 @pytest.fixture(params=["with the index", "without"])
 def searched(request: pytest.FixtureRequest, dsn: Dsn) -> Dsn:
-    """A database where the search has its index, and one where pg_trgm could not be had."""
-    if request.param == "without":
-        ask(
-            dsn,
-            f"drop index {INDEX}; drop index auth_service.omniledger_users_search;"
-            "drop extension pg_trgm",
-        )
+    """A database where the search has its index, and one as the upgrade leaves it."""
+    if request.param == "with the index":
+        with connect(dsn, autocommit=True) as connection:
+            assert build_search(connection)
     return dsn
 
 
@@ -175,6 +173,8 @@ def test_no_search_is_no_filter(dsn: Dsn) -> None:
 
 
 def test_a_rare_word_is_found_behind_any_number_of_newer_calls(dsn: Dsn) -> None:
+    with connect(dsn, autocommit=True) as connection:
+        assert build_search(connection)
     old = call(dsn, "10:00", question="a wombat")
     chat = call(dsn, "10:01", None, question="the wombat", mcps_accessed=["search", "files"])
     elsewhere = call(dsn, "10:02", "search", question="wombat")
