@@ -1,6 +1,6 @@
 # What people and CI call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast faults check lint docs clean
+.PHONY: help setup run test test-fast test-servers faults check lint docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,6 +36,9 @@ test: check ## all checks and all tests
 
 test-fast: $(READY) ## the tests that take less than a few seconds
 	@$(PYTEST) -m "not slow"
+
+test-servers: $(READY) ## the tests of the database on each other PostgreSQL of this machine too
+	@OMNILEDGER_TEST_PG_BIN=all $(PYTEST) tests/migrations tests/functions tests/expectations
 
 faults: $(READY) ## kill upgrades at every step, crash the server, lose nothing
 	@$(BIN)/python -m pytest -q -s tests/faults

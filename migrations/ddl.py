@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from migrations.patience import LOCK_TIMEOUT_MS, patiently
-from migrations.waiting import MIGRATING
+from migrations.waiting import OWN_SESSION
 from omniledger.database import Connection, Dsn, connect, target
 
 _LARGEST_COST = """
@@ -50,7 +50,7 @@ def own_connection() -> Connection:
 
     Its sessions go by the migration's name, so that a later upgrade can end those that are left.
     """
-    return connect(dsn(), autocommit=True, application_name=MIGRATING)
+    return connect(dsn(), autocommit=True, **OWN_SESSION)
 
 
 def scalar(statement: str, **values: Any) -> Any:

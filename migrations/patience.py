@@ -13,7 +13,7 @@ from omniledger.database import Connection
 from omniledger.errors import DatabaseError
 from omniledger.settings import get_settings
 
-LOCK_TIMEOUT_MS = 100
+LOCK_TIMEOUT_MS = 40
 """How long one try may stand in the queue for a lock; writers behind it wait no longer."""
 
 _TELL_AFTER_SECONDS = 2

@@ -190,7 +190,7 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
 
 @contextmanager
 def session(
-    dsn: Dsn | None = None, *, autocommit: bool = False, application_name: str = "omniledger"
+    dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: Any
 ) -> Iterator[Connection]:
     """A connection that is committed or rolled back at the end, and speaks in our errors.
 
@@ -200,7 +200,7 @@ def session(
     """
     dsn = dsn or target()
     try:
-        with connect(dsn, autocommit=autocommit, application_name=application_name) as connection:
+        with connect(dsn, autocommit=autocommit, **parameters) as connection:
             yield connection
     except psycopg.Error as error:
         raise explained(error, dsn) or error from error

@@ -111,11 +111,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def other_server_programs() -> list[Path]:
-    """Programs of other PostgreSQL versions on this machine."""
+    """Programs of other PostgreSQL versions: a folder, or `all` that Debian put on this machine."""
     named = os.environ.get("OMNILEDGER_TEST_PG_BIN")
-    if named:
-        return [Path(named)]
-    return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if named == "all":
+        return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return [Path(named)] if named else []
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +137,7 @@ def other_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     ids=lambda programs: programs.removeprefix("/usr/lib/").replace("/bin", ""),
 )
 def each_server(request: pytest.FixtureRequest) -> Server:
-    """The test's server, and again each other version that this machine has."""
+    """The test's server, and again each other version that was asked for."""
     if request.param == "embedded":
         return request.getfixturevalue("server")  # type: ignore[no-any-return]
     return request.getfixturevalue("other_servers")[request.param]  # type: ignore[no-any-return]

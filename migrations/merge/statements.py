@@ -14,7 +14,8 @@ EVERYTHING = sql.SQL("true")
 
 # Both logs of a request have the same person and text and lie at most a window apart, and each is
 # the other's nearest; between two as near the lower id wins. Rivals are looked for among all old
-# rows, so that the answer does not depend on which of them are asked about.
+# rows, so that the answer does not depend on which of them are asked about. Few are asked about at
+# a time, some while writers wait: OFFSET 0 makes the planner look each up, and not hash them all.
 _MATCH = """
 with asked as (
     select l.id, m.user_id, {text} as message, {time} as created_at
@@ -30,26 +31,34 @@ with asked as (
 candidates as (
     select asked.id as legacy_id, g.id as audit_id, abs({apart_asked}) as apart
     from asked
-    inner join {ledger} as g
-        on
-            asked.user_id = g.user_id
-            and asked.message = g.question
-            and g.timestamp
+    cross join lateral (
+        select a.id, a.timestamp
+        from {ledger} as a
+        where
+            asked.user_id = a.user_id
+            and asked.message = a.question
+            and a.timestamp
             between asked.created_at - %(window)s * interval '1 second'
             and asked.created_at + %(window)s * interval '1 second'
-    where g.source_system = 'gateway'
+            and a.source_system = 'gateway'
+        offset 0
+    ) as g
 ),
 
 rivals as (
     select l.id as legacy_id, g.id as audit_id, abs({apart_rival}) as apart
     from (select distinct audit_id from candidates) as c
     inner join {ledger} as g on c.audit_id = g.id
-    inner join {legacy} as l
-        on
+    cross join lateral (
+        select l.*
+        from {legacy} as l
+        where
             g.question = {text}
             and {time}
             between g.timestamp - %(window)s * interval '1 second'
             and g.timestamp + %(window)s * interval '1 second'
+        offset 0
+    ) as l
     inner join ledger.user_map as m on {person} = m.legacy_user_id and g.user_id = m.user_id
 ),
 

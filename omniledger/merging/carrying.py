@@ -15,7 +15,7 @@ from migrations.merge.cutover import make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
-from migrations.waiting import MIGRATING, Waiting
+from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError, OmniledgerError
@@ -54,7 +54,7 @@ def run(
         with (
             turns.taken(dsn, say),
             waiting.watched(),
-            session(dsn, autocommit=True, application_name=MIGRATING) as connection,
+            session(dsn, autocommit=True, **OWN_SESSION) as connection,
         ):
             revisions.require_schema_steps(connection)
             return carry_out(connection, settings, show)
