@@ -149,18 +149,18 @@ def verify(connection: Connection) -> Verified:
         )
     if not _is_there(connection, "omni2.audit_logs"):
         return Verified(None, (_GONE,))
-    certificate, damage = None, list(_damage(connection, done))
+    certificate, found = None, list(damage(connection, done))
     if done.legacy.has_table:
         if _is_there(connection, f"ledger.{ARCHIVE}"):
             statements = Statements(done.legacy, archived=True)
             certificate = certify(connection, statements, done.cutover_xid)
-            damage += _archive(connection, done, certificate)
+            found += _archive(connection, done, certificate)
         else:
-            damage.append(
+            found.append(
                 f"The archive ledger.{ARCHIVE} is not there: nothing can be proved without it; "
                 "restore it from a backup."
             )
-    return Verified(certificate, tuple(damage))
+    return Verified(certificate, tuple(found))
 
 
 def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[str]:
@@ -179,7 +179,8 @@ def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[s
         yield f"The archive ledger.{ARCHIVE} has other values than those that were certified."
 
 
-def _damage(connection: Connection, done: Done) -> Iterator[str]:
+def damage(connection: Connection, done: Done) -> Iterator[str]:
+    """What of the ledger and the old name is no longer as the merge left it, from the catalog."""
     yield from _old_name(connection, done.legacy)
     yield from _sequences(connection, done.legacy)
     for (name,) in connection.execute(_TRIGGERS_SLEEPING, (list(_TRIGGERS),)):
