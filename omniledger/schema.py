@@ -144,6 +144,26 @@ _table(
     _some("figures", JSONB),
 )
 _table(
+    "alerts",
+    _key("id", sa.BigInteger),
+    _must("kind"),
+    _must("subject"),
+    _must("sentence"),
+    _must("opened_at", _AT),
+    _some("resolved_at", _AT),
+    _some("told_at", _AT),
+    _some("end_told_at", _AT),
+    _must("attempts", sa.Integer),
+    _some("last_failure"),
+    sa.Index(
+        "alerts_open_idx",
+        "kind",
+        "subject",
+        unique=True,
+        postgresql_where=sa.text("resolved_at is null"),
+    ),
+)
+_table(
     "gate_results",
     _must("run_id", sa.Uuid),
     _must("suite"),

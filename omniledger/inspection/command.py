@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+import psycopg
 
 from omniledger.database import Dsn, session, target
 from omniledger.inspection.findings import Finding, State, exit_code
@@ -42,10 +43,11 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
         connection.execute(f"set statement_timeout = {timeout}".encode())
         look = Look(connection, get_settings(), is_exact, watch_seconds)
         findings = ask(look)
+        found = document(dsn, look, findings)
     if as_json:
-        click.echo(json.dumps(document(dsn, look, findings), indent=2))
+        click.echo(json.dumps(found, indent=2))
     else:
-        _show(dsn, look, findings)
+        _show(dsn, findings)
     return exit_code(findings)
 
 
@@ -54,7 +56,7 @@ def document(dsn: Dsn, look: Look, findings: list[Finding]) -> dict[str, Any]:
     return {
         "database": dsn.safe(),
         "inspected_at": look.now.isoformat(),
-        "revision": look.revision,
+        "revision": _revision(look),
         "is_exact": look.is_exact,
         "exit_code": exit_code(findings),
         "lacking_rights": [f.question for f in findings if f.lacks_rights],
@@ -62,7 +64,14 @@ def document(dsn: Dsn, look: Look, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def _show(dsn: Dsn, look: Look, findings: list[Finding]) -> None:
+def _revision(look: Look) -> str | None:
+    try:
+        return look.revision
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+def _show(dsn: Dsn, findings: list[Finding]) -> None:
     # Only a person's terminal has an edge to break lines at.
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
     width = max(columns - _QUESTION_WIDTH - 9, 30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -69,15 +70,21 @@ class Look:
     watch_seconds: float = 0
     inserted_before: dict[tuple[str, str], int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
-    now: datetime = field(init=False)
-    revision: str | None = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.now = now(self.connection)
-        try:
-            self.revision = revisions.current(self.connection)
-        except psycopg.errors.InsufficientPrivilege:
-            self.revision = None
+    @cached_property
+    def now(self) -> datetime:
+        """The moment that everything is judged at."""
+        return now(self.connection)
+
+    @cached_property
+    def revision(self) -> str | None:
+        """The revision that the database is at, or None before the first upgrade.
+
+        Raises:
+            InsufficientPrivilege: we may not see it, so that nothing that follows from it can be
+                told.
+        """
+        return revisions.current(self.connection)
 
     @property
     def old_name(self) -> tuple[str, str]:

@@ -69,7 +69,12 @@ def _asked(look: Look, question: str, answer: Callable[[Look], Answer]) -> Findi
             "No index leads to it.",
             "Run `omniledger inspect --exact` when the database has time for it.",
         )
-    except (psycopg.ProgrammingError, psycopg.DataError, OmniledgerError) as error:
+    except (
+        psycopg.ProgrammingError,
+        psycopg.DataError,
+        psycopg.InternalError,
+        OmniledgerError,
+    ) as error:
         return Finding(
             question,
             State.CANNOT_TELL,

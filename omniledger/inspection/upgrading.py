@@ -24,8 +24,7 @@ _STRANGER_TO = """
 
 def revision(look: Look) -> Answer:
     """Where the database is among the revisions."""
-    # Asked again, for where it can't be read that is to be said.
-    at, head = revisions.current(look.connection), revisions.head()
+    at, head = look.revision, revisions.head()
     figures = (Figure("revision", at), Figure("newest", head))
     if at == head:
         return Answer(State.IN_ORDER, f"at revision {at}, the newest", figures=figures)
@@ -43,7 +42,7 @@ def revision(look: Look) -> Answer:
 
 def left(look: Look) -> Answer:
     """The revisions that are left, the rows to merge, and the first thing that can't be carried."""
-    at = revisions.current(look.connection)
+    at = look.revision
     pending = [title for number, title in _titles() if at is None or number > at]
     if not pending and not look.has_old_table:
         return Answer(State.IN_ORDER, "nothing")
