@@ -10,6 +10,7 @@ from psycopg import sql
 from omniledger.certificate import sentence
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, UPGRADE, Look, TooDear
+from omniledger.merging.verifying import reads_ledger
 
 _ENDS = "select min({at}), max({at}) from {table}"
 
@@ -55,8 +56,15 @@ def old_name(look: Look) -> Answer:
             "The chat writer, which swallows errors, loses what it logs.",
             look.way_on,
         )
-    if kind == "v":
+    if kind == "v" and look.kind(LEDGER) is not None and reads_ledger(look.connection, name):
         return Answer(State.IN_ORDER, f"{name} is a view of the ledger")
+    if kind == "v":
+        return Answer(
+            State.DRIFT,
+            f"{name} is a view, and not of the ledger",
+            "What the chat writer logs goes somewhere else.",
+            "Rename it, and see `omniledger merge verify`.",
+        )
     evidence, figures = written(look, look.old_name, look.columns(look.old_name))
     return Answer(
         State.DRIFT,

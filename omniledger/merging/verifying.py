@@ -205,15 +205,18 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
         )
 
 
+def reads_ledger(connection: Connection, relation: str) -> bool:
+    """Whether a view, by its quoted name, is one of the ledger, which has to be there."""
+    return connection.execute(_READS_LEDGER, (relation,)).fetchone() == (True,)
+
+
 def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
     name = f"{legacy.schema}.{NAME}"
     kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
     if kind is None:
         yield f"{name} is not there: run `omniledger merge run`, which makes the view again."
         return
-    if kind[0] != "v" or connection.execute(_READS_LEDGER, (legacy.relation,)).fetchone() != (
-        True,
-    ):
+    if kind[0] != "v" or not reads_ledger(connection, legacy.relation):
         yield (
             f"{name} is not the view that the merge left, so what is written there is not in the "
             "ledger: rename it, run `omniledger merge run`, which makes the view again, and "

@@ -210,6 +210,19 @@ def test_what_stops_the_upgrade_is_said_before(server: Server) -> None:
     assert "the materialized view daily reads it" in finding["meaning"].replace("public.", "")
 
 
+def test_a_view_of_something_else_is_not_taken_for_the_ledger(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table public.audit_logs rename to elsewhere;"
+        "create view public.audit_logs as select * from public.elsewhere",
+    )
+    seen = findings(dsn)
+    assert seen["Is there one audit log?"]["state"] == "drift"
+    assert "not of the ledger" in seen["Is there one audit log?"]["evidence"]
+    assert "a view that the upgrade did not make" in seen["What is left to upgrade?"]["meaning"]
+
+
 def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> None:
     dsn = server.state("investigation")
     ask(
