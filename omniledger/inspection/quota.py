@@ -11,6 +11,7 @@ from psycopg import sql
 from migrations.legacy import Legacy, inspect
 from migrations.merge.statements import Statements
 from migrations.merge.users import user_table
+from migrations.placing import bare
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.limits import Over, over_today
 from omniledger.inspection.looking import LEDGER, Look
@@ -32,14 +33,17 @@ _BEFORE = """
             and {time} < (select starts_at + interval '1 day' from day)
             and l.success
             and {cost} between 0 and 1000000000000
-            {not_merged}
         group by 1
     ),
 
     charged as (
-        select g.user_id, sum(used.cost_usd) as cost_usd
-        from used
-        inner join ({who}) as g on used.legacy_user_id = g.legacy_user_id
+        select user_id, sum(cost_usd) as cost_usd
+        from (
+            select g.user_id, used.cost_usd
+            from used
+            inner join ({who}) as g on used.legacy_user_id = g.legacy_user_id
+            {and_gateway}
+        ) as both_logs
         group by 1
     )
 
@@ -68,34 +72,49 @@ BY_EMAIL = """
 
 _ONE_SPACE = "select id as legacy_user_id, id as user_id from auth_service.users"
 
-_NOT_MERGED = "and not exists (select from omni2.audit_logs as a where a.legacy_id = l.id)"
+_AND_GATEWAY = """
+            union all
+            select a.user_id, a.cost_usd::numeric
+            from omni2.audit_logs as a
+            where
+                a.timestamp >= (select starts_at from day)
+                and a.timestamp < (select starts_at + interval '1 day' from day)
+                and a.user_id is not null
+                and a.success
+                and a.cost_usd::numeric between 0 and 1000000000000
+                {own}
+"""
+
+# What is merged already is in the old log still.
+_OWN = "and a.legacy_id is null"
 
 
 def over(look: Look) -> Answer:
     """Who may not go on today, or may not once the check works."""
-    if look.connection.execute(
-        "select to_regprocedure('ledger.check_usage_limit(bigint, numeric)') is not null"
-        if look.revision is not None
-        else "select false"
-    ).fetchone() == (True,):
+    if not look.has_old_table and _has_check(look):
         stopped = over_today(look.connection)
         evidence = f"{len(stopped):,} users: {_told(stopped)}" if stopped else "nobody"
-        if not look.has_old_table:
-            return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
+        return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
     legacy = _legacy(look)
     if legacy is None:
         return Answer(State.IN_ORDER, "nobody: there is no old log that says what was spent")
     found = _before(look, legacy)
     if not found:
-        return Answer(State.IN_ORDER, "nobody, by the cost that the old log has of today")
+        return Answer(State.IN_ORDER, "nobody, by the costs that are recorded of today")
     return Answer(
         State.DRIFT,
         f"{len(found):,} users: {_told(found)}",
         "Nobody stops them now; once the two logs are one, the quota check does. This is by the "
-        "limits of roles alone, and by the cost that the old log recorded.",
+        "limits of roles alone, and by the costs that are recorded.",
         "Tell them, or raise their limits, before you upgrade.",
         _figures(found),
     )
+
+
+def _has_check(look: Look) -> bool:
+    query = "select to_regprocedure('ledger.check_usage_limit(bigint, numeric)') is not null"
+    # Before there is a revision, the schema may be a stranger's.
+    return look.revision is not None and look.connection.execute(query).fetchone() == (True,)
 
 
 def _legacy(look: Look) -> Legacy | None:
@@ -111,7 +130,6 @@ def _legacy(look: Look) -> Legacy | None:
 def _before(look: Look, legacy: Legacy) -> list[Over]:
     users = user_table(look.connection, legacy)
     roles = look.columns(("auth_service", "roles"))
-    is_merging = "legacy_id" in look.columns(LEDGER)
     query = sql.SQL(_BEFORE).format(
         legacy=Statements(legacy).table,
         cost=Statements(legacy).value("cost_usd"),
@@ -119,7 +137,7 @@ def _before(look: Look, legacy: Legacy) -> list[Over]:
         if users
         else sql.SQL(_ONE_SPACE),
         limit=sql.SQL(_ROLES_LIMIT if "cost_limit_daily" in roles else "null::numeric"),
-        not_merged=sql.SQL(_NOT_MERGED if is_merging else ""),
+        and_gateway=sql.SQL(_gateway(look)),
         **Statements(legacy).meanings,
     )
     values = {
@@ -128,6 +146,14 @@ def _before(look: Look, legacy: Legacy) -> list[Over]:
         "default": look.settings.default_cost_limit,
     }
     return [Over(*row) for row in look.rows(query, **values)]
+
+
+def _gateway(look: Look) -> str:
+    """The costs that the gateway's own log has, where it has any already."""
+    columns = look.columns(LEDGER)
+    if bare(columns.get("cost_usd", "")) not in ("numeric", "double precision", "real"):
+        return ""
+    return _AND_GATEWAY.format(own=_OWN if "legacy_id" in columns else "")
 
 
 def _told(users: list[Over]) -> str:
