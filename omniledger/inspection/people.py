@@ -38,6 +38,8 @@ def unknown(look: Look) -> Answer:
     users = user_table(look.connection, legacy)
     if users is None:
         return Answer(State.IN_ORDER, "both logs number users alike")
+    if "user_id" not in look.columns(look.old_name):
+        return Answer(State.IN_ORDER, "the old log names nobody")
     if not {"id", "email"} <= look.columns(("auth_service", "users")).keys():
         return Answer(State.DRIFT, "the gateway has no users yet", advice="Run the gateway first.")
     parts = {"users": sql.Identifier(*users), "log": sql.SQL(legacy.relation)}

@@ -18,7 +18,7 @@ from omniledger.inspection.looking import COUNTED_UP_TO, Look
 from omniledger.inspection.questions import QUESTIONS
 from omniledger.inspection.questions import ask as ask_all
 from omniledger.settings import Settings
-from tests.conftest import Server, ask
+from tests.conftest import STATES, Server, ask
 from tests.migrations.operator import Said, omniledger
 
 SCHEMA = json.loads((Path(inspection.__file__).parent / "schema.json").read_text())
@@ -99,6 +99,16 @@ def test_after_the_upgrade_what_was_wrong_is_in_order(each_server: Server) -> No
     wrong = {question for question, one in seen.items() if one["state"] != "in order"}
     assert wrong == {"Do the sums add up?", "Are health checks running?", "Are figures published?"}
     assert "7 by legacy, 6 by gateway" in seen["Who writes the logs?"]["evidence"]
+
+
+@pytest.mark.parametrize(
+    "state", sorted({file.stem for file in STATES.glob("*.sql")} - {"published_whole"})
+)
+def test_every_starting_state_gets_every_answer(server: Server, state: str) -> None:
+    schema = "chat" if state == "other_schema" else "public"
+    said = omniledger(server.state(state), "inspect", "--json", OMNILEDGER_LEGACY_SCHEMA=schema)
+    assert said.code == 1
+    assert "cannot tell" not in {one["state"] for one in said.document()["findings"]}
 
 
 @pytest.mark.parametrize("revision", ["0003", "0006", "0011"])
