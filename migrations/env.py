@@ -15,15 +15,8 @@ from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.waiting import MIGRATING, Waiting
 from omniledger import database
 from omniledger.errors import OmniledgerError
-from omniledger.schema import metadata
+from omniledger.schema import COMPARING, include_name, metadata
 from omniledger.settings import get_settings
-
-
-def include_name(name: str | None, kind: str, parents: Any) -> bool:
-    """Autogenerate and `alembic check` look at what the migrations own, and nothing else."""
-    if kind == "schema":
-        return name == "ledger"
-    return kind != "table" or name in {table.name for table in metadata.tables.values()}
 
 
 def configure(**how: Any) -> None:
@@ -31,11 +24,8 @@ def configure(**how: Any) -> None:
         target_metadata=metadata,
         version_table_schema="ledger",
         transaction_per_migration=True,
-        include_schemas=True,
         include_name=include_name,
-        # Comments and defaults are the migrations' own words; only the shape is compared.
-        compare_server_default=False,
-        autogenerate_plugins=["alembic.autogenerate.*", "~alembic.autogenerate.comments"],
+        **COMPARING,
         **how,
     )
 

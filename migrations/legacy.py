@@ -130,8 +130,11 @@ class Legacy:
         return next((c for c in self.columns if c.name == name), None)
 
 
-def inspect(connection: Connection, schema: str) -> Legacy | None:
+def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Legacy | None:
     """Read the legacy table of `schema`.
+
+    Args:
+        must_own: whether to refuse tables that we may not change; who only looks need not.
 
     Returns:
         None where the old name is our view already: the merge is behind us.
@@ -156,6 +159,8 @@ def inspect(connection: Connection, schema: str) -> Legacy | None:
     timezone = get_settings().legacy_timezone
     found = placed([(c.name, c.type, c.default) for c in columns], ledger, timezone)
     legacy = replace(legacy, columns=tuple(_completed(found, columns)))
+    if must_own:
+        obstacles.require_owner(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning)
     sequence = connection.execute(_SEQUENCE, (legacy.relation,)).fetchone()
     return replace(

@@ -158,7 +158,6 @@ def require_none(
     Raises:
         NotReadyError: the sentence names the first thing that can't be carried.
     """
-    _require_owner(connection, relation)
     for why in (
         *_in_columns(columns, by_meaning),
         *_around(connection, relation),
@@ -209,7 +208,12 @@ def over(connection: Connection, relation: str) -> Iterator[str]:
         yield why
 
 
-def _require_owner(connection: Connection, relation: str) -> None:
+def require_owner(connection: Connection, relation: str) -> None:
+    """Refuse an upgrade by somebody who may not change the tables.
+
+    Raises:
+        NotReadyError: it names the owner.
+    """
     for table, owner in connection.execute(_STRANGERS, (relation,)):
         raise NotReadyError(
             f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "

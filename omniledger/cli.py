@@ -13,7 +13,9 @@ from omniledger import __version__
 from omniledger.commands.alerts import alerts
 from omniledger.commands.bill import bill
 from omniledger.commands.db import db
+from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
+from omniledger.commands.inspect import inspect
 from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
@@ -82,19 +84,19 @@ def demo(trace: Path | None, days: int) -> None:
     show(trace, days)
 
 
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
-def inspect(as_json: bool) -> None:
-    """Say what is there against what should be: 0 in order, 1 drift, 2 cannot tell.
-
-    \b
-    Example:
-      omniledger inspect --json
-    """
-    from omniledger.inspection import inspect_database
-
-    raise SystemExit(inspect_database(as_json))
-
-
-for command in (schedule, alerts, merge, users, prices, models, bill, export, logs, site, db):
+for command in (
+    inspect,
+    doctor,
+    schedule,
+    alerts,
+    merge,
+    users,
+    prices,
+    models,
+    bill,
+    export,
+    logs,
+    site,
+    db,
+):
     cli.add_command(command)

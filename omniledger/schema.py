@@ -1,12 +1,29 @@
 """The tables of the schema `ledger` as the migrations leave them: what `alembic check` compares."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
+if TYPE_CHECKING:
+    from alembic.migration import MigrationContext
+
+    from omniledger.database import Connection
+
 metadata = sa.MetaData(schema="ledger")
+
+COMPARING: dict[str, Any] = {
+    "include_schemas": True,
+    # Comments and defaults are the migrations' own words; only the shape is compared.
+    "compare_server_default": False,
+    "autogenerate_plugins": ["alembic.autogenerate.*", "~alembic.autogenerate.comments"],
+}
+"""How Alembic compares a database with `metadata`."""
 
 _AT = sa.TIMESTAMP(timezone=True)
 _Kind = type[TypeEngine[Any]] | TypeEngine[Any]
@@ -127,6 +144,26 @@ _table(
     _some("figures", JSONB),
 )
 _table(
+    "alerts",
+    _key("id", sa.BigInteger),
+    _must("kind"),
+    _must("subject"),
+    _must("sentence"),
+    _must("opened_at", _AT),
+    _some("resolved_at", _AT),
+    _some("told_at", _AT),
+    _some("end_told_at", _AT),
+    _must("attempts", sa.Integer),
+    _some("last_failure"),
+    sa.Index(
+        "alerts_open_idx",
+        "kind",
+        "subject",
+        unique=True,
+        postgresql_where=sa.text("resolved_at is null"),
+    ),
+)
+_table(
     "gate_results",
     _must("run_id", sa.Uuid),
     _must("suite"),
@@ -204,3 +241,22 @@ for _name, _columns in (("provider_usage", _usage), ("provider_costs", _costs)):
         _must("replaced_at", _AT),
         _must("replaced_by", sa.BigInteger),
     )
+
+
+def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    """Autogenerate and `alembic check` look at what the migrations own, and nothing else."""
+    if kind == "schema":
+        return name == "ledger"
+    return kind != "table" or name in {table.name for table in metadata.tables.values()}
+
+
+@contextmanager
+def compared(connection: Connection) -> Iterator[MigrationContext]:
+    """What Alembic compares with `metadata`: the database of an open connection, which it reads."""
+    from alembic.migration import MigrationContext
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool
+    )
+    with engine.connect() as reading:
+        yield MigrationContext.configure(reading, opts={**COMPARING, "include_name": include_name})

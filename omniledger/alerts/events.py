@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import psycopg
 
 from omniledger import revisions
 from omniledger.alerts.record import Event
 from omniledger.database import Connection
+from omniledger.inspection.clock import now
+from omniledger.inspection.freshness import freshness
+from omniledger.inspection.limits import over_today
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -21,6 +25,22 @@ _LAST_RUN = """
     order by r.started_at desc
     limit 1
 """
+
+# By day and by the same rule as the gate; a difference that nobody mended is not told for ever.
+_BILL = """
+    select
+        bill_date,
+        sum(billed_usd),
+        sum(ledger_usd)
+    from analytics.fct_bill_reconciliation
+    where bill_date > (select max(bill_date) - 35 from analytics.fct_bill_reconciliation)
+    group by bill_date
+    having abs(sum(difference_usd)) > %s * greatest(sum(billed_usd), sum(ledger_usd))
+    order by bill_date
+"""
+
+TIMEOUT_MS = 5_000
+"""How long one kind may take to be asked for."""
 
 
 def _run(connection: Connection, settings: Settings) -> Rows:
@@ -35,9 +55,54 @@ def _drift(connection: Connection, settings: Settings) -> Rows:
         yield "revision", f"the schema is at revision {at or 'none'}, not at {head}"
 
 
-KINDS: dict[str, Callable[[Connection, Settings], Rows]] = {
-    "run": _run,
-    "drift": _drift,
+def _quota(connection: Connection, settings: Settings) -> Rows:
+    for over in over_today(connection):
+        who = over.email or f"user {over.user_id}"
+        yield (
+            f"{over.user_id} {over.day}",
+            f"{who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
+        )
+
+
+def _incident(connection: Connection, settings: Settings) -> Rows:
+    # Down until it is seen up again: silence after an outage is not its end.
+    for server in freshness(connection, now(connection), settings):
+        if server.state == "down" and server.last_at is not None:
+            why = f": {server.last_error}" if server.last_error else ""
+            yield str(server.server_id), f"the MCP server {server.name} is down{why}".rstrip(".")
+
+
+def _silence(connection: Connection, settings: Settings) -> Rows:
+    for server in freshness(connection, now(connection), settings):
+        if server.is_missed:
+            yield str(server.server_id), f"nobody checks the MCP server {server}"
+
+
+def _bill(connection: Connection, settings: Settings) -> Rows:
+    for day, billed, ours in connection.execute(_BILL, (settings.bill_tolerance_share,)):
+        yield (
+            str(day),
+            f"the bill of {day} is ${billed:,.2f}, and the ledger says ${ours:,.2f}",
+        )
+
+
+class Kind(NamedTuple):
+    """How one kind is asked for, and whether its end is news.
+
+    A used-up day ends at midnight, which nobody need be told.
+    """
+
+    ask: Callable[[Connection, Settings], Rows]
+    is_end_told: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "run": Kind(_run),
+    "drift": Kind(_drift),
+    "quota": Kind(_quota, is_end_told=False),
+    "incident": Kind(_incident),
+    "silence": Kind(_silence),
+    "bill": Kind(_bill),
 }
 
 
@@ -45,18 +110,20 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
     """Ask for every kind.
 
     Returns:
-        The events, and the kinds that could be asked for: without the rights, or before the
-        upgrade, there is no telling, and nothing is taken for over.
+        The events, and the kinds that could be asked for: without the rights, before the upgrade
+        or the first run, or where the answer takes too long, there is no telling, and nothing is
+        taken for over.
     """
     events: list[Event] = []
     seen: set[str] = set()
-    for kind, ask in KINDS.items():
+    for kind, (ask, _) in KINDS.items():
         try:
             with connection.transaction():
+                connection.execute(f"set local statement_timeout = {TIMEOUT_MS}".encode())
                 found = [Event(kind, subject, what) for subject, what in ask(connection, settings)]
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject):
-            continue
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction):
+                connection.execute("set local statement_timeout to default")
+        except (psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.QueryCanceled):
+            # What is missing, forbidden, of another shape, or slow.
             continue
         events += found
         seen.add(kind)

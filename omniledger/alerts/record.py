@@ -36,6 +36,7 @@ from ledger.alerts
 where
     told_at is null and resolved_at is null
     or told_at is not null and resolved_at is not null and end_told_at is null
+    and not kind = any(%s)
 order by opened_at, id
 """
 
@@ -108,9 +109,13 @@ def keep(connection: Connection, events: Sequence[Event], seen: Collection[str])
     )
 
 
-def untold(connection: Connection) -> list[News]:
-    """What is to be told, oldest first."""
-    return [News(*row) for row in connection.execute(_UNTOLD).fetchall()]
+def untold(connection: Connection, endless: Collection[str] = ()) -> list[News]:
+    """What is to be told, oldest first.
+
+    Args:
+        endless: the kinds whose end is no news.
+    """
+    return [News(*row) for row in connection.execute(_UNTOLD, (list(endless),)).fetchall()]
 
 
 def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:

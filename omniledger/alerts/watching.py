@@ -7,7 +7,7 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from omniledger.alerts import channels, record
-from omniledger.alerts.events import now_wrong
+from omniledger.alerts.events import KINDS, now_wrong
 from omniledger.database import Connection
 from omniledger.settings import Settings
 
@@ -40,7 +40,7 @@ def look(connection: Connection, settings: Settings) -> Looked:
     """
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)
-    news = record.untold(connection)
+    news = record.untold(connection, [name for name, kind in KINDS.items() if not kind.is_end_told])
     if not news or not settings.alerts or is_quiet(settings, datetime.now(ZoneInfo("UTC"))):
         return Looked(len(events), 0, len(news))
     failed = channels.send(settings.alerts, channels.letter(news))

@@ -8,7 +8,8 @@ import click
 
 if TYPE_CHECKING:
     from migrations.merge.certify import Certificate
-    from omniledger.merging.status import Count, Status
+    from omniledger.counting import Count
+    from omniledger.merging.status import Status
     from omniledger.merging.verifying import Verified
 
 

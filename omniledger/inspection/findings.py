@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from omniledger.counting import Count
 
 
 class State(StrEnum):
@@ -13,6 +16,30 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number of the evidence, for programs; `is_exact` is False where it is an estimate."""
+
+    name: str
+    value: int | float | str | None
+    is_exact: bool = True
+
+    @classmethod
+    def of(cls, name: str, count: Count) -> "Figure":
+        """A number of rows."""
+        return cls(name, count.rows, count.is_exact)
+
+
+class Answer(NamedTuple):
+    """How it is, what was seen, what that means, and what to do."""
+
+    state: State
+    evidence: str
+    meaning: str = ""
+    advice: str = ""
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """The answer to one question about the database.
 
@@ -20,13 +47,19 @@ class Finding:
         question: in plain words.
         state: in order, drifted, or not to be told.
         evidence: what was seen.
+        meaning: what follows from it; empty where that is plain.
         advice: what to do; empty where nothing is to be done.
+        figures: the numbers of the evidence, each exact or an estimate.
+        lacks_rights: whether it can't be told because the inspecting user may not read.
     """
 
     question: str
     state: State
     evidence: str
+    meaning: str = ""
     advice: str = ""
+    figures: tuple[Figure, ...] = ()
+    lacks_rights: bool = False
 
 
 def exit_code(findings: list[Finding]) -> int:

@@ -70,17 +70,36 @@ expected as (
             ),
             %(interval)s
         ) as interval_seconds,
-        (
-            select bool_or(
-                coalesce(
-                    nullif(translate(lower(h.status), E' \t\r\n_-', ''), ''),
-                    translate(lower(h.event_type), E' \t\r\n_-', '')
-                ) in ('disabled', 'maintenance', 'shutdown')
-            )
-            from omni2.mcp_health_log as h
-            where h.mcp_server_id = seen.id and h.timestamp = seen.last_at
-        ) as is_disabled
+        last_event.state,
+        last_event.error_message
     from seen
+    left join lateral (
+        select state, error_message
+        from (
+            select
+                case
+                    when word in (
+                        'healthy', 'load', 'startup', 'healthchecksuccess', 'recoverysuccess'
+                    ) then 'up'
+                    when word in ('disabled', 'maintenance', 'shutdown') then 'disabled'
+                    else 'down'
+                end as state,
+                error_message
+            from (
+                select
+                    nullif(btrim(left(h.error_message, 500)), '') as error_message,
+                    coalesce(
+                        nullif(translate(lower(h.status), E' \t\r\n_-', ''), ''),
+                        translate(lower(h.event_type), E' \t\r\n_-', '')
+                    ) as word
+                from omni2.mcp_health_log as h
+                where h.mcp_server_id = seen.id and h.timestamp = seen.last_at
+            ) as worded
+        ) as judged
+        -- of several at once the worst counts, as in the models
+        order by state = 'up', state = 'disabled', error_message
+        limit 1
+    ) as last_event on true
 )
 
 select
@@ -90,23 +109,30 @@ select
     interval_seconds,
     case
         when last_at is null then 'never checked'
-        when is_disabled then 'disabled'
+        when state = 'disabled' then 'disabled'
         when last_at < %(now)s - interval_seconds * %(factor)s * interval '1 second' then 'silent'
         else 'running'
-    end
+    end,
+    state,
+    error_message
 from expected
 order by last_at nulls first, name
 """
 
 
 class Checks(NamedTuple):
-    """When a server was last noticed, how often it should be (s), and what that means."""
+    """When a server was last noticed, how often it should be (s), and what that means.
+
+    `state` is what the last event said: `up`, `down` or `disabled`.
+    """
 
     server_id: int
     name: str
     last_at: datetime | None
     interval_seconds: int
     verdict: str
+    state: str | None = None
+    last_error: str | None = None
 
     @property
     def is_missed(self) -> bool:

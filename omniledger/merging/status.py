@@ -12,6 +12,7 @@ from migrations import turns
 from migrations.legacy import ARCHIVE, Legacy
 from omniledger import revisions
 from omniledger.certificate import sentence
+from omniledger.counting import Count, counted, estimated
 from omniledger.database import Connection
 from omniledger.settings import Settings
 
@@ -41,22 +42,11 @@ _UNMAPPED = """
         where seen.id is not null
     )
 
-    select count(*) from seen where id is not null and ledger.resolve_user(id) is null
+    select id from seen where id is not null and ledger.resolve_user(id) is null order by 1
 """
 
 _QUARANTINE = "select reason, count(*) from ledger.audit_quarantine group by 1 order by 2 desc, 1"
 _DELETED = "select count(distinct legacy_id) from ledger.audit_tombstones"
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many rows; `is_exact` says whether they were counted."""
-
-    rows: int
-    is_exact: bool
-
-    def __str__(self) -> str:
-        return f"{self.rows:,}" if self.is_exact else f"about {self.rows:,}"
 
 
 @dataclass(frozen=True)
@@ -119,8 +109,13 @@ def read(connection: Connection, settings: Settings) -> Status:
         ambiguous=run["rows_ambiguous"],
         deleted=_one(connection, _DELETED),
         quarantine=quarantine,
-        unmapped=_one(connection, _UNMAPPED),
+        unmapped=len(unmapped_users(connection)),
     )
+
+
+def unmapped_users(connection: Connection) -> list[int]:
+    """The ids under the old name, of rows in the ledger, who are nobody among the gateway's."""
+    return [row[0] for row in connection.execute(_UNMAPPED)]
 
 
 def _last_run(connection: Connection) -> dict[str, Any] | None:
@@ -173,10 +168,9 @@ def _counted(connection: Connection, relation: str, where: str = "") -> Count:
     try:
         with connection.transaction():
             connection.execute(f"set local statement_timeout = {_COUNT_FOR_MS}".encode())
-            return Count(_one(connection, sql.SQL("select count(*) {}").format(rows)), True)
+            return counted(connection, rows)
     except psycopg.errors.QueryCanceled:
-        plan = _one(connection, sql.SQL("explain (format json) select {}").format(rows))
-        return Count(int(plan[0]["Plan"]["Plan Rows"]), False)
+        return estimated(connection, rows)
 
 
 def _one(connection: Connection, query: str | sql.Composed, *values: object) -> Any:

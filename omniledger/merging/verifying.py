@@ -149,18 +149,18 @@ def verify(connection: Connection) -> Verified:
         )
     if not _is_there(connection, "omni2.audit_logs"):
         return Verified(None, (_GONE,))
-    certificate, damage = None, list(_damage(connection, done))
+    certificate, found = None, list(damage(connection, done))
     if done.legacy.has_table:
         if _is_there(connection, f"ledger.{ARCHIVE}"):
             statements = Statements(done.legacy, archived=True)
             certificate = certify(connection, statements, done.cutover_xid)
-            damage += _archive(connection, done, certificate)
+            found += _archive(connection, done, certificate)
         else:
-            damage.append(
+            found.append(
                 f"The archive ledger.{ARCHIVE} is not there: nothing can be proved without it; "
                 "restore it from a backup."
             )
-    return Verified(certificate, tuple(damage))
+    return Verified(certificate, tuple(found))
 
 
 def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[str]:
@@ -179,7 +179,8 @@ def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[s
         yield f"The archive ledger.{ARCHIVE} has other values than those that were certified."
 
 
-def _damage(connection: Connection, done: Done) -> Iterator[str]:
+def damage(connection: Connection, done: Done) -> Iterator[str]:
+    """What of the ledger and the old name is no longer as the merge left it, from the catalog."""
     yield from _old_name(connection, done.legacy)
     yield from _sequences(connection, done.legacy)
     for (name,) in connection.execute(_TRIGGERS_SLEEPING, (list(_TRIGGERS),)):
@@ -204,15 +205,18 @@ def _damage(connection: Connection, done: Done) -> Iterator[str]:
         )
 
 
+def reads_ledger(connection: Connection, relation: str) -> bool:
+    """Whether a view, by its quoted name, is one of the ledger, which has to be there."""
+    return connection.execute(_READS_LEDGER, (relation,)).fetchone() == (True,)
+
+
 def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
     name = f"{legacy.schema}.{NAME}"
     kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
     if kind is None:
         yield f"{name} is not there: run `omniledger merge run`, which makes the view again."
         return
-    if kind[0] != "v" or connection.execute(_READS_LEDGER, (legacy.relation,)).fetchone() != (
-        True,
-    ):
+    if kind[0] != "v" or not reads_ledger(connection, legacy.relation):
         yield (
             f"{name} is not the view that the merge left, so what is written there is not in the "
             "ledger: rename it, run `omniledger merge run`, which makes the view again, and "

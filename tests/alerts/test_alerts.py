@@ -59,6 +59,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def refused(server: Server) -> Dsn:
     dsn = server.state("investigation:upgraded")
+    ask(dsn, "delete from omni2.mcp_health_log; delete from omni2.mcp_servers")
     end_run(dsn, "refused", "The gate refused the figures: a sum is wrong.")
     return dsn
 

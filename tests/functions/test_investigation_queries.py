@@ -11,123 +11,18 @@ import pytest
 import sqlalchemy as sa
 
 from omniledger.database import Dsn
-from tests.conftest import Server, ask
-
-AUDIT = """
--- GET /api/v1/mcp/servers/{server_id}/audit
-SELECT
-    a.id,
-    a.tool_called as tool_name,
-    COALESCE(u.email, CAST(a.user_id AS VARCHAR)) as user_id,
-    'production' as environment,
-    a.tool_params as parameters,
-    CASE
-        WHEN a.success THEN 'success'
-        ELSE 'error'
-    END as result_status,
-    a.result_summary,
-    a.error_message,
-    a.duration_ms as execution_time_ms,
-    NULL as workflow_run_id,
-    NULL as session_id,
-    a.timestamp as created_at
-FROM omni2.audit_logs a
-LEFT JOIN auth_service.users u ON a.user_id = u.id
-WHERE a.mcp_target = (
-    SELECT name FROM omni2.mcp_servers WHERE id = :server_id
+from omniledger.inspection.printed import (
+    AUDIT,
+    CHECKED_SERVERS,
+    COLUMNS,
+    HAS_AUDIT_DATA,
+    HAS_COST,
+    HAS_HEALTH_DATA,
+    HEALTH,
+    QUOTA,
+    RECENT,
 )
-AND (:status IS NULL OR
-     ((:status = 'success' AND a.success = true) OR
-      (:status = 'error' AND a.success = false)))
-AND (:search IS NULL OR
-     a.tool_called ILIKE :search OR
-     a.error_message ILIKE :search OR
-     a.result_summary ILIKE :search)
-ORDER BY a.timestamp DESC
-LIMIT :limit;
-"""
-"""Line 218."""
-
-HEALTH = """
--- GET /api/v1/mcp/servers/{server_id}/logs
-SELECT
-    id,
-    timestamp,
-    status,
-    response_time_ms,
-    error_message,
-    event_type,
-    meta_data
-FROM omni2.mcp_health_log
-WHERE mcp_server_id = :server_id
-ORDER BY timestamp DESC
-LIMIT :limit;
-"""
-"""Line 256."""
-
-HAS_AUDIT_DATA = """
-SELECT COUNT(*), MIN(timestamp), MAX(timestamp)
-FROM omni2.audit_logs;
-"""
-"""Line 304."""
-
-HAS_HEALTH_DATA = """
-SELECT COUNT(*), MIN(timestamp), MAX(timestamp),
-       status, mcp_server_id
-FROM omni2.mcp_health_log
-GROUP BY status, mcp_server_id;
-"""
-"""Line 310."""
-
-CHECKED_SERVERS = """
-SELECT m.name, m.id, COUNT(h.id) as log_count,
-       MAX(h.timestamp) as last_check
-FROM omni2.mcp_servers m
-LEFT JOIN omni2.mcp_health_log h ON m.id = h.mcp_server_id
-GROUP BY m.id, m.name;
-"""
-"""Line 318."""
-
-QUOTA = """
-        SELECT
-            COALESCE(SUM(llm_tokens_used), 0) as tokens_used,
-            COALESCE(SUM(cost_usd), 0) as cost_used
-        FROM omni2.audit_logs
-        WHERE user_id = :user_id
-        AND timestamp >= CURRENT_DATE
-        AND success = true
-"""
-"""Line 362."""
-
-COLUMNS = """
-SELECT column_name, data_type, is_nullable
-FROM information_schema.columns
-WHERE table_schema = 'omni2'
-  AND table_name = 'audit_logs'
-ORDER BY ordinal_position;
-"""
-"""Line 480."""
-
-HAS_COST = """
-SELECT column_name
-FROM information_schema.columns
-WHERE table_schema = 'omni2'
-  AND table_name = 'audit_logs'
-  AND column_name = 'cost_usd';
-"""
-"""Line 489."""
-
-RECENT = """
-SELECT id, user_id, timestamp, tool_called,
-       llm_tokens_used, success,
-       -- Try to select cost_usd if it exists
-       -- Otherwise this will error
-       cost_usd
-FROM omni2.audit_logs
-ORDER BY timestamp DESC
-LIMIT 5;
-"""
-"""Line 498."""
+from tests.conftest import Server, ask
 
 
 @pytest.fixture

@@ -179,6 +179,7 @@ def test_inspection_and_marts_agree_on_who_is_silent(marts: Marts) -> None:
     ]
     with connect(marts.dsn) as connection:
         live = freshness(connection, datetime(2026, 3, 6, tzinfo=UTC), Settings())
+    assert {c.server_id: c.state for c in live if c.state != "up"} == {4: "disabled", 5: None}
     assert sorted((c.server_id, c.interval_seconds, c.verdict) for c in live) == built
 
 

@@ -1,0 +1,141 @@
+"""What somebody changed by hand: the catalog against what the gateway and the migrations make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from migrations.legacy import GATEWAY_COLUMNS
+from migrations.merge.run import last_done
+from migrations.placing import ADDED_COLUMNS, OURS
+from omniledger import revisions
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.looking import LEDGER, Look
+from omniledger.merging.verifying import damage
+from omniledger.settings import PROJECT_DIR
+
+_TABLE = re.compile(r"create table if not exists (\w+)\.(\w+) \((.*?)\n\);", re.DOTALL)
+_COLUMN = re.compile(
+    r"^    (\w+) (.+?)(?: default .*| not null.*| generated .*| references .*)?,?$", re.MULTILINE
+)
+
+_MEMORY = "select name, value::jsonb from ledger.settings where name in ({})"
+
+_TRIGGERS = """
+    select t.tgname::text
+    from pg_trigger as t
+    inner join pg_class as c on t.tgrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where
+        n.nspname = 'omni2'
+        and c.relname in ('audit_logs', 'mcp_health_log')
+        and not t.tgisinternal
+        and t.tgname not like 'omniledger%'
+    order by 1
+"""
+
+_INVALID = """
+    select n.nspname || '.' || c.relname
+    from pg_index as i
+    inner join pg_class as c on i.indexrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    inner join pg_class as t on i.indrelid = t.oid
+    where not i.indisvalid and t.relname in ('audit_logs', 'mcp_health_log')
+    order by 1
+"""
+
+
+def changes(look: Look) -> Answer:
+    """Missing and extra columns, other types, triggers, invalid indexes, the schema `ledger`."""
+    found = [*_columns(look), *_extra(look)]
+    for (name,) in look.connection.execute(_TRIGGERS):
+        found.append(f"the trigger {name} is on the gateway's logs, and not of the upgrade")
+    for (name,) in look.connection.execute(_INVALID):
+        found.append(f"the index {name} is invalid")
+    if look.revision == revisions.head():
+        found += _ledger_schema(look)
+        done = last_done(look.connection)
+        if done is not None:
+            found += damage(look.connection, done)
+    figures = (Figure("changes", len(found)),)
+    if not found:
+        return Answer(State.IN_ORDER, "nothing", figures=figures)
+    return Answer(
+        State.DRIFT,
+        "; ".join(one.rstrip(".") for one in found),
+        "The upgrade keeps columns made by hand, and adopts or converts those of the ledger's "
+        "name; what it made itself must stay as it made it.",
+        "Take back what nobody needs, and look whether it is in your own scripts.",
+        figures,
+    )
+
+
+@cache
+def _made() -> dict[tuple[str, str], dict[str, str]]:
+    """Type of each column of the gateway's tables, read from the SQL that makes them."""
+    text = (PROJECT_DIR / "migrations" / "sql" / "gateway_tables.sql").read_text()
+    return {
+        (schema, name): dict(_COLUMN.findall(columns))
+        for schema, name, columns in _TABLE.findall(text)
+    }
+
+
+def _columns(look: Look) -> Iterator[str]:
+    for name, made in _made().items():
+        columns = look.columns(name)
+        table = ".".join(name)
+        for column, kind in made.items() if columns else ():
+            there = columns.get(column)
+            if there is None:
+                yield f"{table} has no column {column}"
+            elif there.replace(" ", "") != kind.replace(" ", ""):
+                yield f"{table}.{column} is {there}, and was made as {kind}"
+
+
+def _extra(look: Look) -> Iterator[str]:
+    """Columns of the ledger that neither the gateway nor the upgrade made."""
+    known = {*GATEWAY_COLUMNS} | (_remembered(look) if look.revision is not None else set())
+    for column, kind in look.columns(LEDGER).items():
+        if column not in known and not column.startswith("omniledger_"):
+            adopted = column in ADDED_COLUMNS or column in OURS
+            which = ", which has a name of the ledger's" if adopted else ""
+            yield f"omni2.audit_logs.{column} ({kind}) was made by hand{which}"
+
+
+def _remembered(look: Look) -> set[str]:
+    """The columns that the upgrade noted to be its own, or to have taken over."""
+    names = ("added_columns", "converted_columns", "loosened_types")
+    query = _MEMORY.format(", ".join(["%s"] * len(names)))
+    noted: dict[str, Any] = dict(look.connection.execute(query.encode(), names).fetchall())
+    found = {column for columns in noted.values() for column in columns}
+    # What the ledger needs and found was adopted; what it converted stays beside it.
+    return found | {*ADDED_COLUMNS, *OURS} | {f"{column}_by_hand" for column in found}
+
+
+def _ledger_schema(look: Look) -> Iterator[str]:
+    """What `alembic check` would say of the tables of `ledger`."""
+    from alembic.autogenerate import compare_metadata
+
+    from omniledger.schema import compared, metadata
+
+    with compared(look.connection) as context:
+        for change in compare_metadata(context, metadata):
+            for one in change if isinstance(change, list) else [change]:
+                yield _said(one)
+
+
+def _said(change: tuple[object, ...]) -> str:
+    """One difference that Alembic found, in words."""
+    action = str(change[0])
+    verb, _, what = action.partition("_")
+    of = change[-1]
+    name = getattr(of, "name", None)
+    if verb == "modify":
+        return f"ledger.{change[2]}.{change[3]} has another {what} than it was made with"
+    table = getattr(getattr(of, "table", None), "name", None) or (
+        change[2] if len(change) > 3 else None
+    )
+    is_what = f"the {what} {name or of}" + (f" of ledger.{table}" if table else "")
+    return f"{is_what} is {'missing' if verb == 'add' else 'not of the upgrade'}"

@@ -1,0 +1,41 @@
+"""Whether anybody still checks the MCP servers."""
+
+from __future__ import annotations
+
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.freshness import freshness
+from omniledger.inspection.looking import HEALTH, UPGRADE, Look
+
+_SHOWN = 5
+
+
+def running(look: Look) -> Answer:
+    """Which servers are silent, by how often each is usually checked."""
+    for name in (HEALTH, ("omni2", "mcp_servers")):
+        if look.kind(name) is None:
+            return Answer(State.DRIFT, f"{'.'.join(name)} is not there", advice=UPGRADE)
+    servers = freshness(look.connection, look.now, look.settings)
+    missed = [server for server in servers if server.is_missed]
+    down = [server.name for server in servers if server.state == "down"]
+    count = look.count(HEALTH)
+    figures = (
+        Figure("servers", len(servers)),
+        Figure("silent", len(missed)),
+        Figure("down", len(down)),
+        Figure.of("events", count),
+    )
+    also = f"; last seen down: {', '.join(down[:_SHOWN])}" if down else ""
+    if not missed:
+        last = max((server.last_at for server in servers if server.last_at), default=None)
+        seen = f", the last event of {last:%Y-%m-%d %H:%M}" if last else ""
+        evidence = f"{len(servers):,} servers, none is silent{seen}{also}"
+        return Answer(State.IN_ORDER, evidence, figures=figures)
+    told = ", ".join(map(str, missed[:_SHOWN]))
+    more = f" and {len(missed) - _SHOWN:,} more" if len(missed) > _SHOWN else ""
+    return Answer(
+        State.DRIFT,
+        f"{len(missed):,} of {len(servers):,} servers are silent: {told}{more}{also}",
+        "Nobody knows whether they are up; silence is not health.",
+        "Look whether the gateway's health check task runs.",
+        figures,
+    )

@@ -1,0 +1,64 @@
+"""Who has used up the day: by the ledger's own definition, or before there is one, by the roles."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from omniledger.database import Connection
+
+# Only users with a row of today are asked about, each by the index of the quota check.
+_OVER = """
+with clock as (
+    select
+        coalesce(max(s.value) filter (where s.name = 'reporting_timezone'), 'UTC') as zone,
+        coalesce(max(s.value) filter (where s.name = 'as_of')::timestamptz, now()) as at
+    from ledger.settings as s
+),
+
+today as (select (at at time zone zone)::date as day, zone from clock),
+
+seen as (
+    select distinct a.user_id
+    from omni2.audit_logs as a
+    where
+        a.timestamp >= (select ledger.day_starts_at(day, zone) from today)
+        and a.timestamp < (select ledger.day_starts_at(day + 1, zone) from today)
+        and a.user_id is not null
+        and a.success
+)
+
+select seen.user_id, u.email, today.day, said.cost_used, said.cost_limit
+from seen
+cross join today
+cross join lateral ledger.check_usage_limit(seen.user_id, null::numeric) as said
+left join auth_service.users as u on seen.user_id = u.id
+where said.exceeded
+order by said.cost_used - said.cost_limit desc, seen.user_id
+limit %(most)s
+"""
+
+MOST = 1000
+"""How many users are told of at most."""
+
+
+class Over(NamedTuple):
+    """A user who has used up the day's limit; costs in US dollars."""
+
+    user_id: int
+    email: str | None
+    day: date
+    cost_used: Decimal
+    cost_limit: Decimal
+
+    def __str__(self) -> str:
+        return (
+            f"{self.email or f'user {self.user_id}'} "
+            f"(${self.cost_used:,.2f} of ${self.cost_limit:,.2f})"
+        )
+
+
+def over_today(connection: Connection) -> list[Over]:
+    """Everybody whom `ledger.check_usage_limit` stops now, the furthest over first."""
+    return [Over(*row) for row in connection.execute(_OVER.encode(), {"most": MOST})]

@@ -1,0 +1,138 @@
+"""Which audit logs there are, what is in them, and whether the one became the other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from omniledger.certificate import sentence
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.looking import LEDGER, UPGRADE, Look, TooDear
+from omniledger.merging.verifying import reads_ledger
+
+_ENDS = "select min({at}), max({at}) from {table}"
+
+_NEWEST = "select null::timestamptz, (select {at} from {table} order by id desc limit 1)"
+
+_CERTIFICATE = """
+    select legacy_table, rows_total, rows_copied, rows_matched, rows_quarantined, users_unmapped,
+        holds, detail
+    from ledger.merge_runs
+    order by id desc
+    limit 1
+"""
+
+
+def ledger(look: Look) -> Answer:
+    """What the gateway's log holds, and whether it can hold tokens and costs."""
+    columns = look.columns(LEDGER)
+    if not columns:
+        return Answer(State.DRIFT, "there is no such table", "Nothing is logged.", UPGRADE)
+    evidence, figures = written(look, LEDGER, columns)
+    missing = [c for c in ("tokens_input", "tokens_output", "cost_usd") if c not in columns]
+    if missing:
+        return Answer(
+            State.DRIFT,
+            f"{evidence}; it has no {', no '.join(missing)}",
+            "What a request cost is not in the log that the quota check reads.",
+            UPGRADE,
+            figures,
+        )
+    return Answer(
+        State.IN_ORDER, f"{evidence}; tokens are split and costs are kept", figures=figures
+    )
+
+
+def old_name(look: Look) -> Answer:
+    """Whether the name without a schema is a second log, or a view of the one."""
+    name = sql.Identifier(*look.old_name).as_string(look.connection)
+    kind = look.kind(look.old_name)
+    if kind is None:
+        return Answer(
+            State.DRIFT,
+            f"{name} is not there",
+            "The chat writer, which swallows errors, loses what it logs.",
+            look.way_on,
+        )
+    if kind == "v" and look.kind(LEDGER) is not None and reads_ledger(look.connection, name):
+        return Answer(State.IN_ORDER, f"{name} is a view of the ledger")
+    if kind == "v":
+        return Answer(
+            State.DRIFT,
+            f"{name} is a view, and not of the ledger",
+            "What the chat writer logs goes somewhere else.",
+            "Rename it, and see `omniledger merge verify`.",
+        )
+    evidence, figures = written(look, look.old_name, look.columns(look.old_name))
+    return Answer(
+        State.DRIFT,
+        f"{name} is a second one: {evidence}",
+        "Tokens and costs are in one log, and the quota check reads the other.",
+        look.way_on,
+        figures,
+    )
+
+
+def written(
+    look: Look, name: tuple[str, str], columns: dict[str, str]
+) -> tuple[str, tuple[Figure, ...]]:
+    """How many rows a log has, and from when to when."""
+    count = look.count(name)
+    figures = [Figure.of("rows", count)]
+    if not count.rows:
+        return "0 rows", tuple(figures)
+    # An old table of the first days calls its time as the gateway does.
+    at = next((c for c in ("created_at", "timestamp", "id") if c in columns), "id")
+    parts = {"at": sql.Identifier(at), "table": sql.Identifier(*name)}
+    try:
+        [(first, last)] = look.rows(sql.SQL(_ENDS).format(**parts))
+    except TooDear:
+        [(first, last)] = look.rows(sql.SQL(_NEWEST).format(**parts))
+    figures += [Figure("first row", _moment(first)), Figure("last row", _moment(last))]
+    told = f", the last of {_moment(last)}" if isinstance(last, datetime) else ""
+    return f"{count} rows{told}", tuple(figures)
+
+
+def _moment(at: object) -> str | None:
+    return f"{at:%Y-%m-%d %H:%M}" if isinstance(at, datetime) else None
+
+
+def certificate(look: Look) -> Answer:
+    """What the merge proved."""
+    row = None
+    if look.revision is not None:
+        try:
+            row = look.connection.execute(_CERTIFICATE).fetchone()
+        except psycopg.errors.UndefinedTable:
+            row = None
+    if row is None:
+        return Answer(State.DRIFT, "nothing was merged yet", advice=look.way_on)
+    table, total, copied, matched, quarantined, unmapped, holds, detail = row
+    if holds is None:
+        return Answer(State.DRIFT, f"the merge of {table} has not ended", advice=look.way_on)
+    told = sentence(
+        total=total,
+        copied=copied,
+        matched=matched,
+        quarantined=quarantined,
+        holds=holds,
+        detail=detail,
+    )
+    figures = (
+        Figure("old rows", total),
+        Figure("copied", copied),
+        Figure("matched", matched),
+        Figure("in quarantine", quarantined),
+        Figure("users unknown when it was certified", unmapped),
+    )
+    if not holds:
+        return Answer(
+            State.DRIFT,
+            f"{table}: {told}",
+            "A row may have been lost or changed; the old table is whole in the archive.",
+            "Run `omniledger merge verify`, which says more.",
+            figures,
+        )
+    return Answer(State.IN_ORDER, f"{table}: {told}", figures=figures)

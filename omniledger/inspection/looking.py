@@ -1,0 +1,136 @@
+"""How the inspection reads: never long, unless exact counts are asked for, and never a lock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from omniledger import revisions
+from omniledger.counting import Count, counted, estimated
+from omniledger.database import Connection
+from omniledger.inspection.clock import now
+from omniledger.settings import Settings
+
+UPGRADE = "Run `alembic upgrade head`."
+
+MERGE = "Run `omniledger merge run`."
+
+LEDGER = ("omni2", "audit_logs")
+
+HEALTH = ("omni2", "mcp_health_log")
+
+COUNTED_UP_TO = 100_000
+"""Tables that are no larger are counted."""
+
+DEAREST_PLAN = 300_000
+"""The planner's cost up to which a question is asked; one of a page is 1, so about a second."""
+
+_KIND = """
+    select c.relkind::text
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where n.nspname = %s and c.relname = %s
+"""
+
+_COLUMNS = """
+    select a.attname::text, format_type(a.atttypid, a.atttypmod)
+    from pg_attribute as a
+    inner join pg_class as c on a.attrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped
+    order by a.attnum
+"""
+
+
+class TooDear(Exception):
+    """The planner says that the answer would take long."""
+
+
+@dataclass
+class Look:
+    """One inspection.
+
+    Attributes:
+        connection: in autocommit, read-only, with a statement timeout.
+        is_exact: whether to count, however long that takes.
+        watch_seconds: for how long at least to watch who writes.
+        inserted_before: the server's insert counters of each log when the inspection began.
+        began: when that was, s of the monotonic clock.
+    """
+
+    connection: Connection
+    settings: Settings
+    is_exact: bool = False
+    watch_seconds: float = 0
+    inserted_before: dict[tuple[str, str], int] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The moment that everything is judged at."""
+        return now(self.connection)
+
+    @cached_property
+    def revision(self) -> str | None:
+        """The revision that the database is at, or None before the first upgrade.
+
+        Raises:
+            InsufficientPrivilege: we may not see it, so that nothing that follows from it can be
+                told.
+        """
+        return revisions.current(self.connection)
+
+    @property
+    def old_name(self) -> tuple[str, str]:
+        """Schema and name of the log that is written without a schema."""
+        return self.settings.legacy_schema, "audit_logs"
+
+    @property
+    def has_old_table(self) -> bool:
+        """Whether the old name is a table still, so that there are two logs."""
+        return self.kind(self.old_name) == "r"
+
+    @property
+    def way_on(self) -> str:
+        """What is to do where two logs are left: the upgrade, or the merge that was put off."""
+        is_ready = self.revision is not None and self.revision >= revisions.MERGED_AT
+        return MERGE if is_ready else UPGRADE
+
+    def kind(self, name: tuple[str, str]) -> str | None:
+        """The kind of a relation as the catalog has it, or None; it takes no rights to ask."""
+        row = self.connection.execute(_KIND, name).fetchone()
+        return None if row is None else str(row[0])
+
+    def columns(self, name: tuple[str, str]) -> dict[str, str]:
+        """Type of each column; it takes no rights to ask."""
+        return dict(self.connection.execute(_COLUMNS, name).fetchall())
+
+    def count(self, name: tuple[str, str]) -> Count:
+        """How many rows, counted where they are few or exact counts are asked for."""
+        rows = sql.SQL("from {}").format(sql.Identifier(*name))
+        found = estimated(self.connection, rows)
+        if self.is_exact or found.rows <= COUNTED_UP_TO:
+            return counted(self.connection, rows)
+        return found
+
+    def rows(self, query: sql.SQL | sql.Composed | str, **values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, if it is cheap.
+
+        Raises:
+            TooDear: it isn't, and no exact answer is asked for.
+        """
+        text = sql.SQL(query) if isinstance(query, str) else query
+        # Bound by the client, for EXPLAIN has to see what the planner will see.
+        with psycopg.ClientCursor(self.connection) as cursor:
+            if not self.is_exact:
+                plan = cursor.execute(sql.SQL("explain (format json) ") + text, values).fetchone()
+                if plan is not None and plan[0][0]["Plan"]["Total Cost"] > DEAREST_PLAN:
+                    raise TooDear
+            cursor.execute(text, values)
+            return list(cursor)

@@ -1,0 +1,87 @@
+"""Users under the old name who are nobody among the gateway's."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from migrations.legacy import Legacy
+from migrations.merge.users import user_table
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.looking import Look, TooDear
+from omniledger.merging.status import unmapped_users
+
+_SHOWN = 5
+
+_BEFORE = """
+    select u.id, u.email
+    from {users} as u
+    left join (
+        select lower(trim(email)) as email, count(*) as namesakes
+        from auth_service.users
+        group by 1
+    ) as g on lower(trim(u.email)) = g.email
+    where g.namesakes is distinct from 1 {wrote}
+    order by u.id
+"""
+
+_WROTE = "and exists (select from {log} as l where l.user_id = u.id)"
+
+_CERTIFIED = "select users_unmapped from ledger.merge_runs where holds order by id desc limit 1"
+
+
+def unknown(look: Look) -> Answer:
+    """Whose requests are charged to nobody."""
+    if not look.has_old_table:
+        return _after(look)
+    legacy = Legacy(look.settings.legacy_schema, ())
+    users = user_table(look.connection, legacy)
+    if users is None:
+        return Answer(State.IN_ORDER, "both logs number users alike")
+    if "user_id" not in look.columns(look.old_name):
+        return Answer(State.IN_ORDER, "the old log names nobody")
+    if not {"id", "email"} <= look.columns(("auth_service", "users")).keys():
+        return Answer(State.DRIFT, "the gateway has no users yet", advice="Run the gateway first.")
+    parts = {"users": sql.Identifier(*users), "log": sql.SQL(legacy.relation)}
+    try:
+        query = sql.SQL(_BEFORE).format(wrote=sql.SQL(_WROTE).format(**parts), **parts)
+        found, who = look.rows(query), "who wrote"
+    except TooDear:
+        found, who = look.rows(sql.SQL(_BEFORE).format(wrote=sql.SQL(""), **parts)), "in all"
+    figures = (Figure("unknown users", len(found), is_exact=who == "who wrote"),)
+    if not found:
+        return Answer(State.IN_ORDER, "everybody, by e-mail", figures=figures)
+    told = ", ".join(f"{email or '(no e-mail)'} ({old_id})" for old_id, email in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    return Answer(
+        State.DRIFT,
+        f"{len(found):,} users {who} are nobody's e-mail at the gateway, or several people's: "
+        f"{told}{more}",
+        "Their requests are merged, and charged to nobody.",
+        "Say who they are with `omniledger users map` after the upgrade.",
+        figures,
+    )
+
+
+def _after(look: Look) -> Answer:
+    """The users of rows in the ledger; those that the certificate counted are known of."""
+    if look.revision is None:
+        return Answer(State.IN_ORDER, "there is no old log")
+    try:
+        row = look.connection.execute(_CERTIFIED).fetchone()
+        found = unmapped_users(look.connection)
+    except psycopg.errors.UndefinedFunction:
+        return Answer(State.IN_ORDER, "there is no old log")
+    known = int(row[0] or 0) if row else 0
+    figures = (Figure("unknown users", len(found)), Figure("known of since the merge", known))
+    if not found:
+        return Answer(State.IN_ORDER, "everybody", figures=figures)
+    told = ", ".join(map(str, found[:_SHOWN])) + (" …" if len(found) > _SHOWN else "")
+    return Answer(
+        State.DRIFT if len(found) > known else State.IN_ORDER,
+        f"{len(found):,} users under the old name are nobody at the gateway: {told}; "
+        f"{min(known, len(found)):,} were known of at the merge",
+        "Their requests are charged to nobody.",
+        "See `omniledger users list --unmapped`, and say who they are with `omniledger users map`.",
+        figures,
+    )

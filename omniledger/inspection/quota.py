@@ -1,0 +1,165 @@
+"""Who is over the day's limit: now, or once the upgrade makes the quota check work.
+
+Where the check works, its own function is asked. Before, nobody was ever stopped: what the old log
+recorded as today's cost is held against the limit of each user's role.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from migrations.legacy import Legacy, inspect
+from migrations.merge.statements import Statements
+from migrations.merge.users import user_table
+from migrations.placing import bare
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.limits import Over, over_today
+from omniledger.inspection.looking import LEDGER, Look
+
+_SHOWN = 5
+
+_BEFORE = """
+    with day as (
+        select
+            (%(now)s at time zone %(zone)s)::date as day,
+            (%(now)s at time zone %(zone)s)::date::timestamp at time zone %(zone)s as starts_at
+    ),
+
+    used as (
+        select {person} as legacy_user_id, sum({cost}) as cost_usd
+        from {legacy} as l
+        where
+            {time} >= (select starts_at from day)
+            and {time} < (select starts_at + interval '1 day' from day)
+            and l.success
+            and {cost} between 0 and 1000000000000
+        group by 1
+    ),
+
+    charged as (
+        select user_id, sum(cost_usd) as cost_usd
+        from (
+            select g.user_id, used.cost_usd
+            from used
+            inner join ({who}) as g on used.legacy_user_id = g.legacy_user_id
+            {and_gateway}
+        ) as both_logs
+        group by 1
+    )
+
+    select u.id, u.email, day.day, charged.cost_usd, said.cost_limit
+    from charged
+    cross join day
+    inner join auth_service.users as u on charged.user_id = u.id
+    cross join lateral (select coalesce({limit}, %(default)s) as cost_limit) as said
+    where charged.cost_usd >= said.cost_limit
+    order by charged.cost_usd - said.cost_limit desc, u.id
+    limit 1000
+"""
+
+_ROLES_LIMIT = """
+    (select r.cost_limit_daily::numeric from auth_service.roles as r where r.id = u.role_id)
+"""
+
+BY_EMAIL = """
+    select u.id as legacy_user_id, min(g.id) as user_id
+    from {users} as u
+    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+    group by u.id
+    having count(*) = 1
+"""
+"""Who is who, as the upgrade finds it."""
+
+_ONE_SPACE = "select id as legacy_user_id, id as user_id from auth_service.users"
+
+_AND_GATEWAY = """
+            union all
+            select a.user_id, a.cost_usd::numeric
+            from omni2.audit_logs as a
+            where
+                a.timestamp >= (select starts_at from day)
+                and a.timestamp < (select starts_at + interval '1 day' from day)
+                and a.user_id is not null
+                and a.success
+                and a.cost_usd::numeric between 0 and 1000000000000
+                {own}
+"""
+
+# What is merged already is in the old log still.
+_OWN = "and a.legacy_id is null"
+
+
+def over(look: Look) -> Answer:
+    """Who may not go on today, or may not once the check works."""
+    if not look.has_old_table and _has_check(look):
+        stopped = over_today(look.connection)
+        evidence = f"{len(stopped):,} users: {_told(stopped)}" if stopped else "nobody"
+        return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
+    legacy = _legacy(look)
+    if legacy is None:
+        return Answer(State.IN_ORDER, "nobody: there is no old log that says what was spent")
+    found = _before(look, legacy)
+    if not found:
+        return Answer(State.IN_ORDER, "nobody, by the costs that are recorded of today")
+    return Answer(
+        State.DRIFT,
+        f"{len(found):,} users: {_told(found)}",
+        "Nobody stops them now; once the two logs are one, the quota check does. This is by the "
+        "limits of roles alone, and by the costs that are recorded.",
+        "Tell them, or raise their limits, before you upgrade.",
+        _figures(found),
+    )
+
+
+def _has_check(look: Look) -> bool:
+    query = "select to_regprocedure('ledger.check_usage_limit(bigint, numeric)') is not null"
+    # Before there is a revision, the schema may be a stranger's.
+    return look.revision is not None and look.connection.execute(query).fetchone() == (True,)
+
+
+def _legacy(look: Look) -> Legacy | None:
+    needed = ({"id", "email", "role_id"}, look.columns(("auth_service", "users")))
+    if not look.has_old_table or not needed[0] <= needed[1].keys():
+        return None
+    legacy = inspect(look.connection, look.settings.legacy_schema, must_own=False)
+    if legacy is None or not {"cost_usd", "timestamp"} <= legacy.by_meaning.keys():
+        return None
+    return legacy if {"user_id", "success"} <= look.columns(look.old_name).keys() else None
+
+
+def _before(look: Look, legacy: Legacy) -> list[Over]:
+    users = user_table(look.connection, legacy)
+    roles = look.columns(("auth_service", "roles"))
+    query = sql.SQL(_BEFORE).format(
+        legacy=Statements(legacy).table,
+        cost=Statements(legacy).value("cost_usd"),
+        who=sql.SQL(BY_EMAIL).format(users=sql.Identifier(*users))
+        if users
+        else sql.SQL(_ONE_SPACE),
+        limit=sql.SQL(_ROLES_LIMIT if "cost_limit_daily" in roles else "null::numeric"),
+        and_gateway=sql.SQL(_gateway(look)),
+        **Statements(legacy).meanings,
+    )
+    values = {
+        "now": look.now,
+        "zone": look.settings.reporting_timezone,
+        "default": look.settings.default_cost_limit,
+    }
+    return [Over(*row) for row in look.rows(query, **values)]
+
+
+def _gateway(look: Look) -> str:
+    """The costs that the gateway's own log has, where it has any already."""
+    columns = look.columns(LEDGER)
+    if bare(columns.get("cost_usd", "")) not in ("numeric", "double precision", "real"):
+        return ""
+    return _AND_GATEWAY.format(own=_OWN if "legacy_id" in columns else "")
+
+
+def _told(users: list[Over]) -> str:
+    more = f" and {len(users) - _SHOWN:,} more" if len(users) > _SHOWN else ""
+    return ", ".join(map(str, users[:_SHOWN])) + more
+
+
+def _figures(users: list[Over]) -> tuple[Figure, ...]:
+    return (Figure("users over the limit", len(users)),)

@@ -1,0 +1,34 @@
+"""Whether figures are published."""
+
+from __future__ import annotations
+
+import psycopg
+
+from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.looking import Look
+
+_LAST_RUN = "select verdict, reason, started_at from ledger.runs order by started_at desc limit 1"
+
+
+def published(look: Look) -> Answer:
+    """What became of the last run."""
+    row = None
+    if look.revision is not None:
+        try:
+            row = look.connection.execute(_LAST_RUN).fetchone()
+        except psycopg.errors.UndefinedTable:
+            row = None
+    if row is None:
+        return Answer(State.DRIFT, "no run yet", advice="Run `omniledger run`.")
+    verdict, reason, at = row
+    evidence = f"the run of {at:%Y-%m-%d %H:%M} was {verdict}"
+    figures = (Figure("verdict", verdict), Figure("started at", at.isoformat()))
+    if verdict == "published":
+        return Answer(State.IN_ORDER, evidence, figures=figures)
+    return Answer(
+        State.DRIFT,
+        f"{evidence}: {reason}",
+        "Readers see the figures of the last run that was published.",
+        "Mend what it names and run `omniledger run`.",
+        figures,
+    )

@@ -1,0 +1,169 @@
+"""What is wrong now, as real databases have it: quotas, outages, silence, the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from omniledger.alerts import events, look
+from omniledger.alerts.events import now_wrong
+from omniledger.alerts.record import Event
+from omniledger.database import Dsn, connect
+from omniledger.settings import Settings
+from tests.alerts.test_alerts import Receiver, receiver
+from tests.conftest import Server, ask
+
+__all__ = ["receiver"]
+
+BILL = """
+    create schema if not exists analytics;
+    create table analytics.fct_bill_reconciliation (
+        bill_date date, billed_usd numeric, ledger_usd numeric, difference_usd numeric
+    )
+"""
+
+
+@pytest.fixture
+def dsn(server: Server) -> Iterator[Dsn]:
+    """An upgraded gateway at noon, with no server that anybody should check."""
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, "delete from omni2.mcp_health_log; delete from omni2.mcp_servers")
+    clock_at(dsn, "2026-07-01 12:00+00")
+    yield dsn
+
+
+def clock_at(dsn: Dsn, at: str) -> None:
+    ask(
+        dsn,
+        "insert into ledger.settings (name, value) values ('as_of', %s)"
+        " on conflict (name) do update set value = excluded.value",
+        at,
+    )
+
+
+def wrong(dsn: Dsn, kind: str) -> list[Event]:
+    with connect(dsn) as connection:
+        found, seen = now_wrong(connection, Settings())
+    assert kind in seen
+    return [event for event in found if event.kind == kind]
+
+
+def spend(dsn: Dsn, user: int, cost: float, at: str = "2026-07-01 09:00+00") -> None:
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (user_id, timestamp, question, success, cost_usd)"
+        " values (%s, %s, 'q', true, %s)",
+        user,
+        at,
+        cost,
+    )
+
+
+def event_at(dsn: Dsn, at: str, status: str, error: str | None = None) -> None:
+    ask(dsn, "insert into omni2.mcp_servers (id, name) values (9, 'nine') on conflict do nothing")
+    ask(
+        dsn,
+        "insert into omni2.mcp_health_log (mcp_server_id, timestamp, status, event_type,"
+        " error_message) values (9, %s, %s, 'health_check', %s)",
+        at,
+        status,
+        error,
+    )
+
+
+def test_a_user_who_used_up_the_day_is_an_event_of_that_day(dsn: Dsn) -> None:
+    spend(dsn, 2, 9.99)
+    spend(dsn, 3, 50, at="2026-06-30 23:59+00")
+    assert wrong(dsn, "quota") == []
+    spend(dsn, 2, 0.01)
+    assert wrong(dsn, "quota") == [
+        Event("quota", "2 2026-07-01", "Ada@Example.com has used $10.00 of $10.00 on 2026-07-01")
+    ]
+
+
+def test_a_used_up_day_is_told_and_its_end_is_not(dsn: Dsn, receiver: Receiver) -> None:
+    def looks() -> None:
+        with connect(dsn) as connection:
+            look(connection, Settings(alerts=(receiver.url,)))
+
+    spend(dsn, 2, 10)
+    looks()
+    clock_at(dsn, "2026-07-02 00:01+00")
+    looks()
+    [message] = receiver.messages
+    assert "Ada@Example.com has used $10.00" in message["message"]
+    assert ask(dsn, "select resolved_at is not null, end_told_at from ledger.alerts") == [
+        (True, None)
+    ]
+    spend(dsn, 2, 10, at="2026-07-02 00:00+00")
+    looks()
+    assert len(receiver.messages) == 2
+
+
+def test_a_server_is_an_incident_until_it_is_seen_up_again(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 11:55+00", "healthy")
+    assert wrong(dsn, "incident") == []
+    event_at(dsn, "2026-07-01 11:58+00", "circuit_open", "refused.")
+    event_at(dsn, "2026-07-01 11:58+00", "healthy")
+    [incident] = wrong(dsn, "incident")
+    assert (incident.subject, incident.sentence) == ("9", "the MCP server nine is down: refused")
+    clock_at(dsn, "2026-07-01 18:00+00")
+    assert wrong(dsn, "incident") == [incident]
+    event_at(dsn, "2026-07-01 17:59+00", "healthy")
+    assert wrong(dsn, "incident") == []
+
+
+def test_a_server_that_is_disabled_is_neither_down_nor_silent(dsn: Dsn) -> None:
+    event_at(dsn, "2026-06-01 11:55+00", "disabled")
+    assert wrong(dsn, "incident") == wrong(dsn, "silence") == []
+
+
+def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 11:50+00", "healthy")
+    assert wrong(dsn, "silence") == []
+    clock_at(dsn, "2026-07-01 12:06+00")
+    [silence] = wrong(dsn, "silence")
+    assert silence.subject == "9"
+    assert silence.sentence.startswith("nobody checks the MCP server nine (last 2026-07-01 11:50")
+
+
+def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(dsn: Dsn) -> None:
+    ask(dsn, BILL)
+    ask(
+        dsn,
+        "insert into analytics.fct_bill_reconciliation values"
+        " ('2026-06-30', 60, 59.5, 0.5), ('2026-06-30', 40, 39.5, 0.5),"
+        " ('2026-06-29', 100, 98.9, 1.1), ('2026-06-28', 10, null, null),"
+        " ('2026-05-01', 100, 1, 99)",
+    )
+    assert wrong(dsn, "bill") == [
+        Event("bill", "2026-06-29", "the bill of 2026-06-29 is $100.00, and the ledger says $98.90")
+    ]
+
+
+def test_what_is_not_there_yet_is_not_asked_for_and_nothing_is_over(server: Server) -> None:
+    with connect(server.state("empty")) as connection:
+        found, seen = now_wrong(connection, Settings())
+    assert [event.kind for event in found] == ["drift"]
+    assert seen == {"drift"}
+
+
+def test_what_takes_long_is_not_asked_for_and_the_next_kinds_are(
+    dsn: Dsn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "TIMEOUT_MS", 50)
+    ask(
+        dsn,
+        "create or replace function ledger.day_starts_at(day date, zone text)"
+        " returns timestamptz language sql as"
+        " $$ select now() from pg_sleep(5) $$",
+    )
+    spend(dsn, 2, 10)
+    event_at(dsn, "2026-07-01 11:58+00", "timeout")
+    with connect(dsn) as connection:
+        found, seen = now_wrong(connection, Settings(alerts=(SecretStr("json://x"),)))
+        assert connection.execute("show statement_timeout").fetchone() == ("0",)
+    assert "quota" not in seen
+    assert "incident" in {event.kind for event in found}
