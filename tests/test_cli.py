@@ -170,12 +170,14 @@ def test_the_demo_refuses_somebodys_data(server: Server) -> None:
     assert ask(dsn, "select count(*) from public.audit_logs") == [(11,)]
 
 
-def test_a_busy_port_is_one_sentence() -> None:
+def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("a site")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert port in refusal(run("site", "serve", "--port", port), 8)
+        done = run("site", "serve", "--port", port, OMNILEDGER_SITE_DIR=str(tmp_path))
+        assert port in refusal(done, 8)
 
 
 def test_a_site_folder_that_can_not_be_written_is_one_sentence(
