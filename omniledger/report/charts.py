@@ -27,6 +27,9 @@ NAMES_SHOWN = 12
 SERVERS_SHOWN = 20
 """More rows than these are left to the table beside the chart."""
 
+LEAST_DOWN_DRAWN = 86400 // 8
+"""Less time down than this, in seconds, is drawn as this: it would not be seen among 90 days."""
+
 _LONGEST_NAME = 20
 _BLUE, _TEAL, _AMBER, _RED = "var(--blue)", "var(--teal)", "var(--amber)", "var(--down)"
 _SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER, "Billed": _TEAL}
@@ -75,7 +78,7 @@ def quota(rows: Sequence[QuotaRow]) -> Markup:
             name,
             "Over the limit" if row.is_exceeded else "Within the limit",
             (row.used_share or Decimal(0)) * 100,
-            formats.share(row.used_share, 0) + (" (over)" if row.is_exceeded else ""),
+            formats.share(row.used_share, 1) + (" (over)" if row.is_exceeded else ""),
         )
         for name, row in zip(_names(row.user for row in shown), shown, strict=True)
     ]
@@ -206,7 +209,8 @@ def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
             time = formats.duration(seconds)
             day = health.day.isoformat() if health.day is not None else ""
             hover = f"{health.server}, {day}: {state.lower()} {time}"
-            yield _record(name, state, seconds, time, day) | {"hover": hover}
+            drawn = max(seconds, LEAST_DOWN_DRAWN) if state == "Down" else seconds
+            yield _record(name, state, drawn, time, day) | {"hover": hover}
 
 
 def _record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:

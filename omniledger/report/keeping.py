@@ -90,6 +90,11 @@ class Run:
         return self.verdict in ("published", "refused", "failed")
 
     @property
+    def expectations(self) -> int:
+        """How many expectations were judged; 0 where the run never came to the gate."""
+        return self.passed + self.warnings + self.failed
+
+    @property
     def seconds(self) -> Decimal | None:
         """How long it took; None while it is under way."""
         if self.finished_at is None:
