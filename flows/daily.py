@@ -108,7 +108,12 @@ def write_docs(dsn: Dsn, settings: Settings) -> Path:
 @task(name="build the site")
 def build_site(dsn: Dsn, settings: Settings, dbt_docs: Path | None = None) -> Path:
     with session(dsn) as connection:
-        return site.build(connection, settings.site_dir, dbt_docs=dbt_docs)
+        return site.build(
+            connection,
+            settings.site_dir,
+            dbt_docs=dbt_docs,
+            show_emails=settings.show_emails,
+        )
 
 
 # Without parameters: Prefect keeps a flow's parameters, and one of them would be a password.

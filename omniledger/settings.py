@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     health_hourly_days: int = Field(
         7, gt=0, le=90, description="For how many days health is told by the hour."
     )
+    show_emails: bool = Field(
+        False, description="Whether the report shows users' e-mail addresses beside their names."
+    )
     alerts: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Apprise URLs, separated by spaces or commas."
     )

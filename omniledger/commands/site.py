@@ -30,7 +30,12 @@ def site_build() -> None:
 
     settings = get_settings()
     with session() as connection:
-        page = build(connection, settings.site_dir, dbt_docs=modelling.docs_page(settings))
+        page = build(
+            connection,
+            settings.site_dir,
+            dbt_docs=modelling.docs_page(settings),
+            show_emails=settings.show_emails,
+        )
     click.echo(page)
 
 

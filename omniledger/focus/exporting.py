@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 from psycopg import sql
 
+from omniledger.cells import cell
 from omniledger.database import Connection
 from omniledger.errors import InputError, LocalError, NotReadyError
 from omniledger.marts import PUBLISHED, Mart, columns_in
@@ -32,9 +32,6 @@ _KEPT_BACK = (
 _ROWS_AT_ONCE = 10_000
 _DIGITS = 38
 """Of a Parquet decimal128."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets take for the beginning of a formula."""
 
 _ROWS = "select {columns} from {table} order by usage_date, focus_key"
 _SCALES = "select {scales} from {table}"
@@ -145,7 +142,7 @@ class CsvWriter:
         self._rows.writerow(column.focus_name for column in columns)
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._rows.writerows([_cell(value) for value in row] for row in rows)
+        self._rows.writerows([cell(value) for value in row] for row in rows)
 
     def close(self) -> None:
         self._file.close()
@@ -194,19 +191,6 @@ class ParquetWriter:
 
     def close(self) -> None:
         self._writer.close()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if isinstance(value, date):
-        return value.isoformat()
-    written = str(value)
-    return f"'{written}" if written.startswith(_FORMULA) and isinstance(value, str) else written
 
 
 @contextmanager

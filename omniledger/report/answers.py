@@ -1,11 +1,15 @@
-"""The answers that the page gives first: is it fresh, judged, whole and up?"""
+"""The answers that the page gives first: within quota, up, fresh, judged and whole?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from omniledger.report import formats
-from omniledger.report.figures import Figures, Gate, HealthFigures, Merge, Runs
+from omniledger.report.collecting import Figures
+from omniledger.report.figures import Gate, Merge
+from omniledger.report.health import HealthFigures, ServerHealth
+from omniledger.report.keeping import Runs
+from omniledger.report.quota import QuotaFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,29 @@ class Answer:
 def answers(figures: Figures) -> tuple[Answer, ...]:
     """What a reader wants to know before any picture."""
     return (
+        quota(figures.quota),
+        health(figures.health),
         freshness(figures.runs),
         gate(figures.gate),
         merge(figures.merge),
-        health(figures.health),
     )
+
+
+def quota(figures: QuotaFigures | None) -> Answer:
+    """What was spent today, and whether anybody is over the limit."""
+    question, anchor = "Within quota", "quota"
+    if figures is None:
+        return Answer("none", question, "Nothing spent yet", "No day is published.", anchor)
+    side = figures.of_day
+    spent = f"{formats.usd(side.used_usd)} by {formats.plural(side.in_all, 'user')}"
+    when = "today" if figures.is_today else f"on {formats.day(figures.day)}"
+    if side.exceeded:
+        over = f"{formats.plural(side.exceeded, 'user')} over the limit {when}"
+        reason = f"{spent}; {formats.usd(side.overspend_usd)} beyond limits."
+        return Answer("bad", question, over, reason, anchor)
+    if not figures.is_today:
+        return Answer("warn", question, f"{spent} {when}", "Nothing is published of today.", anchor)
+    return Answer("good", question, f"{spent} {when}", "Nobody is over the limit.", anchor)
 
 
 def freshness(runs: Runs) -> Answer:
@@ -76,21 +98,30 @@ def merge(certificate: Merge | None) -> Answer:
 
 
 def health(figures: HealthFigures | None) -> Answer:
-    """The lowest uptime, and how much time nobody knows of."""
-    question = "Up"
+    """Whether anything is down, and whether anybody would know."""
+    question, anchor = "Up", "health"
     if figures is None:
-        return Answer("none", question, "No health checks", "No server has reported.", "health")
-    known = [s for s in figures.servers if s.uptime_share is not None]
-    unknown = sum(server.unknown_seconds for server in figures.servers)
+        return Answer("none", question, "No health checks", "No server has reported.", anchor)
+    down, unknown = figures.in_state("down"), figures.in_state("unknown")
+    reason = _uptime(figures.servers)
+    if down:
+        return Answer("bad", question, f"{_named(down)} down", reason, anchor)
+    if unknown:
+        return Answer("warn", question, f"{_named(unknown)} unchecked", reason, anchor)
+    return Answer("good", question, "Nothing is down", reason, anchor)
+
+
+def _named(servers: tuple[ServerHealth, ...]) -> str:
+    if len(servers) == 1:
+        return f"{servers[0].server} is"
+    return f"{formats.plural(len(servers), 'server')} are"
+
+
+def _uptime(servers: tuple[ServerHealth, ...]) -> str:
+    unknown = sum(server.unknown_seconds for server in servers)
     whole = sum(
-        s.up_seconds + s.down_seconds + s.unknown_seconds + s.disabled_seconds
-        for s in figures.servers
+        s.up_seconds + s.down_seconds + s.unknown_seconds + s.disabled_seconds for s in servers
     )
-    reason = f"{formats.part_of(unknown, whole)} of all server time is unknown."
-    if not known:
-        return Answer("warn", question, "Uptime is not known", reason, "health")
-    lowest = min(known, key=lambda server: server.uptime_share or 0)
-    tone = "warn" if unknown or any(server.down_seconds for server in known) else "good"
-    share = formats.share(lowest.uptime_share)
-    answer = f"{share} at the least ({lowest.server})" if len(known) > 1 else share
-    return Answer(tone, question, answer, reason, "health")
+    silence = f"{formats.part_of(unknown, whole)} of all server time is unknown."
+    known = [server.uptime_share for server in servers if server.uptime_share is not None]
+    return f"Uptime {formats.share(min(known))} at the least; {silence}" if known else silence

@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from omniledger.report import formats, shapes
-from omniledger.report.figures import (
-    HealthFigures,
-    ServerHealth,
-    ToolRow,
-    Usage,
-    UsageFigures,
-    UsageRow,
-)
+from omniledger.report.billing import CostDay
+from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
+from omniledger.report.health import HealthFigures, ServerHealth
+from omniledger.report.quota import QuotaRow
 from omniledger.report.shapes import FEW_DAYS, Record
 from omniledger.report.svg import HATCH, draw
 
@@ -31,34 +27,66 @@ NAMES_SHOWN = 12
 SERVERS_SHOWN = 20
 """More rows than these are left to the table beside the chart."""
 
+LEAST_DOWN_DRAWN = 86400 // 8
+"""Less time down than this, in seconds, is drawn as this: it would not be seen among 90 days."""
+
 _LONGEST_NAME = 20
 _BLUE, _TEAL, _AMBER, _RED = "var(--blue)", "var(--teal)", "var(--amber)", "var(--down)"
-_SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER}
+_SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER, "Billed": _TEAL}
 _TOKENS = {"Input": "tokens_input", "Output": "tokens_output", "Cached": "tokens_cached"}
 _BASES = {"Recorded": _AMBER, "Computed": _BLUE, "Estimated": _TEAL, "Unknown": HATCH}
+_QUOTA = {"Within the limit": _BLUE, "Over the limit": _RED}
 _CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
 _STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(--quiet)"}
 
 
-def spend_by_day(usage: UsageFigures) -> Markup:
-    """Recomputed and recorded cost of each day, side by side."""
-    days = _days(usage.by_day)
+def spend_by_day(costs: Sequence[CostDay]) -> Markup:
+    """Recomputed, recorded and, where there is a bill, billed cost of each day, side by side."""
+    days = list(reversed(costs))
+    colors = {
+        series: color
+        for series, color in _SPEND.items()
+        if series != "Billed" or any(day.billed_usd is not None for day in days)
+    }
     records = [
-        _record(_short(row), series, amount, formats.usd(amount), row.name)
-        for row in days
+        _record(_short(day.day), series, amount, formats.usd(amount), day.day.isoformat())
+        for day in days
         for series, amount in zip(
-            _SPEND, (row.usage.cost_recomputed_usd, row.usage.cost_recorded_usd), strict=True
+            colors,
+            (day.cost_recomputed_usd, day.cost_recorded_usd, day.billed_usd),
+            strict=False,
         )
     ]
 
     def build(width: int) -> alt.TopLevelMixin:
         if len(days) > FEW_DAYS:
-            return shapes.columns(records, width, _SPEND, _range(days), height=220, number="$,~r")
+            calendar = _calendar(days[0].day, days[-1].day)
+            return shapes.columns(records, width, colors, calendar, height=220, number="$,~r")
         if len(days) > 1:
-            return shapes.rows(records, width, _SPEND, offset=True)
-        return shapes.rows([r | {"row": r["series"]} for r in records], width, _SPEND)
+            return shapes.rows(records, width, colors, offset=True)
+        return shapes.rows([r | {"row": r["series"]} for r in records], width, colors)
 
-    return draw("spend-by-day", "Cost by day, recomputed and recorded, in US dollars.", build)
+    label = f"Cost by day, {', '.join(colors).lower()}, in US dollars."
+    return draw("spend-by-day", label, build)
+
+
+def quota(rows: Sequence[QuotaRow]) -> Markup:
+    """What each user used of the limit, in per cent of it."""
+    shown = [row for row in rows if row.used_share is not None][:NAMES_SHOWN]
+    records = [
+        _record(
+            name,
+            "Over the limit" if row.is_exceeded else "Within the limit",
+            (row.used_share or Decimal(0)) * 100,
+            formats.share(row.used_share, 1) + (" (over)" if row.is_exceeded else ""),
+        )
+        for name, row in zip(_names(row.user for row in shown), shown, strict=True)
+    ]
+    return draw(
+        "quota",
+        "The used part of each user's limit, in per cent.",
+        lambda width: shapes.rows(records, width, _QUOTA),
+    )
 
 
 def tokens_by_day(usage: UsageFigures) -> Markup:
@@ -66,7 +94,13 @@ def tokens_by_day(usage: UsageFigures) -> Markup:
     days = _days(usage.by_day)
     kinds = {
         kind: [
-            _record(_short(row), kind, number, formats.count(number), row.name)
+            _record(
+                row.name if row.day is None else _short(row.day),
+                kind,
+                number,
+                formats.count(number),
+                row.name,
+            )
             for row in days
             for number in (getattr(row.usage, name),)
         ]
@@ -175,7 +209,8 @@ def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
             time = formats.duration(seconds)
             day = health.day.isoformat() if health.day is not None else ""
             hover = f"{health.server}, {day}: {state.lower()} {time}"
-            yield _record(name, state, seconds, time, day) | {"hover": hover}
+            drawn = max(seconds, LEAST_DOWN_DRAWN) if state == "Down" else seconds
+            yield _record(name, state, drawn, time, day) | {"hover": hover}
 
 
 def _record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:
@@ -196,8 +231,8 @@ def _days(rows: Sequence[UsageRow]) -> list[UsageRow]:
     return [row for row in reversed(rows) if row.day is not None]
 
 
-def _short(row: UsageRow) -> str:
-    return f"{row.day.day} {row.day:%b}" if row.day is not None else row.name
+def _short(day: date) -> str:
+    return f"{day.day} {day:%b}"
 
 
 def _range(days: Sequence[UsageRow]) -> list[str]:

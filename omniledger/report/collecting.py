@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import queries
+from omniledger.report import billing, health, keeping, queries, quota
+from omniledger.report.billing import BillFigures
 from omniledger.report.figures import (
-    Figures,
     Gate,
     GateResult,
-    HealthFigures,
     Merge,
     MergeSum,
-    Run,
-    Runs,
-    ServerHealth,
+    Quarantined,
     ToolRow,
     Usage,
     UsageFigures,
     UsageRow,
 )
 from omniledger.report.formats import count, plural, usd, visible
+from omniledger.report.health import HealthFigures
+from omniledger.report.keeping import Alert, Revision, Runs
+from omniledger.report.quota import QuotaFigures
+from omniledger.report.snapshot import Row, Snapshot
 
 DAYS_SHOWN = 92
 """Days of usage shown one by one; older ones are summed."""
@@ -39,15 +38,33 @@ DAYS_SHOWN = 92
 MEMBERS_SHOWN = 25
 """Models, users, sources and tools shown by name; the others are summed."""
 
-HEALTH_DAYS_SHOWN = 30
 
-RUNS_SHOWN = 10
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that one report shows, read in one snapshot."""
 
-Row = Mapping[str, Any]
+    read_at: datetime
+    as_of: datetime | None
+    timezone: str
+    default_model: str
+    demo_note: str
+    usage: UsageFigures | None
+    tools: tuple[ToolRow, ...]
+    quota: QuotaFigures | None
+    bill: BillFigures | None
+    health: HealthFigures | None
+    runs: Runs
+    alerts: tuple[Alert, ...]
+    revisions: tuple[Revision, ...]
+    gate: Gate | None
+    merge: Merge | None
+    quarantine: tuple[Quarantined, ...]
 
 
-def collect(connection: psycopg.Connection[Any]) -> Figures:
+def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -> Figures:
     """Read all figures in one read-only snapshot; what isn't published yet is empty.
+
+    Users are told by name, else by number; `show_emails` adds their e-mail addresses.
 
     Raises:
         ValueError: the connection is inside a transaction, so its snapshot is an older one.
@@ -58,7 +75,7 @@ def collect(connection: psycopg.Connection[Any]) -> Figures:
     try:
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
-            return _figures(_Snapshot(connection))
+            return _figures(Snapshot(connection, show_emails=show_emails))
     except psycopg.Error as error:
         raise DatabaseError(
             f"The report can't read the published figures ({first_line(error)}); "
@@ -82,51 +99,28 @@ def totals(figures: Figures) -> dict[str, str]:
     }
 
 
-class _Snapshot:
-    """Queries of one transaction, each answered with no rows where its relation is missing."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._cursor = connection.cursor(row_factory=dict_row)
-        self._relations = {row["name"] for row in self._cursor.execute(queries.RELATIONS)}
-        self.read_at: datetime = self._cursor.execute(queries.CLOCK).fetchall()[0]["now"]
-
-    def has(self, relation: str) -> bool:
-        return relation in self._relations
-
-    def rows(self, relation: str, query: str | sql.Composed, **values: object) -> list[Row]:
-        if not self.has(relation):
-            return []
-        return list(self._cursor.execute(query, values))
-
-
-def _figures(snapshot: _Snapshot) -> Figures:
-    settings = {r["name"]: r["value"] for r in snapshot.rows("ledger.settings", queries.SETTINGS)}
+def _figures(snapshot: Snapshot) -> Figures:
     return Figures(
         read_at=snapshot.read_at,
-        as_of=_clock(settings.get("as_of")),
-        timezone=visible(settings.get("reporting_timezone") or "UTC"),
-        default_model=visible(settings.get("default_model") or ""),
-        demo_note=settings.get("demo_note") or "",
+        as_of=snapshot.as_of,
+        timezone=visible(snapshot.settings.get("reporting_timezone") or "UTC"),
+        default_model=visible(snapshot.settings.get("default_model") or ""),
+        demo_note=snapshot.settings.get("demo_note") or "",
         usage=_usage(snapshot),
         tools=_tools(snapshot),
-        health=_health(snapshot),
-        runs=_runs(snapshot),
+        quota=quota.read(snapshot),
+        bill=billing.read(snapshot),
+        health=health.read(snapshot),
+        runs=keeping.read_runs(snapshot),
+        alerts=keeping.read_alerts(snapshot),
+        revisions=keeping.read_revisions(snapshot),
         gate=_gate(snapshot),
         merge=_merge(snapshot),
         quarantine=_quarantine(snapshot),
     )
 
 
-def _clock(text: str | None) -> datetime | None:
-    """The time at which a demo's clock stands; a setting nobody can read stops no report."""
-    try:
-        at = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
-
-
-def _usage(snapshot: _Snapshot) -> UsageFigures | None:
+def _usage(snapshot: Snapshot) -> UsageFigures | None:
     mart = "analytics.fct_daily_usage"
     rows = snapshot.rows(mart, queries.USAGE, days=DAYS_SHOWN, members=MEMBERS_SHOWN)
     total = next((row for row in rows if row["side"] == "total"), None)
@@ -154,13 +148,10 @@ def _sums(row: Row) -> Usage:
     return Usage(**{field.name: row[field.name] for field in fields(Usage)})
 
 
-def _users(snapshot: _Snapshot, ids: list[int]) -> dict[str, tuple[str, str]]:
-    """Name and e-mail address by user id."""
+def _users(snapshot: Snapshot, ids: list[int]) -> dict[str, tuple[str, str]]:
+    """Name and detail by user id."""
     rows = snapshot.rows("analytics.dim_users", queries.USERS, ids=ids)
-    return {
-        str(row["user_id"]): (visible(row["display_name"] or ""), visible(row["email"] or ""))
-        for row in rows
-    }
+    return {str(row["user_id"]): snapshot.person(row) for row in rows}
 
 
 def _usage_row(row: Row, users: Mapping[str, tuple[str, str]]) -> UsageRow:
@@ -171,13 +162,13 @@ def _usage_row(row: Row, users: Mapping[str, tuple[str, str]]) -> UsageRow:
     if side == "day":
         return UsageRow(row["first_day"].isoformat(), usage, day=row["first_day"])
     if side == "user":
-        name, email = users.get(member, ("", ""))
         unnamed = "unknown user" if member is None else f"user {member}"
-        return UsageRow(name or email or unnamed, usage, detail=email if name else "")
+        name, detail = users.get(member, (unnamed, ""))
+        return UsageRow(name, usage, detail=detail)
     return UsageRow(visible(member or "not stated"), usage)
 
 
-def _tools(snapshot: _Snapshot) -> tuple[ToolRow, ...]:
+def _tools(snapshot: Snapshot) -> tuple[ToolRow, ...]:
     mart = "analytics.fct_daily_tool_usage"
     return tuple(
         ToolRow(
@@ -199,55 +190,7 @@ def _tools(snapshot: _Snapshot) -> tuple[ToolRow, ...]:
     )
 
 
-def _health(snapshot: _Snapshot) -> HealthFigures | None:
-    servers = queries.SERVERS if snapshot.has(queries.SERVERS) else queries.NO_SERVERS
-    query = sql.SQL(queries.HEALTH).format(servers=sql.SQL(servers))
-    rows = snapshot.rows("analytics.fct_daily_health", query, days=HEALTH_DAYS_SHOWN)
-    days = tuple(_server_health(row) for row in rows if row["health_date"] is not None)
-    if not days:
-        return None
-    dates = [row["health_date"] for row in rows if row["health_date"] is not None]
-    return HealthFigures(
-        first_day=min(dates),
-        last_day=max(dates),
-        servers=tuple(_server_health(row) for row in rows if row["health_date"] is None),
-        days=days,
-    )
-
-
-def _server_health(row: Row) -> ServerHealth:
-    return ServerHealth(
-        server_id=row["mcp_server_id"],
-        server=visible(row["mcp_server_name"] or f"server {row['mcp_server_id']}"),
-        day=row["health_date"],
-        up_seconds=row["up_seconds"],
-        down_seconds=row["down_seconds"],
-        unknown_seconds=row["unknown_seconds"],
-        disabled_seconds=row["disabled_seconds"],
-        uptime_share=row["uptime_share"],
-        coverage_share=row["coverage_share"],
-        checks=row["checks"],
-        incidents=row["incidents"],
-        longest_outage_seconds=row["longest_outage_seconds"],
-        p95_response_ms=row["p95_response_ms"],
-    )
-
-
-def _runs(snapshot: _Snapshot) -> Runs:
-    def read(query: str, **values: object) -> tuple[Run, ...]:
-        return tuple(
-            Run(row["started_at"], row["finished_at"], row["verdict"], visible(row["reason"]))
-            for row in snapshot.rows("ledger.runs", query, **values)
-        )
-
-    return Runs(
-        recent=read(queries.RUNS, recent=RUNS_SHOWN),
-        last_published=next(iter(read(queries.LAST_RUN, verdict="published")), None),
-        last_refused=next(iter(read(queries.LAST_RUN, verdict="refused")), None),
-    )
-
-
-def _gate(snapshot: _Snapshot) -> Gate | None:
+def _gate(snapshot: Snapshot) -> Gate | None:
     rows = snapshot.rows("ledger.gate_results", queries.GATE)
     if not rows:
         return None
@@ -269,7 +212,7 @@ def _gate(snapshot: _Snapshot) -> Gate | None:
     )
 
 
-def _merge(snapshot: _Snapshot) -> Merge | None:
+def _merge(snapshot: Snapshot) -> Merge | None:
     row = next(iter(snapshot.rows("ledger.merge_runs", queries.MERGE)), None)
     if row is None:
         return None
@@ -285,8 +228,8 @@ def _decimal(text: object) -> Decimal | None:
     return None if text is None else Decimal(str(text))
 
 
-def _quarantine(snapshot: _Snapshot) -> tuple[tuple[str, int], ...]:
+def _quarantine(snapshot: Snapshot) -> tuple[Quarantined, ...]:
     return tuple(
-        (visible(row["reason"]) or "no reason given", row["count"])
+        Quarantined(visible(row["reason"]) or "no reason given", row["rows"])
         for row in snapshot.rows("ledger.audit_quarantine", queries.QUARANTINE)
     )

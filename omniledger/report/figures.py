@@ -8,6 +8,15 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """Requests whose cost is known in one way, and what they come to, US dollars."""
+
+    basis: str
+    requests: int
+    cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Sums of `fct_daily_usage` over some of its rows.
 
@@ -30,8 +39,21 @@ class Usage:
     requests_impossible: int
     cost_recorded_usd: Decimal | None
     cost_recomputed_usd: Decimal | None
+    cost_computed_usd: Decimal | None
     cost_estimated_usd: Decimal | None
     cost_difference_usd: Decimal | None
+    cost_usd: Decimal | None
+    tokens_cost_unknown: int | None
+
+    @property
+    def bases(self) -> tuple[Basis, ...]:
+        """How the cost of each request is known, as counts and as money."""
+        return (
+            Basis("Recorded", self.requests_cost_recorded, self.cost_recorded_usd),
+            Basis("Computed", self.requests_cost_computed, self.cost_computed_usd),
+            Basis("Estimated", self.requests_cost_estimated, self.cost_estimated_usd),
+            Basis("Unknown", self.requests_cost_unknown, None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,65 +96,6 @@ class ToolRow:
     p50_duration_ms: Decimal | None
     p95_duration_ms: Decimal | None
     is_rest: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHealth:
-    """One server over the days shown, or one of its days where `day` is set."""
-
-    server_id: int
-    server: str
-    day: date | None
-    up_seconds: int
-    down_seconds: int
-    unknown_seconds: int
-    disabled_seconds: int
-    uptime_share: Decimal | None
-    coverage_share: Decimal | None
-    checks: int
-    incidents: int
-    longest_outage_seconds: int | None
-    p95_response_ms: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class HealthFigures:
-    """The newest days of `fct_daily_health`, the least healthy server first."""
-
-    first_day: date
-    last_day: date
-    servers: tuple[ServerHealth, ...]
-    days: tuple[ServerHealth, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the daily flow."""
-
-    started_at: datetime
-    finished_at: datetime | None
-    verdict: str
-    reason: str
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether the run came to an end, good or bad."""
-        return self.verdict in ("published", "refused", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """The newest runs, newest first, and the last one whose figures were published."""
-
-    recent: tuple[Run, ...] = ()
-    last_published: Run | None = None
-    last_refused: Run | None = None
-
-    @property
-    def standing_in(self) -> Run | None:
-        """The run that failed or was refused since the figures on the page were published."""
-        last = next((run for run in self.recent if run.is_judged), None)
-        return last if last is not None and last.verdict != "published" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,18 +170,8 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """All that one report shows, read in one snapshot."""
+class Quarantined:
+    """Rows that the ledger can't hold, by why."""
 
-    read_at: datetime
-    as_of: datetime | None
-    timezone: str
-    default_model: str
-    demo_note: str
-    usage: UsageFigures | None
-    tools: tuple[ToolRow, ...]
-    health: HealthFigures | None
-    runs: Runs
-    gate: Gate | None
-    merge: Merge | None
-    quarantine: tuple[tuple[str, int], ...]
+    reason: str
+    rows: int

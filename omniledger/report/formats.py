@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
@@ -9,6 +10,7 @@ from decimal import ROUND_DOWN, Decimal
 NOT_KNOWN = "not known"
 NOT_RECORDED = "not recorded"
 
+_ADDRESS = re.compile(r"\S@\S+\.\S")
 _MINUS = "\N{MINUS SIGN}"
 _BIDI_CLASSES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _MARKS = frozenset("\u200e\u200f\u061c")
@@ -60,6 +62,8 @@ def duration(seconds: int | Decimal | None) -> str:
     """A length of time in its two largest units, like `1 h 20 min`."""
     if seconds is None:
         return NOT_KNOWN
+    if seconds < 0:
+        return _MINUS + duration(-seconds)
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -89,6 +93,11 @@ def day(of: date) -> str:
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
     """`1 day`, `2 days`."""
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def holds_address(text: str) -> bool:
+    """Whether there is something like an e-mail address in it."""
+    return _ADDRESS.search(text) is not None
 
 
 def visible(text: str) -> str:

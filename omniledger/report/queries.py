@@ -1,20 +1,5 @@
 """The queries of the report: each reads published marts or the ledger's own tables, set-based."""
 
-RELATIONS = """
-select n.nspname || '.' || c.relname as name
-from pg_catalog.pg_class as c
-inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
-where n.nspname in ('analytics', 'ledger') and c.relkind in ('r', 'p', 'v', 'm', 'f')
-"""
-
-CLOCK = "select now()"
-
-SETTINGS = """
-select name, value
-from ledger.settings
-where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
-"""
-
 # One scan gives all four sides and the total; members past the limit are summed into one row.
 USAGE = """
 with grouped as (
@@ -46,8 +31,11 @@ with grouped as (
         sum(requests_impossible) as requests_impossible,
         sum(cost_recorded_usd) as cost_recorded_usd,
         sum(cost_recomputed_usd) as cost_recomputed_usd,
+        sum(cost_computed_usd) as cost_computed_usd,
         sum(cost_estimated_usd) as cost_estimated_usd,
-        sum(cost_difference_usd) as cost_difference_usd
+        sum(cost_difference_usd) as cost_difference_usd,
+        sum(cost_usd) as cost_usd,
+        sum(tokens_cost_unknown) as tokens_cost_unknown
     from analytics.fct_daily_usage
     group by grouping sets ((), (usage_date), (user_id), (llm_model), (source_system))
 ),
@@ -90,8 +78,11 @@ select
     coalesce(sum(requests_impossible), 0)::bigint as requests_impossible,
     sum(cost_recorded_usd) as cost_recorded_usd,
     sum(cost_recomputed_usd) as cost_recomputed_usd,
+    sum(cost_computed_usd) as cost_computed_usd,
     sum(cost_estimated_usd) as cost_estimated_usd,
-    sum(cost_difference_usd) as cost_difference_usd
+    sum(cost_difference_usd) as cost_difference_usd,
+    sum(cost_usd) as cost_usd,
+    sum(tokens_cost_unknown)::bigint as tokens_cost_unknown
 from placed
 group by side, least(place, places + 1)
 order by side, least(place, places + 1)
@@ -149,71 +140,6 @@ group by place
 order by place
 """
 
-# {servers} is the dimension, or an empty stand-in for it before it is published.
-HEALTH = """
-with newest as (
-    select max(health_date) - %(days)s + 1 as first_day
-    from analytics.fct_daily_health
-)
-
-select
-    health.mcp_server_id,
-    servers.mcp_server_name,
-    health.health_date,
-    sum(health.up_seconds)::bigint as up_seconds,
-    sum(health.down_seconds)::bigint as down_seconds,
-    sum(health.unknown_seconds)::bigint as unknown_seconds,
-    sum(health.disabled_seconds)::bigint as disabled_seconds,
-    case
-        when grouping(health.health_date) = 0 then max(health.uptime_share)
-        else
-            sum(health.up_seconds)::numeric
-            / nullif(sum(health.up_seconds) + sum(health.down_seconds), 0)
-    end as uptime_share,
-    case
-        when grouping(health.health_date) = 0 then max(health.coverage_share)
-        else
-            (sum(health.up_seconds) + sum(health.down_seconds))::numeric
-            / nullif(sum(health.day_seconds) - sum(health.disabled_seconds), 0)
-    end as coverage_share,
-    coalesce(sum(health.checks), 0)::bigint as checks,
-    coalesce(sum(health.incidents), 0)::bigint as incidents,
-    max(health.longest_outage_seconds) as longest_outage_seconds,
-    max(health.p95_response_ms) as p95_response_ms
-from analytics.fct_daily_health as health
-inner join newest on health.health_date >= newest.first_day
-left join {servers} as servers on health.mcp_server_id = servers.mcp_server_id
-group by grouping sets (
-    (health.mcp_server_id, servers.mcp_server_name, health.health_date),
-    (health.mcp_server_id, servers.mcp_server_name)
-)
-order by
-    sum(sum(health.down_seconds)) over (partition by health.mcp_server_id) desc,
-    sum(sum(health.unknown_seconds)) over (partition by health.mcp_server_id) desc,
-    servers.mcp_server_name,
-    health.mcp_server_id,
-    health.health_date desc nulls first
-"""
-
-SERVERS = "analytics.dim_mcp_servers"
-
-NO_SERVERS = "(select null::integer as mcp_server_id, null::text as mcp_server_name)"
-
-RUNS = """
-select started_at, finished_at, verdict, coalesce(reason, '') as reason
-from ledger.runs
-order by started_at desc
-limit %(recent)s
-"""
-
-LAST_RUN = """
-select started_at, finished_at, verdict, coalesce(reason, '') as reason
-from ledger.runs
-where verdict = %(verdict)s
-order by started_at desc
-limit 1
-"""
-
 GATE = """
 with last_judged as (
     select run_id
@@ -259,7 +185,7 @@ limit 1
 """
 
 QUARANTINE = """
-select coalesce(reason, '') as reason, count(*) as count
+select coalesce(reason, '') as reason, count(*) as rows
 from ledger.audit_quarantine
 group by reason
 order by count(*) desc, reason

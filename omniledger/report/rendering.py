@@ -12,7 +12,9 @@ from markupsafe import Markup
 
 from omniledger.report import charts, formats
 from omniledger.report.answers import answers
-from omniledger.report.figures import Figures
+from omniledger.report.billing import CAUSES, cost_days
+from omniledger.report.collecting import Figures
+from omniledger.report.tables import csv_link
 
 if TYPE_CHECKING:
     import jinja2
@@ -28,7 +30,8 @@ ICON = (
 
 def render(figures: Figures) -> str:
     """The report as HTML."""
-    return _page("report.html.j2", figures=figures, answers=answers(figures))
+    costs = cost_days(figures.usage, figures.bill)
+    return _page("report.html.j2", figures=figures, answers=answers(figures), costs=costs)
 
 
 def placeholder(title: str, text: str, *, home: str) -> str:
@@ -84,5 +87,11 @@ def _environment() -> jinja2.Environment:
             )
         }
     )  # fmt: skip
-    environment.globals.update(charts=charts, plural=formats.plural, part_of=formats.part_of)
+    environment.globals.update(
+        charts=charts,
+        causes=CAUSES,
+        plural=formats.plural,
+        part_of=formats.part_of,
+        csv_link=csv_link,
+    )
     return environment

@@ -35,7 +35,11 @@ _PLACEHOLDERS = {
 
 
 def build(
-    connection: psycopg.Connection[Any], site_dir: Path, *, dbt_docs: Path | None = None
+    connection: psycopg.Connection[Any],
+    site_dir: Path,
+    *,
+    dbt_docs: Path | None = None,
+    show_emails: bool = False,
 ) -> Path:
     """Build the site into `site_dir` and return its first page.
 
@@ -47,7 +51,7 @@ def build(
         DatabaseError: the published figures can't be read.
         LocalError: the folder can't be written.
     """
-    page = render(collect(connection))
+    page = render(collect(connection, show_emails=show_emails))
     with _writing(site_dir):
         if dbt_docs is not None and dbt_docs.is_file():
             _write(site_dir / MODELS, _offline(dbt_docs.read_text(encoding="utf-8")))

@@ -20,6 +20,7 @@ create table analytics.fct_daily_usage (
     tokens_cached bigint,
     tokens_cache_write bigint,
     tokens_total bigint,
+    tokens_cost_unknown bigint,
     requests_cost_recorded bigint,
     requests_cost_computed bigint,
     requests_cost_estimated bigint,
@@ -28,10 +29,73 @@ create table analytics.fct_daily_usage (
     requests_impossible bigint,
     cost_recorded_usd numeric,
     cost_recomputed_usd numeric,
+    cost_computed_usd numeric,
     cost_estimated_usd numeric,
     cost_difference_usd numeric,
+    cost_usd numeric,
     built_xmin bigint,
     built_at timestamptz
+);
+
+create table analytics.fct_daily_quota (
+    quota_key text primary key,
+    usage_date date,
+    user_id integer,
+    rows_counted bigint,
+    tokens_used bigint,
+    tokens_unpriced bigint,
+    cost_recorded_usd numeric,
+    cost_unpriced_usd numeric,
+    cost_used_usd numeric,
+    cost_limit_usd numeric,
+    limit_basis text,
+    unpriced_input_usd numeric,
+    used_share numeric,
+    is_exceeded boolean,
+    crossed_at timestamptz,
+    overspend_usd numeric,
+    built_xmin bigint,
+    built_at timestamptz
+);
+
+create table analytics.fct_bill_reconciliation (
+    reconciliation_key text primary key,
+    bill_date date,
+    llm_model text,
+    token_kind text,
+    is_settled boolean,
+    is_usage_known boolean,
+    is_cost_known boolean,
+    ledger_tokens numeric,
+    billed_tokens numeric,
+    difference_tokens numeric,
+    ledger_usd numeric,
+    billed_usd numeric,
+    difference_usd numeric,
+    cause_price_usd numeric,
+    cause_token_count_usd numeric,
+    cause_cache_write_usd numeric,
+    cause_unseen_usd numeric,
+    cause_day_boundary_usd numeric,
+    cause_discount_usd numeric,
+    cause_list_price_usd numeric,
+    cause_tier_usd numeric,
+    cause_other_usd numeric,
+    cause_unexplained_usd numeric,
+    built_xmin bigint,
+    built_at timestamptz
+);
+
+create table analytics.usage_revisions (
+    usage_date date not null,
+    user_id integer,
+    llm_model text not null,
+    source_system text not null,
+    old jsonb,
+    new jsonb,
+    revised_at timestamptz not null,
+    reason text not null,
+    run_id uuid
 );
 
 create table analytics.fct_daily_tool_usage (
@@ -182,6 +246,7 @@ select
     case when s = 'gateway' then requests * 150 end,
     null,
     requests * 2028 + u_weight,
+    case when s = 'legacy' then 2028 end,
     case when s = 'legacy' then 0 else requests - 1 end,
     case when s = 'legacy' then requests - 1 else 0 end,
     case when s = 'legacy' then 0 else 1 end,
@@ -190,11 +255,13 @@ select
     case when d = date '2026-02-12' and u = 2 then 2 else 0 end,
     case when s <> 'legacy' then round(requests * 0.0017120 + u_weight * 0.0000008, 6) end,
     requests * 0.0017120 + u_weight * 0.0000008 + 0.00000000000000000000,
+    case when s = 'legacy' then requests * 0.0017120 + u_weight * 0.0000008 end,
     0.0000008 * 500,
     case when s <> 'legacy' then
         round(requests * 0.0017120 + u_weight * 0.0000008, 6)
         - (requests * 0.0017120 + u_weight * 0.0000008)
     end,
+    round(requests * 0.0017120 + u_weight * 0.0000008, 6),
     700,
     timestamptz '2026-02-12 06:00:00+00'
 from (values
@@ -208,20 +275,99 @@ from (values
     (date '2026-02-12', 4, 'claude-sonnet-4-5', 'gateway', 20, 0, 0, 13)
 ) as rows (d, u, m, s, requests, errors, blocked, u_weight);
 
+insert into analytics.fct_daily_quota
+select
+    md5(concat_ws('|', d, u)),
+    d,
+    u,
+    3,
+    tokens,
+    unpriced,
+    used - unpriced * 0.0000008,
+    unpriced * 0.0000008,
+    used,
+    most,
+    basis,
+    0.80,
+    used / nullif(most, 0),
+    used >= most,
+    crossed::timestamptz,
+    greatest(used - most, 0),
+    700,
+    timestamptz '2026-02-12 06:00:00+00'
+from (values
+    (date '2026-02-10', 1, 3.25, 12, 'override', 9000, 0, null),
+    (date '2026-02-11', 1, 12.000001, 12, 'override', 31000, 0, '2026-02-11 21:59:59+00'),
+    (date '2026-02-12', 2, 10.5, 10, 'default', 40000, 500, '2026-02-12 15:30:00+00'),
+    (date '2026-02-12', 3, 8.25, 10, 'role', 30000, 0, null),
+    (date '2026-02-12', 4, 0.02, 0, 'override', 700, 0, '2026-02-12 08:00:00+00')
+) as rows (d, u, used, most, basis, tokens, unpriced, crossed);
+
+-- One row of the bill: key, day, model, kind, settled, ledger, billed, then what explains it.
+insert into analytics.fct_bill_reconciliation (
+    reconciliation_key, bill_date, llm_model, token_kind, is_settled, ledger_usd, billed_usd,
+    difference_usd, cause_price_usd, cause_token_count_usd, cause_cache_write_usd,
+    cause_unseen_usd, cause_day_boundary_usd, cause_discount_usd, cause_list_price_usd,
+    cause_tier_usd, cause_other_usd, cause_unexplained_usd
+) values
+    ('a', '2026-02-10', 'claude-3-5-haiku', 'input', true, 0.8, 0.95, 0.15,
+     0.05, 0.2, 0, 0, -0.0000001, -0.0999999, 0, 0, 0, 0),
+    ('b', '2026-02-10', 'claude-3-5-haiku', 'cache_write', true, 0, 0.07, 0.07,
+     0, 0, 0.07, 0, 0, 0, 0, 0, 0, 0),
+    ('c', '2026-02-11', 'claude-sonnet-4-5', 'input', false, 0.6, 0.4, -0.2,
+     0, 0, 0, 0, 0, 0, -0.05, -0.15, 0, 0),
+    ('d', '2026-02-11', null, 'other', false, 0, 0.03, 0.03,
+     0, 0, 0, 0, 0, 0, 0, 0, 0.03, 0),
+    ('e', '2026-02-11', 'nobody-knows', 'input', false, 0.01, null, null,
+     0.5, 0, 0, 0, 0, 0, 0, 0, 0, null);
+
+insert into analytics.usage_revisions values
+    ('2026-02-10', 1, 'claude-3-5-haiku', 'chat',
+     '{"requests": 390, "cost_recomputed_usd": 0.6676936}',
+     '{"requests": 400, "cost_recomputed_usd": 0.6848136}', '2026-02-11 06:00:20+00', 'rows', null),
+    ('2026-02-10', 2, 'claude-3-5-haiku', 'chat',
+     null,
+     '{"requests": 120, "cost_recomputed_usd": 0.2054424}', '2026-02-11 06:00:20+00', 'rows', null),
+    ('2026-02-10', null, 'claude-3-5-haiku', 'legacy',
+     '{"requests": 60, "cost_recomputed_usd": 0.1027208}',
+     '{"requests": 60, "cost_recomputed_usd": null}', '2026-02-12 06:00:13+00', 'price', null);
+
+insert into ledger.alerts (kind, subject, sentence, opened_at, resolved_at, told_at) values
+    ('run', 'refused', 'the run of 2026-02-12 12:00 was refused: 2 rows <b>of</b> a day',
+     '2026-02-12 12:01:00+00', null, '2026-02-12 12:01:02+00'),
+    ('drift', 'revision', 'the schema was at revision 0013', '2026-02-09 12:00:00+00',
+     '2026-02-09 13:00:00+00', '2026-02-09 12:00:30+00');
+
 insert into analytics.fct_daily_tool_usage values
     ('t1', '2026-02-11', 'search', 'web_search', 812, 12, 3, 4, 412.5, 1930.25, 700, now()),
     ('t2', '2026-02-12', 'search', 'web_search', 640, 3, 0, 3, 398, 1507, 700, now()),
     ('t3', '2026-02-12', 'files', 'read_file', 377, 41, 0, 2, 22, 91, 700, now()),
     ('t4', '2026-02-12', 'database', 'run_query', 96, 0, 8, 2, 55, 240.75, 700, now());
 
-insert into analytics.dim_mcp_servers (mcp_server_id, mcp_server_name) values
-    (1, 'search'), (2, 'files'), (3, 'database');
+insert into analytics.dim_mcp_servers (
+    mcp_server_id, mcp_server_name, last_event_at, checks_verdict
+) values
+    (1, 'search', '2026-02-12 17:58:00+00', 'running'),
+    (2, 'files', '2026-02-11 12:00:00+00', 'silent'),
+    (3, 'database', '2026-02-12 17:59:00+00', 'running');
+
+insert into analytics.fct_incidents (
+    incident_key, opened_date, mcp_server_id, opened_at, closed_at, last_down_at, ended_as,
+    down_seconds, checks, first_error, last_error
+) values
+    ('i', '2026-02-11', 1, '2026-02-11 10:00:00+00', '2026-02-11 10:30:00+00',
+     '2026-02-11 10:30:00+00', 'up', 1800, 6, '=cmd|timed out after 5 s', '<i>refused</i>'),
+    ('j', '2026-02-11', 2, '2026-02-11 11:50:00+00', '2026-02-11 12:00:00+00',
+     '2026-02-11 12:00:00+00', 'unknown', 600, 2, 'no route', 'no route'),
+    ('k', '2026-02-12', 9, '2026-02-12 17:59:59+00', null, '2026-02-12 18:00:00+00', null, 1, 1,
+     null, null);
 
 insert into analytics.fct_daily_health (
     health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
     disabled_seconds, uptime_share, coverage_share, checks, checks_up, checks_down,
-    checks_unknown_word, p50_response_ms, p95_response_ms, p99_response_ms, incidents,
-    longest_outage_seconds, objective_share, error_budget_left_share, built_xmin, built_at
+    checks_unknown_word, responses, p50_response_ms, p95_response_ms, p99_response_ms, incidents,
+    longest_outage_seconds, objective_share, error_budget_seconds, error_budget_left_seconds,
+    error_budget_left_share, built_xmin, built_at
 )
 select
     md5(concat_ws('|', d, server)),
@@ -238,13 +384,16 @@ select
     up / 300,
     down / 300,
     0,
-    41,
-    180,
-    420,
+    up / 300,
+    case when up > 0 then 40 + extract(day from d) end,
+    case when up > 0 then 180 end,
+    case when up > 0 then 420.5 end,
     (down > 0)::integer,
     down,
     0.995,
-    null,
+    0.005 * (up + down),
+    0.005 * (up + down) - down,
+    1 - down / nullif(0.005 * (up + down), 0),
     700,
     timestamptz '2026-02-12 06:00:00+00'
 from (values

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError
 from omniledger.report import Figures, collect, collecting, formats, render, totals
-from omniledger.report.answers import answers
-from omniledger.report.figures import Usage, UsageRow
+from omniledger.report.answers import Answer, answers
+from omniledger.report.figures import Quarantined, Usage, UsageRow
 from tests.conftest import Server, ask
 from tests.pages.conftest import Published
 
 MINUS = "\N{MINUS SIGN}"
 
 TRACE = """
-truncate analytics.fct_daily_usage, analytics.fct_daily_tool_usage, analytics.fct_daily_health;
+truncate analytics.fct_daily_usage, analytics.fct_daily_tool_usage, analytics.fct_daily_health,
+    analytics.fct_daily_quota, analytics.fct_bill_reconciliation, analytics.fct_incidents;
 insert into analytics.fct_daily_usage (
     usage_key, usage_date, user_id, llm_model, source_system, requests, errors, blocked,
     tokens_input, tokens_output, tokens_cached, requests_cost_recorded, requests_cost_computed,
@@ -43,7 +44,12 @@ def figures_of(dsn: Dsn) -> Figures:
 
 def words_of(figures: Figures) -> str:
     """The page without its charts, which take a second to draw."""
-    return render(replace(figures, usage=None, tools=(), health=None))
+    return render(replace(figures, usage=None, tools=(), quota=None, health=None))
+
+
+def answer(figures: Figures, question: str) -> Answer:
+    [found] = [one for one in answers(figures) if one.question == question]
+    return found
 
 
 def side(figures: Figures, name: str) -> tuple[UsageRow, ...]:
@@ -146,7 +152,7 @@ def test_nothing_published_yet_in_an_empty_database(server: Server) -> None:
 
 def test_nothing_published_yet_in_an_upgraded_database(server: Server) -> None:
     figures = figures_of(server.state("empty:upgraded"))
-    assert [answer.tone for answer in answers(figures)][:2] == ["none", "none"]
+    assert [answer(figures, of).tone for of in ("Within quota", "Fresh", "Judged")] == ["none"] * 3
     assert "Nothing published yet" in render(figures)
 
 
@@ -191,7 +197,7 @@ def test_a_mart_of_another_shape_is_one_sentence(published: Published) -> None:
 def test_a_refused_run_leaves_the_figures_and_says_so(published: Published) -> None:
     figures = figures_of(published())
     assert figures.runs.standing_in is not None
-    assert answers(figures)[0].tone == "warn"
+    assert answer(figures, "Fresh").tone == "warn"
     page = words_of(figures)
     assert "figures stand: this page shows those published 12 Feb 2026, 06:00 UTC." in page
     assert "more output tokens than all tokens" in page
@@ -208,7 +214,7 @@ def test_a_run_published_since_clears_the_refusal(published: Published) -> None:
         )
     )
     assert figures.runs.standing_in is None
-    assert answers(figures)[0].tone == "good"
+    assert answer(figures, "Fresh").tone == "good"
     assert "figures stand" not in words_of(figures)
 
 
@@ -233,7 +239,7 @@ def test_the_certificate_counts_every_row_and_compares_to_the_last_digit(
     assert merge is not None
     assert merge.rows_total == merge.rows_copied + merge.rows_matched + merge.rows_quarantined
     assert all(row.agrees for row in merge.sums)
-    assert figures.quarantine[0] == ("cost_estimate is not a number", 3)
+    assert figures.quarantine[0] == Quarantined("cost_estimate is not a number", 3)
 
     broken = figures_of(
         published(
@@ -243,7 +249,7 @@ def test_the_certificate_counts_every_row_and_compares_to_the_last_digit(
     )
     assert broken.merge is not None
     assert [row.column for row in broken.merge.sums if not row.agrees] == ["cost_estimate"]
-    assert answers(broken)[2].tone == "bad"
+    assert answer(broken, "Whole").tone == "bad"
     assert "ids 4 and 7 differ" in words_of(broken)
 
 
@@ -298,7 +304,7 @@ def test_the_page_runs_nothing_and_loads_nothing(published: Published, change: s
 
 def test_every_chart_stands_beside_a_table(published: Published) -> None:
     tags = [tag for tag, _ in Elements(render(figures_of(published()))).found]
-    assert tags.count("figure") == 8
+    assert tags.count("figure") == 9
     assert tags.count("svg") == 2 * tags.count("figure") + 1
     assert tags.count("caption") == tags.count("table") >= tags.count("figure")
 

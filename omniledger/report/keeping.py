@@ -1,0 +1,171 @@
+"""How the figures are kept: runs, judgements, alerts that last, figures published anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from omniledger.report.formats import visible
+from omniledger.report.snapshot import Snapshot
+
+RUNS_SHOWN = 10
+ALERTS_SHOWN = 50
+REVISIONS_SHOWN = 25
+
+_RUNS = """
+select
+    runs.started_at,
+    runs.finished_at,
+    runs.verdict,
+    coalesce(runs.reason, '') as reason,
+    judged.passed,
+    judged.warnings,
+    judged.failed
+from (
+    select *
+    from ledger.runs
+    order by started_at desc
+    limit %(recent)s
+) as runs
+cross join lateral (
+    select
+        count(*) filter (where results.passed) as passed,
+        count(*) filter (where not results.passed and results.severity = 'warn') as warnings,
+        count(*) filter (where not results.passed and results.severity <> 'warn') as failed
+    from ledger.gate_results as results
+    where results.run_id = runs.run_id
+) as judged
+order by runs.started_at desc
+"""
+
+_LAST_RUN = """
+select started_at, finished_at, verdict, coalesce(reason, '') as reason
+from ledger.runs
+where verdict = %(verdict)s
+order by started_at desc
+limit 1
+"""
+
+_ALERTS = """
+select kind, subject, sentence, opened_at, told_at
+from ledger.alerts
+where resolved_at is null
+order by opened_at, id
+limit %(shown)s
+"""
+
+_REVISIONS = """
+select
+    usage_date,
+    reason,
+    revised_at,
+    count(*) as rows_revised,
+    sum((old ->> 'requests')::numeric)::bigint as requests_old,
+    sum((new ->> 'requests')::numeric)::bigint as requests_new,
+    sum((old ->> 'cost_recomputed_usd')::numeric) as cost_recomputed_old_usd,
+    sum((new ->> 'cost_recomputed_usd')::numeric) as cost_recomputed_new_usd
+from analytics.usage_revisions
+group by usage_date, reason, revised_at
+order by revised_at desc, usage_date desc, reason
+limit %(shown)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the daily flow, and how many expectations the gate judged how."""
+
+    started_at: datetime
+    finished_at: datetime | None
+    verdict: str
+    reason: str
+    passed: int = 0
+    warnings: int = 0
+    failed: int = 0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the run came to an end, good or bad."""
+        return self.verdict in ("published", "refused", "failed")
+
+    @property
+    def expectations(self) -> int:
+        """How many expectations were judged; 0 where the run never came to the gate."""
+        return self.passed + self.warnings + self.failed
+
+    @property
+    def seconds(self) -> Decimal | None:
+        """How long it took; None while it is under way."""
+        if self.finished_at is None:
+            return None
+        return Decimal(str((self.finished_at - self.started_at).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The newest runs, newest first, and the last one whose figures were published."""
+
+    recent: tuple[Run, ...] = ()
+    last_published: Run | None = None
+    last_refused: Run | None = None
+
+    @property
+    def standing_in(self) -> Run | None:
+        """The run that failed or was refused since the figures on the page were published."""
+        last = next((run for run in self.recent if run.is_judged), None)
+        return last if last is not None and last.verdict != "published" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that is wrong, and since when; `told_at` is None until the operator was told."""
+
+    kind: str
+    subject: str
+    sentence: str
+    opened_at: datetime
+    told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A day that was published and then published otherwise: what it was, and what it is since."""
+
+    usage_date: date
+    reason: str
+    revised_at: datetime
+    rows_revised: int
+    requests_old: int | None
+    requests_new: int | None
+    cost_recomputed_old_usd: Decimal | None
+    cost_recomputed_new_usd: Decimal | None
+
+
+def read_runs(snapshot: Snapshot) -> Runs:
+    """The newest runs with their judgements, and the last one of each end."""
+
+    def read(query: str, **values: object) -> tuple[Run, ...]:
+        rows = snapshot.rows("ledger.runs", query, **values)
+        return tuple(Run(**{**row, "reason": visible(row["reason"])}) for row in rows)
+
+    return Runs(
+        recent=read(_RUNS, recent=RUNS_SHOWN),
+        last_published=next(iter(read(_LAST_RUN, verdict="published")), None),
+        last_refused=next(iter(read(_LAST_RUN, verdict="refused")), None),
+    )
+
+
+def read_alerts(snapshot: Snapshot) -> tuple[Alert, ...]:
+    """The alerts that last, the oldest first."""
+    texts = ("kind", "subject", "sentence")
+    return tuple(
+        Alert(**{**row, **{name: visible(row[name]) for name in texts}})
+        for row in snapshot.rows("ledger.alerts", _ALERTS, shown=ALERTS_SHOWN)
+    )
+
+
+def read_revisions(snapshot: Snapshot) -> tuple[Revision, ...]:
+    """The newest revisions of published usage, summed by day, cause and time."""
+    rows = snapshot.rows("analytics.usage_revisions", _REVISIONS, shown=REVISIONS_SHOWN)
+    return tuple(Revision(**row) for row in rows)

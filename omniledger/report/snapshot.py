@@ -1,0 +1,93 @@
+"""One read-only snapshot of the published figures, from which every section reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import dict_row
+
+from omniledger.report.formats import holds_address, visible
+
+Row = Mapping[str, Any]
+
+_RELATIONS = """
+select n.nspname || '.' || c.relname as name
+from pg_catalog.pg_class as c
+inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+where n.nspname in ('analytics', 'ledger') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+"""
+
+_SETTINGS = """
+select name, value
+from ledger.settings
+where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
+"""
+
+_USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
+
+_STAND_INS = {
+    _USERS: ("(select null::integer as user_id, null::text as display_name, null::text as email)"),
+    _SERVERS: (
+        "(select null::integer as mcp_server_id, null::text as mcp_server_name,"
+        " null::timestamptz as last_event_at, null::text as checks_verdict)"
+    ),
+}
+"""Dimensions without a row, for when a fact is published and its dimension isn't."""
+
+
+class Snapshot:
+    """Queries of one transaction, each answered with no rows where its relation is missing."""
+
+    def __init__(self, connection: psycopg.Connection[Any], *, show_emails: bool = False) -> None:
+        self._cursor = connection.cursor(row_factory=dict_row)
+        self._relations = {row["name"] for row in self._cursor.execute(_RELATIONS)}
+        self._show_emails = show_emails
+        self.read_at: datetime = self._cursor.execute("select now()").fetchall()[0]["now"]
+        self.settings: dict[str, str] = {
+            row["name"]: row["value"] for row in self.rows("ledger.settings", _SETTINGS)
+        }
+
+    def rows(self, relation: str, query: str, **values: object) -> list[Row]:
+        """The rows of a query over `relation`; `{users}` and `{servers}` in it are dimensions."""
+        if relation not in self._relations:
+            return []
+        for name, relation_of_it in (("{users}", _USERS), ("{servers}", _SERVERS)):
+            there = relation_of_it in self._relations
+            query = query.replace(name, relation_of_it if there else _STAND_INS[relation_of_it])
+        return list(self._cursor.execute(query.encode(), values))
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The time at which a demo's clock stands; a setting nobody can read stops no report."""
+        try:
+            at = datetime.fromisoformat(self.settings.get("as_of") or "")
+        except ValueError:
+            return None
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+    @property
+    def today(self) -> date:
+        """The day of the reporting time zone that it is now."""
+        try:
+            zone = ZoneInfo(self.settings.get("reporting_timezone") or "UTC")
+        except (ValueError, KeyError, OSError):
+            zone = ZoneInfo("UTC")
+        return (self.as_of or self.read_at).astimezone(zone).date()
+
+    def person(self, row: Row) -> tuple[str, str]:
+        """Name and detail of the user in `row`; an e-mail address only where it may be shown."""
+        name, email = visible(row["display_name"] or ""), visible(row["email"] or "")
+        unnamed = "unknown user" if row["user_id"] is None else f"user {row['user_id']}"
+        if self._show_emails:
+            return name or email or unnamed, email if name and name != email else ""
+        # Where no name is set, the mart's is the address.
+        return (unnamed if not name or holds_address(name) else name), ""
+
+
+def server_name(row: Row) -> str:
+    """The name of the server in `row`, or its number once it was deleted."""
+    return visible(row["mcp_server_name"] or f"server {row['mcp_server_id']}")

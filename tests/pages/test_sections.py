@@ -1,0 +1,56 @@
+"""Quota, bill, health and CSV on the report are the marts', and addresses stay out of it."""
+
+from omniledger.database import connect
+from omniledger.report import collect, render
+from omniledger.report.tables import csv_of
+from tests.conftest import ask
+from tests.pages.conftest import Published
+from tests.pages.test_report import figures_of
+
+
+def test_quota_is_the_marts_day_and_its_crossings(published: Published) -> None:
+    dsn = published()
+    quota = figures_of(dsn).quota
+    assert quota is not None
+    assert quota.is_today
+    [expected] = ask(
+        dsn,
+        "select sum(cost_used_usd), sum(overspend_usd), count(*) filter (where is_exceeded)"
+        " from analytics.fct_daily_quota where usage_date = '2026-02-12'",
+    )
+    assert (quota.of_day.used_usd, quota.of_day.overspend_usd, quota.of_day.exceeded) == expected
+    assert [row.user_id for row in quota.crossings.rows] == [4, 2, 1]
+
+
+def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> None:
+    dsn = published()
+    bill = figures_of(dsn).bill
+    assert bill is not None
+    [(difference,)] = ask(dsn, "select sum(difference_usd) from analytics.fct_bill_reconciliation")
+    assert bill.total.difference_usd == difference
+    assert sum(cause.amount_usd or 0 for cause in bill.causes) == difference
+
+
+def test_open_incidents_come_first_and_silence_is_unknown(published: Published) -> None:
+    health = figures_of(published()).health
+    assert health is not None
+    assert health.incidents[0].closed_at is None
+    assert {s.server: health.state(s) for s in health.servers} == {
+        "search": "up",
+        "files": "unknown",
+        "database": "up",
+        "server 9": "down",
+    }
+
+
+def test_addresses_are_shown_only_when_told_and_no_csv_cell_is_a_formula(
+    published: Published,
+) -> None:
+    dsn = published("update analytics.dim_users set display_name = email where user_id = 3")
+    assert "example.org" not in render(figures_of(dsn))
+    with connect(dsn) as connection:
+        figures = collect(connection, show_emails=True)
+    assert figures.usage is not None
+    assert "grace@example.org" in csv_of(figures.usage.by_user)
+    assert figures.health is not None
+    assert "'=cmd|timed out" in csv_of(figures.health.incidents)
