@@ -98,7 +98,9 @@ class BillFigures:
         causes = (
             Cause(name, getattr(self.total, key), said) for key, (name, said) in CAUSES.items()
         )
-        return tuple(sorted(causes, key=lambda cause: abs(cause.amount_usd or 0), reverse=True))
+        return tuple(
+            sorted(causes, key=lambda cause: abs(cause.amount_usd or Decimal(0)), reverse=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
