@@ -165,7 +165,8 @@ def _show_explained(explained: Explained) -> None:
     if explained.model is None:
         near = f"; the nearest known name is {explained.nearest}" if explained.nearest else ""
         click.echo(
-            f"Nobody knows a model named {explained.name}{near}. Its cost is unknown, not 0."
+            f"Nobody knows a model named {explained.name}{near}. Its cost is unknown, not 0; "
+            "`omniledger prices update` loads the list, `omniledger prices set` says your own."
         )
         return
     if explained.model != explained.name:
