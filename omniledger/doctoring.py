@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
-from omniledger.embedded.locks import is_free
 from omniledger.errors import OmniledgerError
 from omniledger.masking import masked
-from omniledger.scheduling.prefect_server import is_healthy
+from omniledger.scheduling.prefect_server import is_healthy, no_answer
+from omniledger.scheduling.status import is_kept
 from omniledger.settings import Settings, get_settings
 
 PACKAGES = (
@@ -166,15 +166,15 @@ def _embedded(settings: Settings) -> Place:
 
 def _prefect(settings: Settings) -> Place:
     folder = settings.home / "prefect"
-    is_kept = (folder / "schedule.lock").exists() and not is_free(folder / "schedule.lock")
-    schedule = "a schedule is kept from this folder" if is_kept else "no schedule is kept"
+    kept = is_kept(settings)
+    schedule = "a schedule is kept from this folder" if kept else "no schedule is kept"
     given = os.environ.get("PREFECT_API_URL")
     if given:
         where = masked(given)
         if is_healthy(given):
             return Place("PREFECT_API_URL", where, f"it answers; {schedule}")
-        problem = f"No Prefect server answers at PREFECT_API_URL ({where}); start it, or unset it."
-        return Place("PREFECT_API_URL", where, f"it does not answer; {schedule}", problem)
+        state = f"it does not answer; {schedule}"
+        return Place("PREFECT_API_URL", where, state, no_answer(given))
     return Place("own", str(folder), f"started when it is needed; {schedule}")
 
 

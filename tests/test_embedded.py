@@ -17,6 +17,7 @@ import pytest
 
 from omniledger.embedded import EmbeddedServer, Endpoint, cluster, locks
 from omniledger.errors import DatabaseError, LocalError
+from omniledger.ports import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -325,9 +326,8 @@ def test_a_port_taken_during_the_start_costs_another_try(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        find = cluster._free_port
         answers = [taken.getsockname()[1]]
-        monkeypatch.setattr(cluster, "_free_port", lambda: answers.pop() if answers else find())
+        monkeypatch.setattr(cluster, "free_port", lambda: answers.pop() if answers else free_port())
         with server.lease() as endpoint:
             assert ask(endpoint, "select 1") == 1
         assert not answers

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ from pathlib import Path
 from omniledger.embedded import locks
 from omniledger.embedded.programs import Programs, reason
 from omniledger.errors import DatabaseError, LocalError
+from omniledger.ports import LOOPBACK, free_port
 
-HOST = "127.0.0.1"
 OWNER = "omniledger"
 """Name of the database, and of the superuser who owns it."""
 
@@ -35,7 +34,7 @@ ABORT_SECONDS = 10
 _TICK = 0.005
 _PORTS_TRIED = 5
 
-_ACCESS = f"host all all {HOST}/32 scram-sha-256\n"
+_ACCESS = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
 _SETTINGS = """
 # omniledger's defaults; what stands below them wins.
@@ -233,8 +232,8 @@ class Cluster:
     def _spawn(self) -> int:
         """Begin a start; how long the log was before, bytes."""
         settings = {
-            "listen_addresses": HOST,
-            "port": str(_free_port()),
+            "listen_addresses": LOOPBACK,
+            "port": str(free_port()),
             "unix_socket_directories": "",
             "logging_collector": "off",
             **self._options,
@@ -252,12 +251,6 @@ class Cluster:
         finally:
             os.close(log)
         return before
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _signal(pid: int, how: signal.Signals) -> None:

@@ -31,6 +31,7 @@ from omniledger.embedded import cluster, locks
 from omniledger.embedded.cluster import Cluster, Postmaster
 from omniledger.embedded.programs import Programs, detach
 from omniledger.errors import LocalError, OmniledgerError
+from omniledger.ports import LOOPBACK
 
 _TICK = 0.005
 _LOCK_SECONDS = 2 * cluster.START_SECONDS + cluster.STOP_SECONDS
@@ -155,9 +156,7 @@ class EmbeddedServer:
                     self._set_guard()
                 port = self._cluster.ensure_running()
                 secret = self._cluster.password()
-                return _Lease(
-                    Endpoint(cluster.HOST, port, cluster.OWNER, secret, cluster.OWNER), held
-                )
+                return _Lease(Endpoint(LOOPBACK, port, cluster.OWNER, secret, cluster.OWNER), held)
             except BaseException:
                 _let_go(held)
                 self._settle()

@@ -16,12 +16,13 @@ from omniledger import revisions, tether
 from omniledger.database import session
 from omniledger.embedded.locks import claim
 from omniledger.errors import LocalError
-from omniledger.scheduling.prefect_server import PrefectServer, is_healthy, is_taken
+from omniledger.files import replacing
+from omniledger.masking import masked
+from omniledger.ports import is_taken
+from omniledger.scheduling.prefect_server import PrefectServer, is_healthy, no_answer
+from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
 from omniledger.settings import Settings
-
-DEFAULT_PORT = 4200
-"""Prefect's own."""
 
 _LOOK_EVERY_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -29,18 +30,19 @@ _HEALTHY_AFTER_SECONDS = 120.0
 
 
 class _Pauses:
-    """Longer and longer pauses between restarts of what dies at once."""
+    """Longer and longer pauses after restarts of what dies at once."""
 
     def __init__(self) -> None:
         self._pause = 1.0
         self._since = time.monotonic()
 
-    def before_restart(self) -> float:
-        """Seconds to wait now."""
+    def after_restart(self) -> float:
+        """Seconds to wait until the next look."""
         lived = time.monotonic() - self._since
-        self._pause = 1.0 if lived > _HEALTHY_AFTER_SECONDS else self._pause * 2
+        is_healthy_again = lived > _HEALTHY_AFTER_SECONDS
+        self._pause = 1.0 if is_healthy_again else min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
         self._since = time.monotonic()
-        return min(self._pause, _LONGEST_PAUSE_SECONDS)
+        return self._pause
 
 
 class Keeper:
@@ -63,10 +65,7 @@ class Keeper:
                 )
             return PrefectServer(self._state / "server.log", port, schedules=True)
         if not is_healthy(given):
-            raise LocalError(
-                f"No Prefect server answers at PREFECT_API_URL ({given}); start it, or unset the "
-                "variable to use one of our own."
-            )
+            raise LocalError(no_answer(given))
         return None
 
     @property
@@ -104,7 +103,7 @@ class Keeper:
         if not is_server_dead and not is_runner_dead:
             return _LOOK_EVERY_SECONDS
         _say(f"{'Prefect’s server' if is_server_dead else 'The runner'} ended; starting it again.")
-        pause = self._pauses.before_restart()
+        pause = self._pauses.after_restart()
         if is_server_dead and self._server is not None:
             self._server.start()
             self._server.wait()
@@ -137,7 +136,7 @@ def keep(plan: Plan, port: int, settings: Settings) -> None:
         try:
             keeper.start()
             _write(state, keeper)
-            _say(f"The daily flow runs {plan.daily}; Prefect is at {keeper.api_url[:-4]}.")
+            _say(f"The daily flow runs {plan.daily}; Prefect is at {masked(keeper.api_url[:-4])}.")
             pause = threading.Event()
             while True:
                 pause.wait(keeper.look())
@@ -152,20 +151,19 @@ def _write(state: Path, keeper: Keeper) -> None:
     """Keep what there is to know where others look, whole at any moment."""
     text = json.dumps({"pid": os.getpid(), **keeper.known()})
     if not state.exists() or state.read_text() != text:
-        beside = state.with_suffix(".new")
-        beside.write_text(text)
-        beside.replace(state)
+        with replacing(state) as draft:
+            draft.write_text(text)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
-    with claim(folder / "schedule.lock") as descriptor:
+    with claim(folder / LOCK) as descriptor:
         if descriptor is None:
             raise LocalError(
                 "Another schedule is kept from this folder; `omniledger schedule --status` shows "
                 "it. End it first."
             )
-        state = folder / "schedule.json"
+        state = folder / STATE
         try:
             yield state
         finally:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from omniledger import tether
 from omniledger.errors import LocalError
+from omniledger.masking import masked
+from omniledger.ports import LOOPBACK
 
 READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
@@ -33,19 +33,6 @@ _UNSCHEDULED = {
     )
 } | {"PREFECT_SERVER_UI_ENABLED": "false"}
 """What a server that serves one run only need not do."""
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_taken(port: int) -> bool:
-    """Whether somebody listens on this port of loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -71,6 +58,14 @@ def is_healthy(api_url: str) -> bool:
         return False
 
 
+def no_answer(api_url: str) -> str:
+    """What is wrong where the operator's own server does not answer, and what to do."""
+    return (
+        f"No Prefect server answers at PREFECT_API_URL ({masked(api_url)}); start it, or unset the "
+        "variable to use one of our own."
+    )
+
+
 class PrefectServer:
     """The server process; `start` it, `wait` for it, `stop` it.
 
@@ -90,25 +85,22 @@ class PrefectServer:
     @property
     def api_url(self) -> str:
         """The address for `PREFECT_API_URL`."""
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"http://{LOOPBACK}:{self.port}/api"
 
     def start(self) -> None:
         """Start the process, without waiting until it answers."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
-            self._process = self._run(output)
-
-    def _run(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        return tether.start(
-            "uvicorn",
-            "--factory",
-            "prefect.server.api.server:create_app",
-            "--host=127.0.0.1",
-            f"--port={self.port}",
-            "--log-level=warning",
-            environment=self._environment,
-            output=output,
-        )
+            self._process = tether.start(
+                "uvicorn",
+                "--factory",
+                "prefect.server.api.server:create_app",
+                f"--host={LOOPBACK}",
+                f"--port={self.port}",
+                "--log-level=warning",
+                environment=self._environment,
+                output=output,
+            )
 
     @property
     def pid(self) -> int | None:

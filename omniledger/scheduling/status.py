@@ -9,8 +9,15 @@ from typing import Any
 import click
 
 from omniledger.embedded.locks import is_free
+from omniledger.masking import masked
 from omniledger.scheduling.prefect_server import ask
 from omniledger.settings import Settings
+
+LOCK = "schedule.lock"
+"""The file in Prefect's folder that whoever keeps a schedule has a claim on."""
+
+STATE = "schedule.json"
+"""The file beside it that says where its server is."""
 
 _NEXT = {
     "sort": "EXPECTED_START_TIME_ASC",
@@ -19,19 +26,26 @@ _NEXT = {
 }
 
 
+def is_kept(settings: Settings) -> bool:
+    """Whether a schedule is kept from this folder."""
+    lock = settings.home / "prefect" / LOCK
+    return lock.exists() and not is_free(lock)
+
+
 def tell_status(settings: Settings) -> int:
     """Print whether a schedule is kept, and its next runs; 0 if it is and Prefect answers."""
-    folder = settings.home / "prefect"
-    if not (folder / "schedule.lock").exists() or is_free(folder / "schedule.lock"):
+    if not is_kept(settings):
         click.echo("No schedule is kept from this folder.")
         return 1
     try:
-        state = json.loads((folder / "schedule.json").read_text())
+        state = json.loads((settings.home / "prefect" / STATE).read_text())
         runs = ask(state["api_url"], "/flow_runs/filter", _NEXT)
     except (OSError, ValueError):
         click.echo("A schedule is kept from this folder; its Prefect server does not answer now.")
         return 1
-    click.echo(f"A schedule is kept by process {state['pid']}; Prefect is at {state['api_url']}.")
+    click.echo(
+        f"A schedule is kept by process {state['pid']}; Prefect is at {masked(state['api_url'])}."
+    )
     for run in runs:
         click.echo(f"  {_when(run)}  {run['name']}  {run['state_name'].lower()}")
     return 0

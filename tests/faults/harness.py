@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from migrations.waiting import MIGRATING
 from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
+from omniledger.ports import free_port
 from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server, ask
 
@@ -84,10 +84,7 @@ class CrashServer:
     """
 
     def __init__(self, root: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self._embedded = EmbeddedServer(root, options={"port": str(port)})
+        self._embedded = EmbeddedServer(root, options={"port": str(free_port())})
         endpoint = self._embedded.keep()
         self.server = Server(
             Dsn(endpoint.host, endpoint.port, endpoint.dbname, endpoint.user, endpoint.password)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from omniledger.ports import free_port
 from omniledger.scheduling.prefect_server import ask as ask_prefect
-from omniledger.scheduling.prefect_server import free_port
 from tests.conftest import Server, ask
 
 pytestmark = pytest.mark.slow
