@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from omniledger import revisions
@@ -16,7 +17,6 @@ from omniledger.settings import Settings, get_settings
 if TYPE_CHECKING:
     from migrations.merge.certify import Certificate
     from omniledger.publish import Published
-    from omniledger.scheduling.prefect_server import PrefectServer
 
 
 def run_daily() -> Published:
@@ -25,50 +25,48 @@ def run_daily() -> Published:
     with session() as connection:
         revisions.require_head(connection)
     _collect_garbage_seldom()
-    from flows.environment import prepare
-
-    settings = get_settings()
-    prepare(settings)
-    server = _start_prefect(settings)
+    wait_for_prefect = _start_prefect(get_settings())
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
 
     threading.Thread(target=_warm_up, daemon=True).start()
-    if server is not None:
-        server.wait()
+    wait_for_prefect()
     return daily()
-
-
-def _start_prefect(settings: Settings) -> PrefectServer | None:
-    """Start a server for this run before the imports that take as long; None: the operator's.
-
-    It ends at the exit, after Prefect has sent it the last records.
-    """
-    if "PREFECT_API_URL" in os.environ:
-        return None
-    from omniledger.scheduling.prefect_server import PrefectServer, free_port
-
-    server = PrefectServer(settings.home / "prefect" / "server.log", free_port(), schedules=False)
-    os.environ["PREFECT_API_URL"] = server.api_url
-    atexit.register(server.stop)
-    server.start()
-    return server
 
 
 def run_merge() -> Certificate | None:
     """Merge the old audit table as a flow; its errors come out as they are."""
     with session() as connection:
         require_schema_steps(connection)
-    from flows.environment import prepare
-
-    settings = get_settings()
-    prepare(settings)
-    server = _start_prefect(settings)
+    wait_for_prefect = _start_prefect(get_settings())
     from flows.merge import merge_legacy_audit
 
-    if server is not None:
-        server.wait()
+    wait_for_prefect()
     return merge_legacy_audit()
+
+
+def _start_prefect(settings: Settings) -> Callable[[], None]:
+    """Set Prefect up, and start a server for this run before the imports that take as long.
+
+    It ends at the exit, after Prefect has sent it the last records. The operator's own, where
+    there is one, is used instead.
+
+    Returns:
+        What waits until the server answers.
+    """
+    from flows.environment import prepare
+
+    prepare(settings)
+    if "PREFECT_API_URL" in os.environ:
+        return lambda: None
+    from omniledger.ports import free_port
+    from omniledger.scheduling.prefect_server import PrefectServer
+
+    server = PrefectServer(settings.home / "prefect" / "server.log", free_port(), schedules=False)
+    os.environ["PREFECT_API_URL"] = server.api_url
+    atexit.register(server.stop)
+    server.start()
+    return server.wait
 
 
 def _collect_garbage_seldom() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import psycopg
@@ -11,7 +13,7 @@ from omniledger import revisions
 from omniledger.alerts.record import Event
 from omniledger.database import Connection
 from omniledger.inspection.clock import now
-from omniledger.inspection.freshness import freshness
+from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.settings import Settings
 
@@ -43,43 +45,57 @@ TIMEOUT_MS = 5_000
 """How long one kind may take to be asked for."""
 
 
-def _run(connection: Connection, settings: Settings) -> Rows:
-    for verdict, sentence in connection.execute(_LAST_RUN):
+@dataclass
+class Scene:
+    """What one look asks: the database, with the settings; its servers are asked for once."""
+
+    connection: Connection
+    settings: Settings
+
+    @cached_property
+    def servers(self) -> list[Checks]:
+        """Every server, with when it was last noticed and how it was then."""
+        return freshness(self.connection, now(self.connection), self.settings)
+
+
+def _run(scene: Scene) -> Rows:
+    for verdict, sentence in scene.connection.execute(_LAST_RUN):
         if verdict != "published":
             yield verdict, sentence.rstrip(".")
 
 
-def _drift(connection: Connection, settings: Settings) -> Rows:
-    at, head = revisions.current(connection), revisions.head()
+def _drift(scene: Scene) -> Rows:
+    at, head = revisions.current(scene.connection), revisions.head()
     if at != head:
         yield "revision", f"the schema is at revision {at or 'none'}, not at {head}"
 
 
-def _quota(connection: Connection, settings: Settings) -> Rows:
-    for over in over_today(connection):
-        who = over.email or f"user {over.user_id}"
+def _quota(scene: Scene) -> Rows:
+    for over in over_today(scene.connection):
         yield (
             f"{over.user_id} {over.day}",
-            f"{who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
+            f"{over.who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
         )
 
 
-def _incident(connection: Connection, settings: Settings) -> Rows:
+def _incident(scene: Scene) -> Rows:
     # Down until it is seen up again: silence after an outage is not its end.
-    for server in freshness(connection, now(connection), settings):
+    for server in scene.servers:
         if server.state == "down" and server.last_at is not None:
             why = f": {server.last_error}" if server.last_error else ""
             yield str(server.server_id), f"the MCP server {server.name} is down{why}".rstrip(".")
 
 
-def _silence(connection: Connection, settings: Settings) -> Rows:
-    for server in freshness(connection, now(connection), settings):
+def _silence(scene: Scene) -> Rows:
+    for server in scene.servers:
         if server.is_missed:
             yield str(server.server_id), f"nobody checks the MCP server {server}"
 
 
-def _bill(connection: Connection, settings: Settings) -> Rows:
-    for day, billed, ours in connection.execute(_BILL, (settings.bill_tolerance_share,)):
+def _bill(scene: Scene) -> Rows:
+    for day, billed, ours in scene.connection.execute(
+        _BILL, (scene.settings.bill_tolerance_share,)
+    ):
         yield (
             str(day),
             f"the bill of {day} is ${billed:,.2f}, and the ledger says ${ours:,.2f}",
@@ -92,7 +108,7 @@ class Kind(NamedTuple):
     A used-up day ends at midnight, which nobody need be told.
     """
 
-    ask: Callable[[Connection, Settings], Rows]
+    ask: Callable[[Scene], Rows]
     is_end_told: bool = True
 
 
@@ -114,13 +130,14 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
         or the first run, or where the answer takes too long, there is no telling, and nothing is
         taken for over.
     """
+    scene = Scene(connection, settings)
     events: list[Event] = []
     seen: set[str] = set()
     for kind, (ask, _) in KINDS.items():
         try:
             with connection.transaction():
                 connection.execute(f"set local statement_timeout = {TIMEOUT_MS}".encode())
-                found = [Event(kind, subject, what) for subject, what in ask(connection, settings)]
+                found = [Event(kind, subject, what) for subject, what in ask(scene)]
                 connection.execute("set local statement_timeout to default")
         except (psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.QueryCanceled):
             # What is missing, forbidden, of another shape, or slow.

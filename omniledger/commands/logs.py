@@ -28,11 +28,11 @@ def index() -> None:
     """
     from migrations.search import build_search
     from migrations.servers import list_servers
-    from omniledger.database import connect
+    from omniledger.database import session
     from omniledger.errors import NotReadyError
     from omniledger.revisions import require_head
 
-    with connect(autocommit=True) as connection:
+    with session(autocommit=True) as connection:
         require_head(connection)
         list_servers(connection)
         if not build_search(connection):

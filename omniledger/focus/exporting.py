@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from psycopg import sql
 from omniledger.cells import cell
 from omniledger.database import Connection
 from omniledger.errors import InputError, LocalError, NotReadyError
+from omniledger.files import replacing
 from omniledger.marts import PUBLISHED, Mart, columns_in
 
 _MART = Mart("fct_focus", "usage_date")
@@ -83,7 +83,7 @@ def write(connection: Connection, path: Path) -> Written:
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         columns = _columns(connection)
-        with _replacing(path) as draft:
+        with _drafting(path) as draft:
             if path.suffix.lower() == ".csv":
                 writer: _Writer = CsvWriter(draft, columns)
             else:
@@ -194,18 +194,11 @@ class ParquetWriter:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A draft beside `path` that takes its place once it is whole."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+def _drafting(path: Path) -> Iterator[Path]:
     try:
-        yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with replacing(path) as draft:
+            yield draft
     except OSError as error:
         raise LocalError(
             f"{path} can't be written: {error.strerror or error}; name another place."
         ) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()

@@ -6,10 +6,9 @@ from psycopg import sql
 
 from migrations.legacy import inspect
 from migrations.merge.statements import Statements
-from migrations.merge.users import user_table
+from migrations.merge.users import user_table, who_is_who
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
-from omniledger.inspection.quota import BY_EMAIL
 
 _NEWEST = 1_000
 """How many old rows are looked at."""
@@ -35,8 +34,6 @@ _DOUBLED = """
     ) as looked
 """
 
-_ONE_SPACE = "select id as legacy_user_id, id as user_id from auth_service.users"
-
 
 def logged_twice(look: Look) -> Answer:
     """Whether a sum over both logs would count requests twice."""
@@ -49,13 +46,10 @@ def logged_twice(look: Look) -> Answer:
     legacy = inspect(look.connection, look.settings.legacy_schema, must_own=False)
     if legacy is None:
         return Answer(State.IN_ORDER, "there is one log")
-    users = user_table(look.connection, legacy)
     statements = Statements(legacy)
     query = sql.SQL(_DOUBLED).format(
         legacy=statements.table,
-        who=sql.SQL(BY_EMAIL).format(users=sql.Identifier(*users))
-        if users
-        else sql.SQL(_ONE_SPACE),
+        who=who_is_who(user_table(look.connection, legacy)),
         of_gateway=sql.SQL(
             "and g.source_system = 'gateway'" if "source_system" in look.columns(LEDGER) else ""
         ),

@@ -1,10 +1,13 @@
 """What an inspection finds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from omniledger.counting import Count
+
+_SHOWN = 5
 
 
 class State(StrEnum):
@@ -60,6 +63,12 @@ class Finding:
     advice: str = ""
     figures: tuple[Figure, ...] = ()
     lacks_rights: bool = False
+
+
+def first_few(items: Sequence[object]) -> str:
+    """The first five in words, and how many more there are."""
+    more = len(items) - _SHOWN
+    return ", ".join(map(str, items[:_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def exit_code(findings: list[Finding]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.freshness import freshness
 from omniledger.inspection.looking import HEALTH, UPGRADE, Look
 
@@ -30,11 +30,9 @@ def running(look: Look) -> Answer:
         seen = f", the last event of {last:%Y-%m-%d %H:%M}" if last else ""
         evidence = f"{len(servers):,} servers, none is silent{seen}{also}"
         return Answer(State.IN_ORDER, evidence, figures=figures)
-    told = ", ".join(map(str, missed[:_SHOWN]))
-    more = f" and {len(missed) - _SHOWN:,} more" if len(missed) > _SHOWN else ""
     return Answer(
         State.DRIFT,
-        f"{len(missed):,} of {len(servers):,} servers are silent: {told}{more}{also}",
+        f"{len(missed):,} of {len(servers):,} servers are silent: {first_few(missed)}{also}",
         "Nobody knows whether they are up; silence is not health.",
         "Look whether the gateway's health check task runs.",
         figures,

@@ -52,11 +52,13 @@ class Over(NamedTuple):
     cost_used: Decimal
     cost_limit: Decimal
 
+    @property
+    def who(self) -> str:
+        """The e-mail, or the number where there is none."""
+        return self.email or f"user {self.user_id}"
+
     def __str__(self) -> str:
-        return (
-            f"{self.email or f'user {self.user_id}'} "
-            f"(${self.cost_used:,.2f} of ${self.cost_limit:,.2f})"
-        )
+        return f"{self.who} (${self.cost_used:,.2f} of ${self.cost_limit:,.2f})"
 
 
 def over_today(connection: Connection) -> list[Over]:

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from migrations.legacy import Legacy
 from migrations.merge.users import user_table
-from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.looking import Look, TooDear
 from omniledger.merging.status import unmapped_users
 
@@ -51,12 +51,11 @@ def unknown(look: Look) -> Answer:
     figures = (Figure("unknown users", len(found), is_exact=who == "who wrote"),)
     if not found:
         return Answer(State.IN_ORDER, "everybody, by e-mail", figures=figures)
-    told = ", ".join(f"{email or '(no e-mail)'} ({old_id})" for old_id, email in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    told = first_few([f"{email or '(no e-mail)'} ({old_id})" for old_id, email in found])
     return Answer(
         State.DRIFT,
         f"{len(found):,} users {who} are nobody's e-mail at the gateway, or several people's: "
-        f"{told}{more}",
+        f"{told}",
         "Their requests are merged, and charged to nobody.",
         "Say who they are with `omniledger users map` after the upgrade.",
         figures,

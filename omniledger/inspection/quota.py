@@ -10,13 +10,11 @@ from psycopg import sql
 
 from migrations.legacy import Legacy, inspect
 from migrations.merge.statements import Statements
-from migrations.merge.users import user_table
+from migrations.merge.users import user_table, who_is_who
 from migrations.placing import bare
-from omniledger.inspection.findings import Answer, Figure, State
+from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.limits import Over, over_today
 from omniledger.inspection.looking import LEDGER, Look
-
-_SHOWN = 5
 
 _BEFORE = """
     with day as (
@@ -61,17 +59,6 @@ _ROLES_LIMIT = """
     (select r.cost_limit_daily::numeric from auth_service.roles as r where r.id = u.role_id)
 """
 
-BY_EMAIL = """
-    select u.id as legacy_user_id, min(g.id) as user_id
-    from {users} as u
-    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
-    group by u.id
-    having count(*) = 1
-"""
-"""Who is who, as the upgrade finds it."""
-
-_ONE_SPACE = "select id as legacy_user_id, id as user_id from auth_service.users"
-
 _AND_GATEWAY = """
             union all
             select a.user_id, a.cost_usd::numeric
@@ -93,7 +80,7 @@ def over(look: Look) -> Answer:
     """Who may not go on today, or may not once the check works."""
     if not look.has_old_table and _has_check(look):
         stopped = over_today(look.connection)
-        evidence = f"{len(stopped):,} users: {_told(stopped)}" if stopped else "nobody"
+        evidence = f"{len(stopped):,} users: {first_few(stopped)}" if stopped else "nobody"
         return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
     legacy = _legacy(look)
     if legacy is None:
@@ -103,7 +90,7 @@ def over(look: Look) -> Answer:
         return Answer(State.IN_ORDER, "nobody, by the costs that are recorded of today")
     return Answer(
         State.DRIFT,
-        f"{len(found):,} users: {_told(found)}",
+        f"{len(found):,} users: {first_few(found)}",
         "Nobody stops them now; once the two logs are one, the quota check does. This is by the "
         "limits of roles alone, and by the costs that are recorded.",
         "Tell them, or raise their limits, before you upgrade.",
@@ -128,14 +115,11 @@ def _legacy(look: Look) -> Legacy | None:
 
 
 def _before(look: Look, legacy: Legacy) -> list[Over]:
-    users = user_table(look.connection, legacy)
     roles = look.columns(("auth_service", "roles"))
     query = sql.SQL(_BEFORE).format(
         legacy=Statements(legacy).table,
         cost=Statements(legacy).value("cost_usd"),
-        who=sql.SQL(BY_EMAIL).format(users=sql.Identifier(*users))
-        if users
-        else sql.SQL(_ONE_SPACE),
+        who=who_is_who(user_table(look.connection, legacy)),
         limit=sql.SQL(_ROLES_LIMIT if "cost_limit_daily" in roles else "null::numeric"),
         and_gateway=sql.SQL(_gateway(look)),
         **Statements(legacy).meanings,
@@ -154,11 +138,6 @@ def _gateway(look: Look) -> str:
     if bare(columns.get("cost_usd", "")) not in ("numeric", "double precision", "real"):
         return ""
     return _AND_GATEWAY.format(own=_OWN if "legacy_id" in columns else "")
-
-
-def _told(users: list[Over]) -> str:
-    more = f" and {len(users) - _SHOWN:,} more" if len(users) > _SHOWN else ""
-    return ", ".join(map(str, users[:_SHOWN])) + more
 
 
 def _figures(users: list[Over]) -> tuple[Figure, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from omniledger.database import Connection
 from omniledger.pricing.names import canonical, nearest
 from omniledger.pricing.rates import RATE_COLUMNS
+from omniledger.pricing.stretches import ENDS_AT
 
 _PRICES = f"""
 select
@@ -21,10 +22,7 @@ select
 from (
     select
         *,
-        least(
-            coalesce(valid_to, 'infinity'),
-            coalesce(lead(valid_from) over (partition by is_own order by valid_from), 'infinity')
-        ) as ends_at
+        {ENDS_AT} as ends_at
     from ledger.model_prices
     where model = %(model)s
 ) as bounded

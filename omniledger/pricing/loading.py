@@ -17,6 +17,7 @@ from omniledger.pricing.catalog import ListedModel
 from omniledger.pricing.names import learn
 from omniledger.pricing.own import follow_discounts
 from omniledger.pricing.rates import RATE_COLUMNS, Priced, Rates
+from omniledger.pricing.stretches import close
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('omniledger price list'))"
 
@@ -35,13 +36,6 @@ from ledger.model_prices
 where not is_own
 order by model, valid_from
 """  # noqa: S608 (constants)
-
-_CLOSE = """
-update ledger.model_prices set valid_to = %(at)s::timestamptz
-where
-    model = %(model)s and not is_own and valid_from < %(at)s::timestamptz
-    and (valid_to is null or valid_to > %(at)s::timestamptz)
-"""
 
 _ADD = f"""
 insert into ledger.model_prices (model, valid_from, valid_to, source, {", ".join(RATE_COLUMNS)})
@@ -134,7 +128,7 @@ def _load_model(
 
 
 def _change(connection: Connection, done: Loaded, model: str, price: Priced) -> None:
-    connection.execute(_CLOSE, {"model": model, "at": price.valid_from})
+    close(connection, model, price.valid_from, is_own=False)
     _add(connection, model, [price], done.source)
     if model not in done.changed:
         done.changed.append(model)

@@ -9,16 +9,10 @@ from omniledger.database import Connection
 from omniledger.errors import InputError
 from omniledger.pricing.names import canonical, introduce, nearest
 from omniledger.pricing.rates import RATE_COLUMNS, Rates
+from omniledger.pricing.stretches import ENDS_AT, close
 
 HIGHEST = Decimal(1_000_000)
 """A million dollars for a million tokens: whoever says more meant another unit."""
-
-_CLOSE = """
-update ledger.model_prices set valid_to = %(at)s::timestamptz
-where
-    model = %(model)s and is_own and valid_from < coalesce(%(at)s::timestamptz, '-infinity')
-    and (valid_to is null or valid_to > %(at)s::timestamptz)
-"""
 
 _SAY = f"""
 insert into ledger.model_prices
@@ -40,10 +34,7 @@ select
 from (
     select
         *,
-        least(
-            coalesce(valid_to, 'infinity'),
-            coalesce(lead(valid_from) over (order by valid_from), 'infinity')
-        ) as ends_at
+        {ENDS_AT} as ends_at
     from ledger.model_prices
     where model = %(model)s and not is_own
 ) as listed
@@ -149,7 +140,7 @@ def _say(
     source: str,
     discount: Decimal | None,
 ) -> None:
-    connection.execute(_CLOSE, {"model": model, "at": start})
+    close(connection, model, start, is_own=True)
     connection.execute(_SAY.encode(), (model, start, end, source, discount, *rates.values()))
 
 

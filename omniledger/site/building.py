@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import psycopg
 
 from omniledger.errors import LocalError
+from omniledger.files import replacing
 from omniledger.report import collect, render
 from omniledger.report.rendering import ICON, placeholder
 
@@ -73,15 +73,8 @@ def _offline(dbt_page: str) -> str:
 def _write(path: Path, text: str) -> None:
     """Put a page in place in one step: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 @contextmanager
