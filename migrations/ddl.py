@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic import context, op
+from psycopg.sql import SQL, Identifier
 
+from migrations.indexing import build_concurrently
 from migrations.patience import LOCK_TIMEOUT_MS, patiently
 from migrations.waiting import OWN_SESSION
 from omniledger.database import Connection, Dsn, connect, target
@@ -122,15 +124,13 @@ def build_index(name: str, relation: str, definition: str, *, unique: bool = Fal
         unique: whether it refuses doubles.
     """
     schema = relation.split(".")[0]
+    kind = "unique index" if unique else "index"
+    create = f"create {kind} concurrently if not exists {name} on {relation} {definition}"
     with op.get_context().autocommit_block():
-        is_broken = scalar(
-            "select not indisvalid from pg_index where indexrelid = to_regclass(:name)",
-            name=f"{schema}.{name}",
-        )
-        if is_broken:
-            run(f"drop index concurrently if exists {schema}.{name}")
-        kind = "unique index" if unique else "index"
-        run(f"create {kind} concurrently if not exists {name} on {relation} {definition}")
+        if context.is_offline_mode():
+            run(create)
+        else:
+            build_concurrently(driver(), Identifier(schema, name), SQL(create))
 
 
 def drop_index(name: str, schema: str) -> None:

@@ -110,6 +110,19 @@ class Legacy:
         schema = self.schema.replace('"', '""')
         return f'"{schema}".{NAME}'
 
+    @property
+    def made_sequence(self) -> tuple[str, str]:
+        """Schema and name of the sequence that the upgrade makes where there was no table."""
+        return self.schema, f"{NAME}_id_seq"
+
+    @property
+    def id_sequence(self) -> tuple[str, str] | None:
+        """That of the sequence that the old name draws its ids from.
+
+        A table whose ids the application counts itself has none.
+        """
+        return self.sequence or (None if self.has_table else self.made_sequence)
+
     def target_type(self, target: str) -> str | None:
         """The type of the column that lands in `target`, or None where none does."""
         return next((c.type for c in self.columns if c.target == target), None)
@@ -130,6 +143,12 @@ class Legacy:
         return next((c for c in self.columns if c.name == name), None)
 
 
+def kind_of(connection: Connection, relation: str) -> str | None:
+    """The kind of a relation, by its quoted name, as the catalog has it: r, v, …; None for none."""
+    row = connection.execute(_KIND, (relation,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Legacy | None:
     """Read the legacy table of `schema`.
 
@@ -145,16 +164,16 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     """
     legacy = Legacy(schema, ())
     require_schema(connection, schema)
-    kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
-    if kind is not None and kind[0] == "v":
+    kind = kind_of(connection, legacy.relation)
+    if kind == "v":
         obstacles.require_our_view(connection, legacy.relation, f"{schema}.{NAME}")
         return None
     ledger = hand_made.planned_types(connection)
     if kind is None:
         usual = [(n, ledger.get(RENAMED.get(n, n), t), d) for n, t, d in DEFAULT_COLUMNS]
         return Legacy(schema, tuple(placed(usual, ledger)), has_table=False)
-    if kind[0] != "r":
-        raise obstacles.refusal(legacy.relation, obstacles.KINDS[kind[0]])
+    if kind != "r":
+        raise obstacles.refusal(legacy.relation, obstacles.KINDS[kind])
     columns = read_columns(connection, legacy.relation)
     timezone = get_settings().legacy_timezone
     found = placed([(c.name, c.type, c.default) for c in columns], ledger, timezone)

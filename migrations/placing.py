@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from migrations.identifiers import shortened
+
 RENAMED = {
     "id": "legacy_id",
     "user_id": "legacy_user_id",
@@ -185,6 +187,6 @@ def placed(
 def _own_place(name: str, kind: str, taken: set[str], ledger: Mapping[str, str]) -> str:
     target = name
     while True:
-        target = f"legacy_{target}".encode()[:63].decode(errors="ignore")
+        target = shortened(f"legacy_{target}")
         if target not in taken and ledger.get(target, kind) == kind:
             return target

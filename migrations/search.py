@@ -5,6 +5,7 @@ import logging
 import psycopg
 from psycopg import sql
 
+from migrations.indexing import build_concurrently
 from omniledger.database import Connection, first_line
 
 _LOG = logging.getLogger("alembic.runtime.migration")
@@ -40,7 +41,6 @@ _OURS = "search_extension"
 _REMEMBER = (
     "insert into ledger.settings (name, value) values (%s, 'pg_trgm') on conflict do nothing"
 )
-_IS_VALID = "select indisvalid from pg_index where indexrelid = to_regclass(%s)"
 
 
 def build_search(connection: Connection) -> bool:
@@ -57,16 +57,10 @@ def build_search(connection: Connection) -> bool:
         return False
     for place, name, statement in _INDEXES:
         index = sql.Identifier(place, name)
-        valid = connection.execute(_IS_VALID, [f"{place}.{name}"]).fetchone()
-        if valid == (True,):
-            continue
-        if valid is not None:
-            connection.execute(sql.SQL("drop index concurrently {}").format(index))
-        connection.execute(
-            sql.SQL(statement).format(
-                name=sql.Identifier(name), ops=sql.Identifier(schema, "gin_trgm_ops")
-            )
+        create = sql.SQL(statement).format(
+            name=sql.Identifier(name), ops=sql.Identifier(schema, "gin_trgm_ops")
         )
+        build_concurrently(connection, index, create)
     return True
 
 

@@ -130,7 +130,7 @@ def _restore(connection: Connection, legacy: Legacy) -> None:
     if not legacy.has_table:
         connection.execute(
             sql.SQL("alter table {} alter column id set default nextval({}::regclass)").format(
-                table, sql.Literal(f"{_quoted(legacy.schema)}.audit_logs_id_seq")
+                table, sql.Literal(sql.Identifier(*legacy.made_sequence).as_string(None))
             )
         )
     if legacy.sequence is None:
@@ -140,10 +140,6 @@ def _restore(connection: Connection, legacy: Legacy) -> None:
         _restore_identity(connection, legacy, sequence)
     else:
         connection.execute(sql.SQL("alter sequence {} owned by {}.id").format(sequence, table))
-
-
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string(None)
 
 
 def _restore_identity(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> None:

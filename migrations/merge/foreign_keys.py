@@ -8,6 +8,7 @@ from functools import partial
 
 from psycopg import errors, sql
 
+from migrations.identifiers import shortened
 from migrations.legacy import Legacy
 from migrations.patience import patiently
 from omniledger.database import Connection, first_line
@@ -51,7 +52,7 @@ def carry(connection: Connection, legacy: Legacy) -> None:
     """
     targets = {column.name: column.target for column in legacy.columns}
     for name, _, columns, references in connection.execute(_KEYS, (legacy.relation,)).fetchall():
-        ours = sql.Identifier(f"{_PREFIX}{name}"[:63])
+        ours = sql.Identifier(shortened(f"{_PREFIX}{name}"))
         add = sql.SQL(
             "alter table omni2.audit_logs drop constraint if exists {name},"
             " add constraint {name} foreign key ({columns}) {references} not valid"
@@ -66,7 +67,7 @@ def carry(connection: Connection, legacy: Legacy) -> None:
 def validate(connection: Connection, archive: str) -> None:
     """Check the carried references, while others write, that the old table vouched for."""
     vouched = {
-        f"{_PREFIX}{name}"[:63]
+        shortened(f"{_PREFIX}{name}")
         for name, is_valid, *_ in connection.execute(_KEYS, (archive,))
         if is_valid
     }

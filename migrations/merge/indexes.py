@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from migrations.identifiers import shortened
+from migrations.indexing import build_concurrently
 from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, Legacy
 from migrations.merge.statements import LEDGER
 from omniledger.database import Connection
@@ -52,13 +54,6 @@ _INDEXES = """
     order by c.relname
 """
 
-_BROKEN = """
-    select c.relname
-    from pg_index as i
-    inner join pg_class as c on i.indexrelid = c.oid
-    where i.indexrelid = to_regclass(%s) and not i.indisvalid
-"""
-
 _OURS = r"""
     select c.relname
     from pg_index as i
@@ -80,24 +75,19 @@ def carry(connection: Connection, legacy: Legacy) -> None:
         places = [targets[column] for column in columns]
         if known.issuperset(places):
             continue
-        name = f"{_PREFIX}{old_name}".encode()[:63].decode(errors="ignore")
-        index = sql.Identifier("omni2", name)
-        if connection.execute(_BROKEN, (index.as_string(None),)).fetchone():
-            connection.execute(sql.SQL("drop index concurrently {}").format(index))
-        connection.execute(
-            sql.SQL(
-                "create index concurrently if not exists {} on {} using {} ({})"
-                " where legacy_id is not null"
-            ).format(
-                sql.Identifier(name),
-                LEDGER,
-                sql.Identifier(method),
-                sql.SQL(", ").join(
-                    sql.Identifier(place) + sql.SQL(option)
-                    for place, option in zip(places, options, strict=True)
-                ),
-            )
+        name = shortened(f"{_PREFIX}{old_name}")
+        create = sql.SQL(
+            "create index concurrently {} on {} using {} ({}) where legacy_id is not null"
+        ).format(
+            sql.Identifier(name),
+            LEDGER,
+            sql.Identifier(method),
+            sql.SQL(", ").join(
+                sql.Identifier(place) + sql.SQL(option)
+                for place, option in zip(places, options, strict=True)
+            ),
         )
+        build_concurrently(connection, sql.Identifier("omni2", name), create)
 
 
 def drop(connection: Connection) -> None:

@@ -6,9 +6,10 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 
@@ -49,6 +50,26 @@ _LAST_RUN = """
     order by id desc
     limit 1
 """
+
+
+class _Run(NamedTuple):
+    """A row of `ledger.merge_runs`."""
+
+    id: int
+    legacy_table: str
+    shape: dict[str, Any]
+    cutover_xid: int | None
+    finished_at: datetime | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it was begun, and neither cut over nor ended."""
+        return self.finished_at is None and self.cutover_xid is None
+
+
+def _last_run(connection: Connection) -> _Run | None:
+    row = connection.execute(_LAST_RUN).fetchone()
+    return None if row is None else _Run(*row)
 
 
 def _show_nothing(progress: Progress) -> None:
@@ -138,28 +159,28 @@ def finish(
     Raises:
         NotReadyError: the certificate does not hold.
     """
-    run = connection.execute(_LAST_RUN).fetchone()
-    if run is None or run[4] is not None or run[3] is None:
+    run = _last_run(connection)
+    if run is None or run.finished_at is not None or run.cutover_xid is None:
         return None
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
-    statements = Statements(read_shape(run[2]), archived=True)
+    statements = Statements(read_shape(run.shape), archived=True)
     with workers_of(connection, workers) as crew:
-        certificate = certify(connection, statements, run[3], show, crew)
-    store(connection, run[0], certificate)
+        certificate = certify(connection, statements, run.cutover_xid, show, crew)
+    store(connection, run.id, certificate)
     _log.info("%s.", certificate.sentence())
     if not certificate.holds:
         raise NotReadyError(
-            f"The merge of {run[1]} is not proved: {certificate.detail}; the old table is whole in "
-            "ledger.audit_logs_legacy, and `alembic downgrade 0005` puts it back."
+            f"The merge of {run.legacy_table} is not proved: {certificate.detail}; the old table "
+            "is whole in ledger.audit_logs_legacy, and `alembic downgrade 0005` puts it back."
         )
     return certificate
 
 
 def _begin(connection: Connection, legacy: Legacy) -> int:
-    run = connection.execute(_LAST_RUN).fetchone()
-    if run is not None and run[4] is None and run[3] is None:
-        return int(run[0])
+    run = _last_run(connection)
+    if run is not None and run.is_unfinished:
+        return run.id
     made = connection.execute(
         "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s) returning id",
         (f"{legacy.schema}.audit_logs", json.dumps(asdict(legacy))),
@@ -183,15 +204,16 @@ class Done:
 
 def last_done(connection: Connection) -> Done | None:
     """The merge that an upgrade left, or None where there is none to take back or to prove."""
-    run = connection.execute(_LAST_RUN).fetchone()
-    return None if run is None or run[3] is None else Done(read_shape(run[2]), run[3])
+    run = _last_run(connection)
+    if run is None or run.cutover_xid is None:
+        return None
+    return Done(read_shape(run.shape), run.cutover_xid)
 
 
 def unfinished(connection: Connection) -> Legacy | None:
     """The table, as it was found, of a merge that was begun and not cut over."""
-    run = connection.execute(_LAST_RUN).fetchone()
-    is_unfinished = run is not None and run[4] is None and run[3] is None
-    return read_shape(run[2]) if run is not None and is_unfinished else None
+    run = _last_run(connection)
+    return read_shape(run.shape) if run is not None and run.is_unfinished else None
 
 
 def _map_users(connection: Connection, legacy: Legacy) -> None:
@@ -207,7 +229,7 @@ def _map_users(connection: Connection, legacy: Legacy) -> None:
 
 def _make_empty_name(connection: Connection, legacy: Legacy, run_id: int) -> None:
     with connection.transaction():
-        sequence = sql.Identifier(legacy.schema, "audit_logs_id_seq")
+        sequence = sql.Identifier(*legacy.made_sequence)
         connection.execute(sql.SQL("create sequence if not exists {}").format(sequence))
         make_view(connection, legacy, sequence)
         connection.execute(

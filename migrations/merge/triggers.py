@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from migrations.identifiers import shortened
 from migrations.legacy import Carried, Legacy
 from migrations.merge.labels import Labels
 from migrations.merge.statements import LEDGER
@@ -136,11 +137,11 @@ def _make_mould(connection: Connection, trigger: Trigger, labels: Labels) -> Non
 
 
 def _mould(trigger: Trigger) -> sql.Identifier:
-    return sql.Identifier("ledger", f"trigger_{trigger.name}".encode()[:63].decode())
+    return sql.Identifier("ledger", shortened(f"trigger_{trigger.name}"))
 
 
 def _hang(connection: Connection, legacy: Legacy, trigger: Trigger, event: str) -> None:
-    function = sql.Identifier("ledger", f"carried_{event}_{trigger.name}".encode()[:63].decode())
+    function = sql.Identifier("ledger", shortened(f"carried_{event}_{trigger.name}"))
     result = sql.SQL("old" if event == "delete" else "new")
     body = sql.SQL("\n    ").join(
         [
@@ -237,7 +238,7 @@ def _create(
             if not trigger.columns or column.name in trigger.columns
         ]
         watched = sql.SQL(" of ") + sql.SQL(", ").join(columns)
-    name = f"{_PREFIX}{event}_{trigger.name}".encode()[:63].decode()
+    name = shortened(f"{_PREFIX}{event}_{trigger.name}")
     connection.execute(
         sql.SQL(
             "create trigger {} {} {}{} on {} for each row when ({}) execute function {}"

@@ -72,11 +72,8 @@ declare
     mended bigint;
 begin
     insert into ledger.user_map (legacy_user_id, user_id, how)
-    select u.id, min(g.id), 'e-mail'
-    from {users} as u
-    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
-    group by u.id
-    having count(*) = 1
+    select w.legacy_user_id, w.user_id, 'e-mail'
+    from ({who}) as w
     on conflict (legacy_user_id) do nothing;
 
     update omni2.audit_logs as a
@@ -88,6 +85,16 @@ begin
 end
 $$
 """
+
+_SAME_EMAIL = """
+    select u.id as legacy_user_id, min(g.id) as user_id
+    from {users} as u
+    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+    group by u.id
+    having count(*) = 1
+"""
+
+_SAME_ID = "select id as legacy_user_id, id as user_id from auth_service.users"
 
 MAP_NOBODY = """
 create or replace function ledger.map_users() returns bigint
@@ -117,6 +124,17 @@ def user_table(
     return (schema, name) if has_email == (True,) else None
 
 
+def who_is_who(table: tuple[str, str] | None) -> sql.Composable:
+    """A query of `legacy_user_id` and `user_id`, for each old user who is one of the gateway's.
+
+    Args:
+        table: what `user_table` found.
+    """
+    if table is None:
+        return sql.SQL(_SAME_ID)
+    return sql.SQL(_SAME_EMAIL).format(users=sql.Identifier(*table))
+
+
 def make_functions(connection: Connection, legacy: Legacy) -> None:
     """Make `ledger.resolve_user`, for one id, and `ledger.map_users`, for all that are not known.
 
@@ -129,4 +147,4 @@ def make_functions(connection: Connection, legacy: Legacy) -> None:
         return
     users = sql.Identifier(*table)
     connection.execute(sql.SQL(_BY_EMAIL).format(users=users))
-    connection.execute(sql.SQL(_MAP_BY_EMAIL).format(users=users))
+    connection.execute(sql.SQL(_MAP_BY_EMAIL).format(who=who_is_who(table)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from psycopg import sql
 
 from migrations import turns
-from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
+from migrations.legacy import ARCHIVE, NAME, Legacy, inspect, kind_of
 from migrations.merge.batches import Progress
 from migrations.merge.certify import Certificate
 from migrations.merge.cutover import make_view
@@ -88,9 +88,7 @@ def carry_out(
 
 def is_pending(connection: Connection, settings: Settings) -> bool:
     """Whether an old table is there whose merge has not been cut over."""
-    query = "select relkind::text from pg_class where oid = to_regclass(%s)"
-    relation = Legacy(settings.legacy_schema, ()).relation
-    return connection.execute(query, (relation,)).fetchone() == ("r",)
+    return kind_of(connection, Legacy(settings.legacy_schema, ()).relation) == "r"
 
 
 def _is_merged(connection: Connection) -> bool:
@@ -111,9 +109,9 @@ def _make_view_again(connection: Connection, done: Done, found: Legacy) -> None:
             f"rows into {found.schema}.{NAME} without their id."
         )
     legacy = done.legacy
-    sequence = legacy.sequence or (None if legacy.has_table else (legacy.schema, f"{NAME}_id_seq"))
+    sequence = sql.Identifier(*legacy.id_sequence) if legacy.id_sequence else None
     with connection.transaction():
-        make_view(connection, legacy, sql.Identifier(*sequence) if sequence else None)
+        make_view(connection, legacy, sequence)
         if legacy.has_table:
             Labels.read(connection, f"ledger.{ARCHIVE}").give(connection, legacy.relation)
     _log.warning(

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from migrations import turns
-from migrations.legacy import ARCHIVE, Legacy
+from migrations.legacy import ARCHIVE, Legacy, kind_of
 from omniledger import revisions
 from omniledger.certificate import sentence
 from omniledger.counting import Count, counted, estimated
@@ -128,8 +128,7 @@ def _last_run(connection: Connection) -> dict[str, Any] | None:
 
 def _state(connection: Connection, legacy: Legacy, run: dict[str, Any]) -> str:
     if run["cutover_xid"] is not None:
-        kind = "select relkind::text from pg_class where oid = to_regclass(%s)"
-        is_table = connection.execute(kind, (legacy.relation,)).fetchone() == ("r",)
+        is_table = kind_of(connection, legacy.relation) == "r"
         archived = _one(connection, "select to_regclass(%s) is not null", f"ledger.{ARCHIVE}")
         if is_table and not archived:
             return "taken back"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from migrations.legacy import ARCHIVE, NAME, Legacy
+from migrations.legacy import ARCHIVE, NAME, Legacy, kind_of
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
@@ -65,8 +65,6 @@ _REQUIRED = """
         and attname not in ('id', 'source_system')
     order by 1
 """
-
-_KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
 
 _READS_LEDGER = """
     select exists (
@@ -212,11 +210,11 @@ def reads_ledger(connection: Connection, relation: str) -> bool:
 
 def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
     name = f"{legacy.schema}.{NAME}"
-    kind = connection.execute(_KIND, (legacy.relation,)).fetchone()
+    kind = kind_of(connection, legacy.relation)
     if kind is None:
         yield f"{name} is not there: run `omniledger merge run`, which makes the view again."
         return
-    if kind[0] != "v" or not reads_ledger(connection, legacy.relation):
+    if kind != "v" or not reads_ledger(connection, legacy.relation):
         yield (
             f"{name} is not the view that the merge left, so what is written there is not in the "
             "ledger: rename it, run `omniledger merge run`, which makes the view again, and "
@@ -236,7 +234,7 @@ def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
 def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
     """Whether the next ids are ones that nobody has."""
     default = connection.execute(_ID_DEFAULT, (legacy.relation,)).fetchone()
-    sequence = legacy.sequence or (None if legacy.has_table else (legacy.schema, f"{NAME}_id_seq"))
+    sequence = legacy.id_sequence
     if sequence is not None and _is_there(connection, legacy.relation):
         name = sql.Identifier(*sequence).as_string(connection)
         if default is None:
