@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         Decimal(5), ge=0, le=3600, description="How far apart two logs of one request may be, s."
     )
     merge_workers: int = Field(
-        default_factory=lambda: min(2, os.cpu_count() or 1),
+        default_factory=lambda: max(1, min(2, (os.cpu_count() or 1) // 2)),
         ge=1,
         le=16,
         description="How many batches of the merge to do at once, each on its own connection.",

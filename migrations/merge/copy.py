@@ -1,4 +1,4 @@
-"""Set aside, match and copy the old rows, batch by batch, and again those written meanwhile."""
+"""Copy the old rows, batch by batch, and bring over again those that were written meanwhile."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from psycopg import errors, sql
 
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.pacing import Pace
-from migrations.merge.statements import Statements
+from migrations.merge.statements import RANGE, Statements
 from omniledger.database import Connection
 
-_RANGE = sql.SQL("l.id > %(after)s and l.id <= %(upto)s")
 _KNOWN = sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s")
 _CHANGED = sql.SQL("l.id = any(%(ids)s)")
-_CHANGED_KNOWN = sql.SQL("legacy_id = any(%(ids)s)")
+KNOWN_IDS = sql.SQL("legacy_id = any(%(ids)s)")
 
 _CHANGES_AT_ONCE = 5_000
 """How many notes of changed rows one transaction applies; some seconds of a busy gateway."""
@@ -38,10 +37,9 @@ def copy_history(
     statements: Statements,
     pace: Pace,
 ) -> Iterator[Progress]:
-    """Bring over every old row, oldest id first, each batch in a transaction of its own.
+    """Bring over every old row that was not set aside, each batch in a transaction of its own.
 
-    What is in the ledger or in quarantine already is passed over, so a copy that was killed goes
-    on where it was.
+    What is in the ledger already is passed over, so a copy that was killed goes on where it was.
 
     The batches don't wait for the disk: a crash of the server takes the last of them back, whole,
     and the next upgrade repeats them. The cut over's commit, which does wait, flushes all of them.
@@ -66,23 +64,30 @@ def _repeating(worker: Connection, statements: Statements, chunk: Range) -> None
     """Bring over one range, again where a killed upgrade's last batch was still committing it."""
     for tried in range(1, _TRIES + 1):
         try:
-            return _bring_over(worker, statements, _RANGE, _KNOWN, chunk.values())
+            return bring_over(worker, statements, RANGE, _KNOWN, chunk.values())
         except errors.UniqueViolation:
             if tried == _TRIES:
                 raise
 
 
-def _bring_over(
+def bring_over(
     connection: Connection,
     statements: Statements,
     scope: sql.Composable,
     known: sql.Composable,
     values: dict[str, object],
 ) -> None:
+    """Give matched rows what they lacked, and copy the rest that the ledger can hold.
+
+    Args:
+        scope: a condition on the old rows `l`.
+        known: the same on the column `legacy_id` of what is known of them already.
+        values: the conditions' parameters.
+    """
     with connection.transaction():
-        connection.execute(statements.quarantine(scope), values)
         connection.execute(statements.apply_matches(scope, known), values)
-        connection.execute(statements.copy(scope, known), values)
+        (settled,) = connection.execute(statements.settled(known), values).fetchone() or ([],)
+        connection.execute(statements.copy(scope), {**values, "settled": settled})
 
 
 def apply_changes(
@@ -113,8 +118,9 @@ def apply_changes(
         connection.execute(
             "delete from ledger.audit_quarantine where legacy_id = any(%(ids)s)", values
         )
+        connection.execute(statements.quarantine(_CHANGED), values)
         connection.execute(statements.match(_CHANGED), values)
-        _bring_over(connection, statements, _CHANGED, _CHANGED_KNOWN, values)
+        bring_over(connection, statements, _CHANGED, KNOWN_IDS, values)
     return len(ids)
 
 

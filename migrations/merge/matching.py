@@ -1,4 +1,4 @@
-"""Find the requests that both systems logged, over the whole history, batch by batch."""
+"""Set aside what the ledger can't hold, and find the requests that both systems logged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.merge.batches import Progress, Range, count, in_batches
-from migrations.merge.statements import LEDGER, Statements
+from migrations.merge.statements import LEDGER, RANGE, Statements
 from omniledger.database import Connection
 
 # Every pair that could be one request is noted first. Whether each is the other's nearest is then
@@ -24,10 +24,10 @@ create unlogged table ledger.audit_candidates (
 """
 
 _IN_RANGE = """
-    l.id > %(after)s
-    and l.id <= %(upto)s
+    {range}
     and {text} is not null
     and {time} between '1900-01-01' and '9999-01-01'
+    and {complaint} is null
 """
 
 # The gateway's rows are narrowed to the range's own time, so that a batch reads a slice of them.
@@ -95,6 +95,8 @@ def match_history(
 ) -> Iterator[Progress]:
     """Note in `ledger.audit_matches` which old row and which gateway row are one request.
 
+    Rows that the ledger can't hold are noted in `ledger.audit_quarantine` on the way.
+
     Args:
         connection: an autocommit connection.
         workers: the further connections that do the work.
@@ -106,15 +108,19 @@ def match_history(
     parts = {
         "legacy": table,
         "ledger": LEDGER,
-        "in_range": sql.SQL(_IN_RANGE).format(**meanings),
+        "in_range": sql.SQL(_IN_RANGE).format(
+            range=RANGE, complaint=statements.complaint, **meanings
+        ),
         **meanings,
     }
     span, pair = sql.SQL(_SPAN).format(**parts), sql.SQL(_PAIR).format(**parts)
+    quarantine = statements.quarantine(RANGE)
     done, total = 0, count(connection, table)
     yield Progress("matching", 0, total)
     connection.execute(_START)
 
     def note_pairs(worker: Connection, chunk: Range) -> None:
+        worker.execute(quarantine, chunk.values())
         values = {**chunk.values(), "window": window}
         since, until = worker.execute(span, values).fetchone() or (None, None)
         if since is not None:

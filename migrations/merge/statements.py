@@ -10,7 +10,9 @@ from psycopg import sql
 from migrations.legacy import ARCHIVE, SUMMED, Legacy
 
 LEDGER = sql.SQL("omni2.audit_logs")
-EVERYTHING = sql.SQL("true")
+
+RANGE = sql.SQL("l.id > %(after)s and l.id <= %(upto)s")
+"""The old rows `l` of one `migrations.merge.batches.Range`."""
 
 # Both logs of a request have the same person and text and lie at most a window apart, and each is
 # the other's nearest; between two as near the lower id wins. Rivals are looked for among all old
@@ -25,6 +27,7 @@ with asked as (
         {text} is not null
         -- From infinity, and from the ends of time, no window can be counted.
         and {time} between '0001-01-01 00:00+00' and '9999-12-31 00:00+00'
+        and {complaint} is null
         and {scope}
 ),
 
@@ -57,6 +60,7 @@ rivals as (
             and {time}
             between g.timestamp - %(window)s * interval '1 second'
             and g.timestamp + %(window)s * interval '1 second'
+            and {complaint} is null
         offset 0
     ) as l
     inner join ledger.user_map as m on {person} = m.legacy_user_id and g.user_id = m.user_id
@@ -105,9 +109,9 @@ on conflict (legacy_id) do nothing
 _APPLY_MATCHES = """
 with gaining as (
     select
-        l.id,
-        k.audit_id,
-        {lacks} as gained
+        l.*,
+        k.audit_id as omniledger_audit_id,
+        {lacks} as omniledger_gained
     from (select * from ledger.audit_matches where {known}) as k
     inner join {legacy} as l on k.legacy_id = l.id
     inner join {ledger} as a on k.audit_id = a.id
@@ -116,20 +120,26 @@ with gaining as (
 
 noted as (
     update ledger.audit_matches as k
-    set gained = g.gained
-    from gaining as g
-    where k.legacy_id = g.id
+    set gained = l.omniledger_gained
+    from gaining as l
+    where k.legacy_id = l.id
 )
 
 update {ledger} as a
 set legacy_id = l.id, {gains}
-from gaining as g
-inner join {legacy} as l on g.id = l.id
-where a.id = g.audit_id
+from gaining as l
+where a.id = l.omniledger_audit_id
 """
 
-# What is there already is looked for in the batch's own range of ids, which the planner can't know
-# by itself. No ON CONFLICT, which costs a tenth: a batch that meets another's row is repeated.
+_SETTLED = """
+select array(
+    select legacy_id from ledger.audit_matches where {known}
+    union all
+    select legacy_id from {ledger} where {known}
+)
+"""
+
+# No ON CONFLICT, which costs a tenth: a batch that meets another's row is repeated.
 _COPY = """
 insert into {ledger} (source_system, user_id, {targets})
 select 'legacy', m.user_id, {values}
@@ -137,10 +147,10 @@ from {legacy} as l
 left join ledger.user_map as m on {person} = m.legacy_user_id
 where
     {scope}
-    and not exists (select from {ledger} as a where a.legacy_id = l.id and {known})
-    and not exists (select from ledger.audit_matches as k where k.legacy_id = l.id and {known})
-    and not exists (select from ledger.audit_quarantine as q where q.legacy_id = l.id and {known})
-order by l.id
+    and {complaint} is null
+    -- A list is looked up by its hash, which costs less than a join with what made it. COALESCE
+    -- keeps the planner from taking that next to nothing is left.
+    and coalesce(l.id::bigint <> all(%(settled)s::bigint[]), true)
 """
 
 _UNMATCH = """
@@ -242,6 +252,7 @@ class Statements:
             legacy=self.table,
             ledger=LEDGER,
             scope=scope,
+            complaint=self.complaint,
             apart_asked=sql.SQL("extract(epoch from asked.created_at - g.timestamp)"),
             apart_rival=sql.SQL("extract(epoch from {} - g.timestamp)").format(
                 self.meanings["time"]
@@ -274,10 +285,13 @@ class Statements:
             for target, value in self._gained()
         ]
 
-    def apply_matches(
-        self, scope: sql.Composable, known: sql.Composable = EVERYTHING
-    ) -> sql.Composed:
-        """Give each matched gateway row what it lacked; the arguments are those of `copy`."""
+    def apply_matches(self, scope: sql.Composable, known: sql.Composable) -> sql.Composed:
+        """Give each matched gateway row what it lacked.
+
+        Args:
+            scope: a condition on the old rows `l`.
+            known: the same on the column `legacy_id` of what is known of them already.
+        """
         lacks = [
             sql.SQL("case when a.{} is null and {} is not null then {} end").format(
                 sql.Identifier(target), value, sql.Literal(target)
@@ -299,19 +313,18 @@ class Statements:
             gains=sql.SQL(", ").join(gains),
         )
 
-    def copy(self, scope: sql.Composable, known: sql.Composable = EVERYTHING) -> sql.Composed:
-        """Copy the old rows `l` in scope that are nowhere yet.
+    def settled(self, known: sql.Composable) -> sql.Composed:
+        """The ids of the old rows that a match or the ledger has already, as one array."""
+        return sql.SQL(_SETTLED).format(ledger=LEDGER, known=known)
 
-        Args:
-            scope: a condition on the old rows `l`.
-            known: the same on the column `legacy_id` of what is known of them already.
-        """
+    def copy(self, scope: sql.Composable) -> sql.Composed:
+        """Copy the old rows `l` in scope that can be held and are not among `settled`."""
         gained = [("legacy_id", sql.SQL("l.id")), *self._gained()]
         return sql.SQL(_COPY).format(
             legacy=self.table,
             ledger=LEDGER,
             scope=scope,
-            known=known,
+            complaint=self.complaint,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
             person=self.person,

@@ -83,7 +83,7 @@ def _rows(done: Count | None, total: Count) -> str:
 @click.option(
     "--workers",
     type=click.IntRange(1, 16),
-    help="How many batches at once. Default: OMNILEDGER_MERGE_WORKERS, the cores, at most 2.",
+    help="How many batches at once. Default: OMNILEDGER_MERGE_WORKERS, half the cores, at most 2.",
 )
 @click.option("--flow", is_flag=True, help="As the Prefect flow merge-legacy-audit.")
 def merge_run(max_load: float | None, workers: int | None, flow: bool) -> None:

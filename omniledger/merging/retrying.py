@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE
+from migrations.merge.copy import KNOWN_IDS, bring_over
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
 from omniledger.database import Connection, first_line
@@ -183,8 +184,8 @@ def _bring(connection: Connection, done: Done, window: Decimal, ids: list[int]) 
     for text in (_STILL_BAD, _RELEASE, _DROP_BAD):
         connection.execute(sql.SQL(text).format(**names))
     everything = sql.SQL("true")
-    for statement in (statements.match, statements.apply_matches, statements.copy):
-        connection.execute(statement(everything), values)
+    connection.execute(statements.match(everything), values)
+    bring_over(connection, statements, everything, KNOWN_IDS, values)
 
 
 def _complete(connection: Connection, ids: list[int]) -> None:

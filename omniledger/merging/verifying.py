@@ -35,7 +35,6 @@ _INDEXES = (
     "omniledger_audit_logs_legacy_user",
     "omniledger_audit_logs_quota",
     "omniledger_audit_logs_server",
-    "omniledger_audit_logs_time",
 )
 
 _TRIGGERS_SLEEPING = """

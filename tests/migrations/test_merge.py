@@ -62,6 +62,25 @@ def test_quarantine_keeps_the_whole_row_and_the_reason(merged: Dsn) -> None:
     ]
 
 
+def test_a_row_that_is_set_aside_takes_no_gateway_row_with_it(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "insert into public.audit_logs (id, user_id, message, cost_estimate, created_at)"
+        " select 201, user_id, message, 'NaN', created_at from public.audit_logs where id = 101;"
+        " delete from public.audit_logs where id = 101",
+    )
+    revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
+        " from ledger.merge_runs",
+    ) == [(11, 7, 1, 3, True)]
+    assert ask(dsn, "select legacy_id, cost_usd from omni2.audit_logs where id = 1") == [
+        (None, None)
+    ]
+
+
 def test_a_matched_row_keeps_its_own_values_and_gains_what_it_lacked(merged: Dsn) -> None:
     rows = ask(
         merged,

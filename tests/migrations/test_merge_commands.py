@@ -316,8 +316,8 @@ def test_people_who_left_are_no_damage(merged: Dsn) -> None:
         ("drop index omni2.omniledger_audit_logs_quota", "omniledger_audit_logs_quota is missing"),
         (
             "update pg_index set indisvalid = false"
-            " where indexrelid = 'omni2.omniledger_audit_logs_time'::regclass",
-            "omniledger_audit_logs_time is missing or invalid",
+            " where indexrelid = 'omni2.omniledger_audit_logs_server'::regclass",
+            "omniledger_audit_logs_server is missing or invalid",
         ),
         (
             "delete from omni2.audit_logs where question is null;"
