@@ -55,6 +55,7 @@ inner join (
     from (
         select distinct coalesce(llm_model, 'claude-3-5-haiku') as name from omni2.audit_logs
     ) as names
+    offset 0
 ) as n on n.name = coalesce(a.llm_model, 'claude-3-5-haiku')
 left join ledger.model_prices as p
     on

@@ -9,7 +9,8 @@
     told_otherwise=none,
     held_seconds=none,
     grid=none,
-    grid_columns=[]
+    grid_columns=[],
+    taught_by=none
 ) -%}
     {%- do require_settings(settings, settings_view) -%}
     {%- if execute and is_incremental() -%}
@@ -51,6 +52,13 @@
         union
         {{ told_otherwise }}
         {%- endif %}
+        {%- endif %}
+        {%- if taught_by %}
+        union
+        select taught.{{ day }}
+        from {{ taught_by }} as taught
+        inner join {{ this }} as built on taught.{{ day }} = built.{{ day }}
+        where taught.built_xmin > built.built_xmin
         {%- endif %}
         {%- if grid %}
         {%- set columns = grid_columns | join(', ') %}
@@ -188,4 +196,13 @@
     insert into {{ target }} ({{ columns }})
     select {{ columns }}
     from {{ arguments['temp_relation'] }};
+{%- endmacro %}
+
+
+{% macro transactions_ago(number) -%}
+    {%- if execute -%}
+    {{ return(run_query(
+        "select cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint) - " ~ number
+    ).rows[0][0]) }}
+    {%- endif -%}
 {%- endmacro %}

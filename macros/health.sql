@@ -54,9 +54,17 @@
 
 
 {# Lateral joins stay nested loops; there is no other way to do them. #}
-{% macro join_by_hash() -%}
-    set local enable_nestloop = off
+{% macro plan_for_many_rows() -%}
+    set local enable_nestloop = off;
+    set local work_mem = '64MB'
 {%- endmacro %}
+
+
+{# For a few rows each, in order: the planner takes them for fewer still, and would sort them. #}
+{% macro look_into_index() -%}
+    set local enable_bitmapscan = off
+{%- endmacro %}
+
 
 {#- Seconds that the joined `intervals` of one state have within the hour of `hours`. -#}
 {%- macro seconds_within_hour(state) -%}

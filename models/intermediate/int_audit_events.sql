@@ -14,7 +14,7 @@ model_history as (
 
 model_names as (
 
-    select * from {{ ref('stg_model_names') }}
+    select * from {{ ref('int_model_names') }}
 
 ),
 
@@ -100,29 +100,17 @@ named as (
 
 ),
 
--- a name as it stands, else bare, else normal: what is known needs no pattern
 meant as (
 
     select
         named.*,
         coalesce(
-            known.llm_model, known_bare.llm_model, known_normal.llm_model, named.model_name
+            model_names.llm_model, ledger.canonical_model(named.model_name), named.model_name
         ) as meant_model
 
     from named
-    left join model_names as known
-        on named.model_name = known.model_name
-    left join model_names as known_bare
-        on
-            case
-                when known.model_name is null then ledger.bare_model_name(named.model_name)
-            end = known_bare.model_name
-    left join model_names as known_normal
-        on
-            case
-                when known.model_name is null and known_bare.model_name is null
-                    then ledger.normal_model_name(named.model_name)
-            end = known_normal.model_name
+    left join model_names
+        on named.model_name = model_names.model_name
 
 ),
 

@@ -1,5 +1,3 @@
-{%- set events = ref('int_health_events') -%}
-
 with
 
 grid as (
@@ -8,47 +6,36 @@ grid as (
 
 ),
 
--- of the day and the one before, so that a day which has only begun knows, too
 learnt as (
 
-    select
-        grid.*,
-        learnt.interval_seconds as learnt_interval_seconds
-
-    from grid
-    cross join lateral (
-        {{ learnt_interval(
-            events,
-            'grid.mcp_server_id',
-            'grid.day_before_starts_at',
-            'grid.next_day_starts_at',
-        ) | indent(8) }}
-    ) as learnt
+    select * from {{ ref('int_health_learnt') }}
 
 ),
 
 final as (
 
     select
-        health_date,
-        mcp_server_id,
-        starts_at,
-        ends_at,
-        next_day_starts_at,
-        day_seconds,
-        stated_interval_seconds,
+        grid.health_date,
+        grid.mcp_server_id,
+        grid.starts_at,
+        grid.ends_at,
+        grid.next_day_starts_at,
+        grid.day_seconds,
+        grid.stated_interval_seconds,
         coalesce(
-            stated_interval_seconds,
-            learnt_interval_seconds,
+            grid.stated_interval_seconds,
+            learnt.learnt_interval_seconds,
             {{ setting('health_check_interval_seconds') | int }}
         ) as check_interval_seconds,
         case
-            when stated_interval_seconds is not null then 'stated'
-            when learnt_interval_seconds is not null then 'learnt'
+            when grid.stated_interval_seconds is not null then 'stated'
+            when learnt.learnt_interval_seconds is not null then 'learnt'
             else 'setting'
         end as check_interval_source
 
-    from learnt
+    from grid
+    left join learnt
+        on grid.health_date = learnt.health_date and grid.mcp_server_id = learnt.mcp_server_id
 
 )
 

@@ -17,7 +17,8 @@
                 'day_seconds',
                 'stated_interval_seconds',
             ],
-        ) }}", "{{ join_by_hash() }}"],
+            taught_by=ref('int_health_learnt'),
+        ) }}", "{{ plan_for_many_rows() }}"],
         post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
     )
 }}

@@ -1,0 +1,59 @@
+{#
+    Kept, not computed by each of those who ask: it takes a look at the checks of two days for each
+    day and server. Who is built from it builds the days again that are newer here
+    (`taught_by` of `find_changed_days`).
+#}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_days',
+        on_schema_change='append_new_columns',
+        unique_key='health_date',
+        indexes=[{'columns': ['health_date']}],
+        pre_hook=["{{ begin_build() }}", "{{ find_changed_days(
+            events=ref('stg_mcp_health_log'),
+            deletions=ref('stg_deleted_days'),
+            source_table='mcp_health_log',
+            settings=health_settings(),
+            settings_view=ref('int_settings'),
+            held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
+            grid=ref('int_health_grid'),
+            grid_columns=['health_date', 'mcp_server_id'],
+        ) }}", "{{ look_into_index() }}"],
+        post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
+    )
+}}
+
+{%- set events = ref('int_health_events') -%}
+
+with
+
+grid as (
+
+    select * from {{ ref('int_health_grid') }}
+    {{ where_day_changed('health_date') }}
+
+),
+
+-- of the day and the one before, so that a day which has only begun knows, too
+final as (
+
+    select
+        grid.health_date,
+        grid.mcp_server_id,
+        learnt.interval_seconds as learnt_interval_seconds,
+        {{ build_stamp() }}
+
+    from grid
+    cross join lateral (
+        {{ learnt_interval(
+            events,
+            'grid.mcp_server_id',
+            'grid.day_before_starts_at',
+            'grid.next_day_starts_at',
+        ) | indent(8) }}
+    ) as learnt
+
+)
+
+select * from final
