@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from omniledger.database import Connection, connect
-from tests.models.conftest import Marts, Prepared, event_at
+from tests.models.conftest import Marts, Prepared
 
 _RAW = Path(__file__).with_name("raw_figures.sql")
 
@@ -134,24 +134,33 @@ def _rows(random: Random) -> Iterator[list[Any]]:
         ]
 
 
+def _events(random: Random) -> Iterator[tuple[str, str, int]]:
+    words = ("healthy", "healthy", "timeout", "disabled", "odd")
+    for server in (1, 2, 3):
+        for day in range(1, 6):
+            minute = random.randrange(1200)
+            for _ in range(8):
+                at = f"2026-03-0{day} {minute // 60}:{minute % 60}+00"
+                yield at, random.choice(words), server
+                minute += random.choice((5, 5, 5, 5, 5, 25))
+    # a state that holds into the next day
+    yield "2026-03-02 23:59:30+00", "timeout", 4
+
+
 def _fill(marts: Marts) -> None:
     random = Random(7)
     with connect(marts.dsn) as connection:
         connection.cursor().executemany(_INSERT, list(_rows(random)))
         connection.execute(_PRICES)
-    words = ("healthy", "healthy", "timeout", "disabled", "odd")
-    for server in (1, 2, 3):
-        for day in range(1, 6):
-            minute = random.randrange(1400)
-            for _ in range(8):
-                at = f"2026-03-0{day} 00:00+00".replace(
-                    "00:00", f"{minute // 60:02}:{minute % 60:02}"
-                )
-                if minute < 1440:
-                    event_at(marts, at, random.choice(words), server)
-                minute += random.choice((5, 5, 5, 5, 5, 25))
-    # five minutes before midnight, so that a state holds into the next day
-    event_at(marts, "2026-03-02 23:59:30+00", "timeout", 4)
+        connection.execute(
+            "insert into omni2.mcp_servers (id, name)"
+            " select n, 'server ' || n from generate_series(1, 4) as n"
+        )
+        connection.cursor().executemany(
+            "insert into omni2.mcp_health_log (timestamp, status, mcp_server_id)"
+            " values (%s, %s, %s)",
+            list(_events(random)),
+        )
 
 
 @pytest.fixture
