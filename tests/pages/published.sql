@@ -306,7 +306,10 @@ select
     case when server = 'no server' then 0 else requests / 4 end,
     requests_cost_unknown,
     case when server = 'no server' then 0 else requests / 2 end,
-    tokens_total * tenths / 10,
+    case
+        when server = 'no server' then tokens_total - tokens_total * 4 / 10 - tokens_total / 10
+        else tokens_total * tenths / 10
+    end,
     null,
     cost_recorded_usd * tenths / 10,
     cost_recomputed_usd * tenths / 10,

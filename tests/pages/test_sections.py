@@ -39,6 +39,7 @@ def test_cost_by_server_adds_up_to_the_usage_and_stands_as_csv(published: Publis
     assert [row.server for row in servers] == ["search", "<b>files</b>", "no server"]
     assert sum(row.cost_recomputed_usd or 0 for row in servers) == usage.cost_recomputed_usd
     assert sum(row.cost_recorded_usd or 0 for row in servers) == usage.cost_recorded_usd
+    assert sum(row.tokens_total or 0 for row in servers) == usage.tokens_total
     page = render(figures)
     assert "<b>files</b>" not in page
     assert 'download="omniledger-cost-by-server.csv"' in page
