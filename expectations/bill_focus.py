@@ -30,8 +30,7 @@ where
     or charge_period_end > billing_period_end
 """
 
-# Each mart is built in a snapshot of its own, so of days that were written to meanwhile nothing
-# is said. The raw rows are looked at only where the sums differ.
+# Of days that were written to meanwhile nothing is said.
 _SUMS_DIFFER = """
 with focus as (
     select
@@ -63,21 +62,7 @@ where
         coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
         or coalesce(daily.estimated, 0) <> coalesce(focus.estimated, 0)
     )
-    and not exists (
-        select 1
-        from omni2.audit_logs as raw
-        where
-            raw.timestamp >= {starts_at}
-            and raw.timestamp < {ends_at}
-            and raw.change_xid >= least(daily.built_xmin, focus.built_xmin)
-    )
-    and not exists (
-        select 1
-        from ledger.deleted_days as departed
-        where
-            departed.source_table = 'audit_logs'
-            and departed.change_xid >= least(daily.built_xmin, focus.built_xmin)
-    )
+    and {untouched}
 order by usage_date
 """
 
@@ -93,8 +78,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows(
                 "Each day costs what the daily usage says",
                 _SUMS_DIFFER.format(
-                    starts_at=scope.starts_at("usage_date"),
-                    ends_at=scope.starts_at("usage_date + 1"),
+                    untouched=scope.untouched(
+                        "usage_date", "least(daily.built_xmin, focus.built_xmin)"
+                    )
                 ),
             ),
         ],

@@ -33,6 +33,24 @@ _STARTS_AT = """(
 )"""
 
 
+# Marts are built in snapshots of their own: what was written between two of them is in one only.
+_UNTOUCHED = """
+not exists (
+    select 1
+    from omni2.audit_logs as raw
+    where
+        raw.timestamp >= {starts_at}
+        and raw.timestamp < {ends_at}
+        and raw.change_xid >= {since}
+)
+and not exists (
+    select 1
+    from ledger.deleted_days as departed
+    where departed.source_table = 'audit_logs' and departed.change_xid >= {since}
+)
+"""
+
+
 @dataclass(frozen=True)
 class Scope:
     """The reporting time zone, its today, and the days that are to be published."""
@@ -59,6 +77,15 @@ class Scope:
     def date_of(self, moment: str) -> str:
         """The SQL of the day to which the SQL `moment` belongs."""
         return f"({moment} at time zone {self.zone})::date"
+
+    def untouched(self, day: str, since: str) -> str:
+        """The SQL that no audit row of the day came, changed or left since a transaction.
+
+        Both are given in SQL. It reads the raw rows, so it is asked last.
+        """
+        return _UNTOUCHED.format(
+            starts_at=self.starts_at(day), ends_at=self.starts_at(f"{day} + 1"), since=since
+        )
 
     def ranges(self) -> list[tuple[date, date]]:
         """The days to be published as first and last day of each stretch without a gap."""

@@ -17,6 +17,7 @@
         possible_response('milliseconds'),
         learnt_interval('events', 'server', 'since', 'until'),
         share('part', 'whole'),
+        share_of_part('amount'),
         row_key(['column']),
     ] -%}
     {%- for unique_id in seen | sort -%}

@@ -67,11 +67,6 @@
 {%- endmacro %}
 
 
-{% macro rounded_share(amount, part, whole) -%}
-    case when {{ part }} = {{ whole }} then {{ amount }} else round({{ amount }} * ({{ part }}) / {{ whole }}, 12) end
-{%- endmacro %}
-
-
 {% macro model_provider(model) -%}
     case
         when {{ model }} ilike '%claude%' then 'Anthropic'

@@ -26,6 +26,7 @@ MARTS = (
     Mart("fct_daily_usage", "usage_date"),
     Mart("fct_daily_quota", "usage_date"),
     Mart("fct_daily_tool_usage", "usage_date"),
+    Mart("fct_daily_mcp_cost", "usage_date"),
     Mart("fct_daily_health", "health_date"),
     Mart("fct_hourly_health", "health_date"),
     Mart("fct_incidents", "opened_date"),

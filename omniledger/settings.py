@@ -163,7 +163,13 @@ class Settings(BaseSettings):
         return {f"OMNILEDGER_{name.upper()}": str(getattr(self, name)) for name in names}
 
     def store(self, connection: psycopg.Connection[Any]) -> None:
-        """Tell the database what its own functions and the report have to know."""
+        """Tell the database what its own functions and the report have to know.
+
+        Raises:
+            SettingsError: the database doesn't know the time zone, as its list may be an older one;
+                stored, it would break every check of a quota.
+        """
+        self._require_zone(connection)
         for name in (
             "default_model",
             "reporting_timezone",
@@ -171,6 +177,18 @@ class Settings(BaseSettings):
             "unpriced_tokens",
         ):
             connection.execute(_STORE, (name, str(getattr(self, name))))
+
+    def _require_zone(self, connection: psycopg.Connection[Any]) -> None:
+        import psycopg
+
+        try:
+            with connection.transaction():
+                connection.execute("select now() at time zone %s", [self.reporting_timezone])
+        except psycopg.errors.InvalidParameterValue:
+            raise SettingsError(
+                "OMNILEDGER_REPORTING_TIMEZONE is wrong: the database knows no time zone "
+                f"{self.reporting_timezone!r}; use one of its view pg_timezone_names."
+            ) from None
 
 
 @cache

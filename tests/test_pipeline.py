@@ -1,6 +1,7 @@
 """The whole way as a user walks it: the command, real requests, the figures, the pages."""
 
 import csv
+import io
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -23,6 +26,8 @@ FINGERPRINT = """
     select md5(string_agg(u::text, '|' order by u::text)) from analytics.fct_daily_usage as u
     union all
     select md5(string_agg(t::text, '|' order by t::text)) from analytics.fct_daily_tool_usage as t
+    union all
+    select md5(string_agg(s::text, '|' order by s::text)) from analytics.fct_daily_mcp_cost as s
     union all
     select md5(string_agg(h::text, '|' order by h::text)) from analytics.fct_daily_health as h
 """
@@ -123,6 +128,61 @@ def test_the_summary_and_the_report_say_it(place: Place, shown: str) -> None:
     ):
         assert figure in shown
         assert figure in page
+
+
+def test_raw_rows_marts_exports_and_report_have_the_same_totals(
+    place: Place, dsn: Dsn, shown: str, tmp_path: Path
+) -> None:
+    _, tokens_in, tokens_out, cost = raw()
+    tokens = tokens_in + tokens_out
+    assert ask(
+        dsn,
+        "select count(*), sum(tokens_input)::bigint, sum(tokens_output)::bigint,"
+        " sum(tokens_input * 0.80 + tokens_output * 4.00) / 1000000"
+        " from omni2.audit_logs where tokens_input is not null",
+    ) == [raw()]
+    by_server = "select sum(tokens_total)::bigint, sum(cost_recomputed_usd)"
+    assert ask(dsn, f"{by_server} from analytics.fct_daily_mcp_cost") == [(tokens, cost)]
+
+    for name, read in (("focus.csv", read_csv), ("focus.parquet", read_parquet)):
+        place.omniledger("export", "focus", str(tmp_path / name))
+        rows = read(tmp_path / name)
+        kinds = {
+            kind: sum(int(row["x_Tokens"]) for row in rows if row["x_TokenKind"] == kind)
+            for kind in ("input", "output")
+        }
+        assert kinds == {"input": tokens_in, "output": tokens_out}
+        assert sum(Decimal(row["BilledCost"]) for row in rows) == cost
+
+    page = (place.site / "index.html").read_text()
+    for name in ("usage-by-day", "usage-by-model", "usage-by-user", "usage-by-source"):
+        rows = csv_in(page, name)
+        assert (
+            sum(int(row["requests"]) for row in rows),
+            sum(int(row["tokens_input"] or 0) for row in rows),
+            sum(int(row["tokens_output"] or 0) for row in rows),
+            sum(Decimal(row["cost_recomputed_usd"] or 0) for row in rows),
+        ) == raw()
+    rows = csv_in(page, "cost-by-server")
+    assert sum(int(row["tokens_total"]) for row in rows) == tokens
+    assert sum(Decimal(row["cost_recomputed_usd"]) for row in rows) == cost
+
+
+def read_csv(path: Path) -> list[dict[str, Any]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    return pq.read_table(path).to_pylist()  # type: ignore[no-any-return]
+
+
+def csv_in(page: str, name: str) -> list[dict[str, str]]:
+    """The rows of a table that the report holds as CSV."""
+    [data] = re.findall(f'download="omniledger-{name}.csv" href="data:[^,]*,([^"]*)"', page)
+    return list(csv.DictReader(io.StringIO(unquote(data).removeprefix("\ufeff"))))
 
 
 def test_every_old_row_is_accounted_for(dsn: Dsn) -> None:

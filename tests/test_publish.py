@@ -17,7 +17,7 @@ from tests.conftest import Server, ask
 from tests.expectations.marts import built_marts, spoil
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
-QUOTA = "fct_daily_quota"
+QUOTA, SERVERS = "fct_daily_quota", "fct_daily_mcp_cost"
 FOCUS, BILL = "fct_focus", "fct_bill_reconciliation"
 HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
 NO_DAYS: dict[str, tuple[date, ...]] = {mart.name: () for mart in MARTS if mart.day is not None}
@@ -81,7 +81,7 @@ def test_first_time_publishes_the_whole(each_server: Server) -> None:
     done = published(dsn)
 
     assert contents(dsn, "analytics") == contents(dsn, "analytics_build")
-    daily = (USAGE, QUOTA, TOOLS, HEALTH, HOURS, INCIDENTS, FOCUS)
+    daily = (USAGE, QUOTA, TOOLS, SERVERS, HEALTH, HOURS, INCIDENTS, FOCUS)
     assert done.days == {**dict.fromkeys(daily, DAYS), BILL: DAYS[:1]}
     assert done.dimensions == ("dim_users", "dim_mcp_servers")
     assert done.rows == sum(len(rows) for rows in contents(dsn, "analytics").values())

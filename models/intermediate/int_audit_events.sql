@@ -126,6 +126,8 @@ final as (
 
         mcp_target,
         tool_called,
+        tools_used,
+        mcps_accessed,
         is_request,
         is_tool_call,
         is_blocked,

@@ -19,6 +19,8 @@ renamed as (
         cast(request_type as text) as request_type,
         cast(mcp_target as text) as mcp_target,
         cast(tool_called as text) as tool_called,
+        to_jsonb(tools_used) as tools_used,
+        to_jsonb(mcps_accessed) as mcps_accessed,
         cast(tool_calls_count as bigint) as tool_calls_count,
         cast(llm_model as text) as llm_model,
 

@@ -17,6 +17,7 @@ from omniledger.report.billing import CostDay
 from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
 from omniledger.report.health import HealthFigures, ServerHealth
 from omniledger.report.quota import QuotaRow
+from omniledger.report.servers import ServerCost
 from omniledger.report.shapes import FEW_DAYS, Record
 from omniledger.report.svg import HATCH, draw
 
@@ -131,11 +132,23 @@ def tokens_by_day(usage: UsageFigures) -> Markup:
 
 def spend_by_name(name: str, label: str, rows: Sequence[UsageRow]) -> Markup:
     """Recomputed cost of the dearest models, users or sources."""
-    shown = rows[:NAMES_SHOWN]
+    return _spend(name, label, [(row.name, row.usage.cost_recomputed_usd) for row in rows])
+
+
+def spend_by_server(rows: Sequence[ServerCost]) -> Markup:
+    """Recomputed cost of the dearest MCP servers, and of what called none."""
+    *_, last = rows
+    first = [row for row in rows if row is not last][: NAMES_SHOWN - 1]
+    amounts = [(row.server, row.cost_recomputed_usd) for row in (*first, last)]
+    label = "Recomputed cost by MCP server, in US dollars."
+    return _spend("spend-by-server", label, amounts)
+
+
+def _spend(name: str, label: str, amounts: Sequence[tuple[str, Decimal | None]]) -> Markup:
+    shown = amounts[:NAMES_SHOWN]
     records = [
         _record(unique, "Recomputed", amount, formats.usd(amount))
-        for unique, row in zip(_names(row.name for row in shown), shown, strict=True)
-        for amount in (row.usage.cost_recomputed_usd,)
+        for unique, (_, amount) in zip(_names(name for name, _ in shown), shown, strict=True)
     ]
     return draw(name, label, lambda width: shapes.rows(records, width, {"Recomputed": _BLUE}))
 

@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, health, keeping, queries, quota
+from omniledger.report import billing, health, keeping, queries, quota, servers
 from omniledger.report.billing import BillFigures
 from omniledger.report.figures import (
     Gate,
@@ -30,6 +30,7 @@ from omniledger.report.formats import count, plural, usd, visible
 from omniledger.report.health import HealthFigures
 from omniledger.report.keeping import Alert, Revision, Runs
 from omniledger.report.quota import QuotaFigures
+from omniledger.report.servers import ServerCost
 from omniledger.report.snapshot import Row, Snapshot
 
 DAYS_SHOWN = 92
@@ -50,6 +51,7 @@ class Figures:
     demo_note: str
     usage: UsageFigures | None
     tools: tuple[ToolRow, ...]
+    servers: tuple[ServerCost, ...]
     quota: QuotaFigures | None
     bill: BillFigures | None
     health: HealthFigures | None
@@ -108,6 +110,7 @@ def _figures(snapshot: Snapshot) -> Figures:
         demo_note=snapshot.settings.get("demo_note") or "",
         usage=_usage(snapshot),
         tools=_tools(snapshot),
+        servers=servers.read(snapshot),
         quota=quota.read(snapshot),
         bill=billing.read(snapshot),
         health=health.read(snapshot),

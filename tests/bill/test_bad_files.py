@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from omniledger.bill import reading
-from omniledger.database import Dsn
+from omniledger.bill import loading, reading
+from omniledger.database import Dsn, connect
 from omniledger.errors import InputError
 from tests.bill.conftest import (
     DAY,
@@ -19,7 +19,7 @@ from tests.bill.conftest import (
     page,
     usage_bucket,
 )
-from tests.conftest import ask
+from tests.conftest import Server, ask
 
 _EVERYTHING = """
 select
@@ -222,10 +222,15 @@ def test_a_huge_file_of_json(take: Import, save: Save, monkeypatch: pytest.Monke
 
 
 def test_of_a_file_with_one_bad_row_nothing_goes_in_and_of_the_one_before_all(
-    take: Import, save: Save, dsn: Dsn
+    save: Save, server: Server
 ) -> None:
     rows = "".join(f"2026-03-01,m{n},input,5,1\n" for n in range(1000))
+    good = save("good.csv", f"{_HEADER}2026-02-01,m,input,5,1\n")
     bad = save("bad.csv", f"{_HEADER}{rows}2026-03-01,m,input,-5,1\n")
-    with pytest.raises(InputError, match="line 1002, tokens: '-5' is no possible count"):
-        take(bad)
-    assert ask(dsn, _EVERYTHING) == [(0, 0, 0, 0)]
+    dsn = server.state("empty:upgraded")
+    with connect(dsn, autocommit=True) as connection:
+        files = reading.documents([good, bad])
+        loading.take_in(connection, next(files))
+        with pytest.raises(InputError, match="line 1002, tokens: '-5' is no possible count"):
+            loading.take_in(connection, next(files))
+    assert ask(dsn, _EVERYTHING) == [(1, 1, 2, 1)]

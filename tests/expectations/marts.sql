@@ -157,6 +157,26 @@ create table analytics_build.fct_daily_tool_usage (
     built_at timestamp with time zone
 );
 
+create table analytics_build.fct_daily_mcp_cost (
+    mcp_cost_key text primary key,
+    usage_date date,
+    mcp_server text,
+    is_no_server boolean,
+    llm_model text,
+    model_names text [],
+    requests bigint,
+    requests_shared bigint,
+    requests_cost_unknown bigint,
+    calls bigint,
+    tokens_total bigint,
+    tokens_cost_unknown bigint,
+    cost_recorded_usd numeric,
+    cost_recomputed_usd numeric,
+    cost_usd numeric,
+    built_xmin bigint,
+    built_at timestamp with time zone
+);
+
 create table analytics_build.fct_daily_health (
     health_key text primary key,
     health_date date,
@@ -544,6 +564,33 @@ select
 from omni2.audit_logs
 where tool_called is not null
 group by (timestamp at time zone 'UTC')::date, mcp_target, tool_called;
+
+-- A third of the requests called no server, a third `files`, a third `files` and `search`, half each.
+insert into analytics_build.fct_daily_mcp_cost
+select
+    md5(concat_ws('|', (a.timestamp at time zone 'UTC')::date, s.server, a.llm_model)),
+    (a.timestamp at time zone 'UTC')::date,
+    s.server,
+    s.server = 'no server',
+    a.llm_model,
+    array[a.llm_model],
+    count(*),
+    count(*) filter (where s.share < 1),
+    0,
+    count(*) filter (where s.server <> 'no server'),
+    sum(a.llm_tokens_used * s.share)::bigint,
+    null,
+    sum(a.cost_usd * s.share),
+    sum((a.tokens_input * p.input + a.tokens_output * p.output) / 1000000 * s.share),
+    sum(coalesce(a.cost_usd, (a.tokens_input * p.input + a.tokens_output * p.output) / 1000000) * s.share),
+    pg_current_xact_id()::text::bigint + 1,
+    timestamptz '2026-03-05 18:00+00'
+from omni2.audit_logs as a
+inner join ledger.model_prices as p on a.llm_model = p.model
+inner join (
+    values (0, 'no server', 1), (1, 'files', 1), (2, 'files', 0.5), (2, 'search', 0.5)
+) as s (third, server, share) on a.id % 3 = s.third
+group by (a.timestamp at time zone 'UTC')::date, s.server, a.llm_model;
 
 insert into analytics_build.fct_daily_health
 select

@@ -55,6 +55,7 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
         "daily_usage",
         "daily_quota",
         "daily_tool_usage",
+        "daily_mcp_cost",
         "daily_health",
         "bill_focus",
         "bill_reconciliation",
@@ -154,9 +155,13 @@ def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "user_id 1" in failed["Each way in which cost is known has its cost"]
     assert "user_id 1" in failed["Where a price is, the cost is there"]
     assert "usage_key" in failed["llm_model is never missing"]
-    # Nothing else is blamed, and but for that of the same cost the other suites are content.
+    # Nothing else is blamed, and but for those of the same cost the other suites are content.
     assert len(failed) == 14
-    assert {result.suite for result in verdict.failures} == {"daily_usage", "bill_focus"}
+    assert {result.suite for result in verdict.failures} == {
+        "daily_usage",
+        "daily_mcp_cost",
+        "bill_focus",
+    }
 
 
 def test_wrong_daily_tool_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
@@ -191,6 +196,49 @@ def test_wrong_daily_tool_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "2026-03-04" in failed["built_at is never missing"]
     assert len(failed) == 7
     assert {result.suite for result in verdict.failures} == {"daily_tool_usage"}
+
+
+def test_wrong_daily_mcp_cost_is_refused(dsn: Dsn, judge: Judge) -> None:
+    mart = "analytics_build.fct_daily_mcp_cost"
+    spoil(
+        dsn,
+        f"update {mart} set cost_recomputed_usd = cost_recomputed_usd + 0.000000000001 "
+        "where usage_date = '2026-03-01' and mcp_server = 'search' and llm_model = 'haiku'",
+        f"delete from {mart} where usage_date = '2026-03-02'",
+        f"create temp table twice as select * from {mart} "
+        "where usage_date = '2026-03-03' and mcp_server = 'files' and llm_model = 'haiku'",
+        "update twice set mcp_cost_key = 'twice', tokens_total = 0, cost_usd = 0, "
+        "cost_recorded_usd = 0, cost_recomputed_usd = 0",
+        f"insert into {mart} select * from twice",
+        "update twice set mcp_cost_key = 'tomorrow', usage_date = '2026-03-06'",
+        f"insert into {mart} select * from twice",
+        f"update {mart} set cost_recorded_usd = 'NaN', calls = 0, mcp_server = null "
+        "where usage_date = '2026-03-04' and mcp_server = 'files' and llm_model = 'haiku'",
+        f"update {mart} set requests_shared = 1 "
+        "where usage_date = '2026-03-05' and is_no_server and llm_model = 'haiku'",
+        # Usage of a day that somebody writes to meanwhile may be another by rights.
+        f"update {mart} set cost_usd = cost_usd + 1 where usage_date = '2026-03-05'",
+        "insert into omni2.audit_logs (id, timestamp, success) "
+        "values (999, '2026-03-05 10:00+00', true)",
+    )
+
+    verdict = judge(dsn)
+    failed = said(verdict, "daily_mcp_cost")
+
+    assert not verdict.passed
+    sums = failed["Each day's sums equal the daily usage's, to the last digit"]
+    assert "usage_date 2026-03-01, figure cost_recomputed_usd" in sums
+    assert "usage_date 2026-03-02" in sums
+    assert "2026-03-05" not in sums
+    assert "2026-03-03, is_no_server False" in failed["Each day, server and model has one row"]
+    assert "mcp_cost_key tomorrow" in failed["No day lies in the future"]
+    assert "value NaN" in failed["Each figure is a number from zero up"]
+    agree = failed["Requests, calls and what is known of the cost agree"]
+    assert "2026-03-04" in agree
+    assert "2026-03-05, mcp_server no server" in agree
+    assert "2026-03-04" in failed["mcp_server is never missing"]
+    assert len(failed) == 6
+    assert {result.suite for result in verdict.failures} == {"daily_mcp_cost"}
 
 
 def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:

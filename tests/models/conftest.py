@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_health"
 QUOTA, FOCUS = "fct_daily_quota", "fct_focus"
+SERVERS = "fct_daily_mcp_cost"
 HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
-MARTS = (USAGE, QUOTA, TOOLS, HEALTH, HOURS, FOCUS)
+MARTS = (USAGE, QUOTA, TOOLS, SERVERS, HEALTH, HOURS, FOCUS)
 """The marts that are built day by day."""
+PRICED = (USAGE, SERVERS, FOCUS)
+"""Those of them that hang on prices and on which model is meant."""
 DAY = {
-    **dict.fromkeys((USAGE, QUOTA, TOOLS, FOCUS), "usage_date"),
+    **dict.fromkeys((USAGE, QUOTA, TOOLS, SERVERS, FOCUS), "usage_date"),
     **dict.fromkeys((HEALTH, HOURS), "health_date"),
     INCIDENTS: "opened_date",
 }

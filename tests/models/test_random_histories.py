@@ -28,14 +28,17 @@ def _add_rows(random: Random, connection: Connection) -> None:
     for _ in range(random.randrange(1, 4)):
         connection.execute(
             "insert into omni2.audit_logs (timestamp, question, success, user_id, tool_called,"
-            " mcp_target, llm_model, tokens_input, tokens_output, tokens_cached, llm_tokens_used,"
-            " cost_usd, duration_ms, was_blocked)"
-            " values (%s, '?', %s, %s, %s, 'files', %s, %s, %s, %s, %s, %s, %s, %s)",
+            " mcp_target, mcps_accessed, tools_used, llm_model, tokens_input, tokens_output,"
+            " tokens_cached, llm_tokens_used, cost_usd, duration_ms, was_blocked)"
+            " values (%s, '?', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 _moment(random),
                 random.random() < 0.8,
                 random.choice((None, 1, 2)),
                 random.choice((None, "read", "write")),
+                random.choice((None, "files")),
+                random.choice((None, [], ["c", "a", "b"], ["b", None, "b", "", "files"])),
+                random.choice((None, ["read"], ["a.read", "a.seek", "b.say"])),
                 random.choice((None, "a", "b", "us.anthropic.x-20260301-v1:0")),
                 *(_figure(random) for _ in range(4)),
                 random.choice((None, "0", "0.0000001", "-1", "NaN", "Infinity")),
@@ -70,6 +73,13 @@ def _on_some(statement: str, *values: Callable[[Random], object]) -> Step:
             connection.execute(query.encode(), [*given, str(random.random())])
 
     return step
+
+
+def _reach(random: Random, connection: Connection) -> None:
+    """Say afterwards which servers a request called."""
+    query = f"update omni2.audit_logs set mcps_accessed = %s where id in {_SOME}"
+    servers = random.choice((None, ["a"], ["a", "c", "c"]))
+    connection.execute(query.format(table="audit_logs").encode(), [servers, str(random.random())])
 
 
 def _price(random: Random, connection: Connection) -> None:
@@ -127,6 +137,7 @@ STEPS: tuple[Step, ...] = (
     _on_some("delete from omni2.{table}"),
     _on_some("update omni2.{table} set timestamp = %s", _moment),
     _on_some("update omni2.{table} set error_message = 'touched'"),
+    _reach,
     _price,
     _state,
     _name,

@@ -6,9 +6,9 @@ import pytest
 
 from tests.conftest import ask
 from tests.models.conftest import (
-    FOCUS,
     HEALTH,
     MARTS,
+    PRICED,
     QUOTA,
     TOOLS,
     USAGE,
@@ -123,10 +123,10 @@ def test_a_price_changes_the_days_of_its_model_in_its_time(filled: Marts) -> Non
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "update ledger.model_prices set input = 31 where input = 30")
     with filled.changing(USAGE, "2026-03-03"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     ask(filled.dsn, "delete from ledger.model_prices where input = 31")
     with filled.changing(USAGE, "2026-03-03"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     filled.assert_as_if_built_anew()
 
 
@@ -137,11 +137,11 @@ def test_a_stated_model_changes_the_days_in_its_time(filled: Marts) -> None:
         " ('2026-03-02 00:00+00', 'a'), ('2026-03-03 00:00+00', 'b')",
     )
     with filled.changing(USAGE, "2026-03-02", "2026-03-03"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "update ledger.model_history set model = 'b' where model = 'a'")
     with filled.changing(USAGE, "2026-03-02"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     filled.assert_as_if_built_anew()
 
 
@@ -163,16 +163,16 @@ def test_an_own_price_changes_the_days_of_its_time(filled: Marts) -> None:
         " ('b', true, '2026-03-01 00:00+00', '2026-03-02 00:00+00', 30, 40, 'operator')",
     )
     with filled.changing(USAGE, "2026-03-01"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     filled.assert_as_if_built_anew()
 
 
 def test_a_name_changes_the_days_on_which_a_model_was_called_so(filled: Marts) -> None:
     request_at(filled, "2026-03-02 12:00+00", llm_model="vendor/other-20260101", tokens_input=5)
-    filled.run(USAGE, FOCUS)
+    filled.run(*PRICED)
     ask(filled.dsn, "insert into ledger.model_names values ('other', 'b', 'test')")
     with filled.changing(USAGE, "2026-03-02"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     models = "select llm_model, model_names from analytics_build.fct_daily_usage"
     assert ask(filled.dsn, f"{models} where 'vendor/other-20260101' = any(model_names)") == [
         ("b", ["vendor/other-20260101"])
@@ -180,11 +180,11 @@ def test_a_name_changes_the_days_on_which_a_model_was_called_so(filled: Marts) -
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "update ledger.model_names set model = 'a' where name = 'other'")
     with filled.changing(USAGE, "2026-03-02"):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "insert into ledger.model_names values ('unheard-of', 'a', 'test')")
     with filled.changing(USAGE):
-        filled.run(USAGE, FOCUS)
+        filled.run(*PRICED)
 
 
 def test_a_limit_changes_its_users_days_from_then_on(filled: Marts) -> None:

@@ -113,6 +113,25 @@ create table analytics.fct_daily_tool_usage (
     built_at timestamptz
 );
 
+create table analytics.fct_daily_mcp_cost (
+    mcp_cost_key text primary key,
+    usage_date date,
+    mcp_server text,
+    is_no_server boolean,
+    llm_model text,
+    requests bigint,
+    requests_shared bigint,
+    requests_cost_unknown bigint,
+    calls bigint,
+    tokens_total bigint,
+    tokens_cost_unknown bigint,
+    cost_recorded_usd numeric,
+    cost_recomputed_usd numeric,
+    cost_usd numeric,
+    built_xmin bigint,
+    built_at timestamptz
+);
+
 create table analytics.fct_daily_health (
     health_key text primary key,
     health_date date,
@@ -274,6 +293,33 @@ from (values
     (date '2026-02-12', 3, 'claude-sonnet-4-5', 'gateway', 205, 1, 0, 11),
     (date '2026-02-12', 4, 'claude-sonnet-4-5', 'gateway', 20, 0, 0, 13)
 ) as rows (d, u, m, s, requests, errors, blocked, u_weight);
+
+-- Half of each row's cost called no server, the rest one or two.
+insert into analytics.fct_daily_mcp_cost
+select
+    md5(concat_ws('|', usage_key, server)),
+    usage_date,
+    server,
+    server = 'no server',
+    llm_model,
+    requests / 2,
+    case when server = 'no server' then 0 else requests / 4 end,
+    requests_cost_unknown,
+    case when server = 'no server' then 0 else requests / 2 end,
+    case
+        when server = 'no server' then tokens_total - tokens_total * 4 / 10 - tokens_total / 10
+        else tokens_total * tenths / 10
+    end,
+    null,
+    cost_recorded_usd * tenths / 10,
+    cost_recomputed_usd * tenths / 10,
+    cost_usd * tenths / 10,
+    700,
+    timestamptz '2026-02-12 06:00:00+00'
+from analytics.fct_daily_usage
+cross join (
+    values ('no server', 5), ('search', 4), ('<b>files</b>', 1)
+) as servers (server, tenths);
 
 insert into analytics.fct_daily_quota
 select

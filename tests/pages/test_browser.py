@@ -73,7 +73,7 @@ def test_figures_on_the_page_are_the_marts(served: tuple[site.SiteServer, Dsn], 
         assert seen.text(f"#{identifier}").replace(",", "").replace("$", "") == str(expected)
     assert seen.text("#rows-total") == "1,287"
     assert seen.text("#gate-passed") == "4"
-    assert seen.page.locator("svg[role=img]:visible").count() == 9
+    assert seen.page.locator("svg[role=img]:visible").count() == 10
 
 
 def test_a_name_with_markup_is_shown_as_text(

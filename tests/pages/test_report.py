@@ -304,7 +304,7 @@ def test_the_page_runs_nothing_and_loads_nothing(published: Published, change: s
 
 def test_every_chart_stands_beside_a_table(published: Published) -> None:
     tags = [tag for tag, _ in Elements(render(figures_of(published()))).found]
-    assert tags.count("figure") == 9
+    assert tags.count("figure") == 10
     assert tags.count("svg") == 2 * tags.count("figure") + 1
     assert tags.count("caption") == tags.count("table") >= tags.count("figure")
 

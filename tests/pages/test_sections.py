@@ -2,6 +2,7 @@
 
 from omniledger.database import connect
 from omniledger.report import collect, render
+from omniledger.report.servers import SERVERS_SHOWN
 from omniledger.report.tables import csv_of
 from tests.conftest import ask
 from tests.pages.conftest import Published
@@ -29,6 +30,35 @@ def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> No
     [(difference,)] = ask(dsn, "select sum(difference_usd) from analytics.fct_bill_reconciliation")
     assert bill.total.difference_usd == difference
     assert sum(cause.amount_usd or 0 for cause in bill.causes) == difference
+
+
+def test_cost_by_server_adds_up_to_the_usage_and_stands_as_csv(published: Published) -> None:
+    figures = figures_of(published())
+    assert figures.usage is not None
+    usage, servers = figures.usage.total, figures.servers
+    assert [row.server for row in servers] == ["search", "<b>files</b>", "no server"]
+    assert sum(row.cost_recomputed_usd or 0 for row in servers) == usage.cost_recomputed_usd
+    assert sum(row.cost_recorded_usd or 0 for row in servers) == usage.cost_recorded_usd
+    assert sum(row.tokens_total or 0 for row in servers) == usage.tokens_total
+    page = render(figures)
+    assert "<b>files</b>" not in page
+    assert 'download="omniledger-cost-by-server.csv"' in page
+    assert csv_of(servers).splitlines()[0].startswith("server,requests,requests_shared,")
+
+
+def test_many_servers_are_one_row_and_what_called_none_is_never_in_it(
+    published: Published,
+) -> None:
+    crowd = (
+        "insert into analytics.fct_daily_mcp_cost (mcp_cost_key, usage_date, mcp_server,"
+        " is_no_server, requests, requests_shared, requests_cost_unknown, calls,"
+        " cost_recomputed_usd) select 'crowd ' || n, '2026-02-12', 'server ' || n, false, 1, 0, 0,"
+        " 1, 99 from generate_series(1, 60) as n"
+    )
+    *shown, rest, none = figures_of(published(crowd)).servers
+    assert len(shown) == SERVERS_SHOWN
+    assert (rest.server, rest.is_rest, rest.requests) == ("37 other servers", True, None)
+    assert (none.server, none.is_no_server) == ("no server", True)
 
 
 def test_open_incidents_come_first_and_silence_is_unknown(published: Published) -> None:

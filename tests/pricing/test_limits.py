@@ -8,6 +8,8 @@ import pytest
 
 from omniledger import revisions
 from omniledger.database import Dsn, connect
+from omniledger.errors import SettingsError
+from omniledger.settings import Settings
 from tests.conftest import Server, ask
 
 # The query of the investigation, part B2, as it is printed there.
@@ -212,6 +214,19 @@ def test_the_day_is_that_of_the_reporting_time_zone(
     ):
         used(dsn, 1, f"'{at}'", cost_usd=cost)
     assert check(dsn, 1)["cost_used"] == Decimal(spent)
+
+
+def test_a_time_zone_that_only_the_database_does_not_know_never_reaches_the_check(
+    dsn: Dsn,
+) -> None:
+    named_since = Settings.model_construct(reporting_timezone="Europe/Named_Next_Year")
+    with (
+        connect(dsn) as connection,
+        pytest.raises(SettingsError, match="the database knows no time zone 'Europe/Named_Next_Y"),
+    ):
+        named_since.store(connection)
+    used(dsn, 1, cost_usd="1")
+    assert check(dsn, 1)["cost_used"] == 1
 
 
 def test_a_limit_is_noted_when_it_changes_and_from_ever_when_it_is_first_seen(dsn: Dsn) -> None:

@@ -162,13 +162,13 @@ weighed as (
     select
         *,
         sum(weight) over (partition by group_number) as whole,
-        sum(weight) over (partition by group_number order by place) as up_to_here
+        sum(weight) over (partition by group_number order by place) as up_to_here,
+        sum(weight) over (partition by group_number order by place) - weight as before_here
 
     from kinds
 
 ),
 
--- each kind gets the rounded share up to it less the rounded share before it: they add up exactly
 dealt_out as (
 
     select
@@ -176,8 +176,7 @@ dealt_out as (
         case
             when whole = 0 then case when token_kind = 'unsplit' then ledger_usd else 0 end
             else
-                {{ rounded_share('ledger_usd', 'up_to_here', 'whole') }}
-                - {{ rounded_share('ledger_usd', 'up_to_here - weight', 'whole') }}
+                {{ share_of_part('ledger_usd') }}
         end as kind_ledger_usd
 
     from weighed
