@@ -15,16 +15,17 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from expectations import gate
 from expectations.verdict import Verdict
-from omniledger import modelling, publish, report, revisions, site
+from omniledger import modelling, publish, report, revisions, screen, site
 from omniledger.database import Dsn, session, target
 from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
+from omniledger.history import PUBLISHING
 from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.runs import Run, recorded
-from omniledger.screen import step
+from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
 
 P = ParamSpec("P")
@@ -127,7 +128,7 @@ def daily() -> Published:
         GateRefused: the gate refused the figures; those published before stand.
     """
     dsn, settings = target(), get_settings()
-    with step("schema at its head") as told:
+    with screen.step("schema at its head") as told:
         if check_schema(dsn, settings):
             told(
                 "the old audit table is not merged yet (`omniledger merge run`), so the figures "
@@ -135,40 +136,46 @@ def daily() -> Published:
             )
     try:
         with recorded(dsn) as run:
+            for sentence in run.after_killed:
+                say(f"  {sentence}; this one makes up for it", level="warning")
             published = walk(dsn, settings, run)
             run.end("published")
+            with run.step("site built"):
+                build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
         # The page has to say that the run failed; that it can't is no news then.
         with suppress(OmniledgerError):
             build_site(dsn, settings)
         raise
-    with step("site built"):
-        build_site(dsn, settings, modelling.docs_page(settings))
     leave_artifacts(dsn, settings)
     return published
 
 
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
-    map_users(dsn)
-    note_limits(dsn)
-    if (loaded := load_prices(dsn)) is not None:
-        with step("price list loaded") as told:
-            told(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
+    with run.step("people and limits noted"):
+        map_users(dsn)
+        note_limits(dsn)
+    with run.step("prices loaded") as step:
+        loaded = load_prices(dsn)
+        if loaded is not None:
+            step.tell(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
             for sentence in loaded.kept:
-                told(sentence)
-    with step("models built and tested") as told:
+                step.tell(sentence)
+    with run.step("models built and tested") as step:
         built = build_models(dsn, settings, run)
-        told(f"{built.models} models, {built.tests} tests")
-    with step("figures judged") as told:
+        step.tell(f"{len(built.models)} models, {built.tests} tests")
+        step.parts = built.models
+    with run.step("figures judged") as step:
         verdict = judge(dsn, settings, run)
-        told(f"{len(verdict.results)} expectations")
+        step.tell(f"{len(verdict.results)} expectations")
     if not verdict.passed:
         raise GateRefused(verdict.reason())
-    with step("figures published") as told:
+    with run.step(PUBLISHING) as step:
         published = publish_figures(dsn, run)
-        told(f"{published.rows} rows of days that changed")
-    with step("model docs written"):
+        step.tell(f"{published.rows} rows of days that changed")
+        step.rows = published.rows
+    with run.step("model docs written"):
         write_docs(dsn, settings)
     return published
 

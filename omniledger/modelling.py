@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omniledger.database import Dsn
 from omniledger.errors import LocalError, StepFailed
+from omniledger.runs import Part
 from omniledger.settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ _BAD = ("error", "fail", "runtime error")
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did: models built, and tests that passed."""
+    """What a build did: models built, each with how long it took, and tests that passed."""
 
-    models: int
+    models: tuple[Part, ...]
     tests: int
 
 
@@ -63,7 +65,15 @@ def build(dsn: Dsn, settings: Settings, *, anew: bool = False) -> Built:
     if bad or not outcome.success:
         raise StepFailed(_sentence(bad[0] if bad else None, outcome.exception, settings))
     kinds = [str(result.node.resource_type) for result in results]
-    return Built(models=kinds.count("model"), tests=kinds.count("test"))
+    models = (_part(result) for result, kind in zip(results, kinds, strict=True) if kind == "model")
+    return Built(tuple(models), tests=kinds.count("test"))
+
+
+def _part(result: Any) -> Part:
+    """How long a model took, and the rows of its last statement, where that wrote a table."""
+    rows = (result.adapter_response or {}).get("rows_affected", -1)
+    seconds = Decimal(str(round(result.execution_time, 3)))
+    return Part(str(result.node.name), seconds, rows if rows >= 0 else None)
 
 
 def write_docs(dsn: Dsn, settings: Settings) -> Path:
