@@ -82,7 +82,7 @@ def _environment() -> jinja2.Environment:
         {
             name: getattr(formats, name)
             for name in (
-                "usd", "count", "exact", "share", "duration", "milliseconds", "moment", "day",
+                "usd", "count", "exact", "share", "duration", "milliseconds", "seconds", "moment", "day",
                 "visible",
             )
         }
