@@ -5,19 +5,18 @@ Import this module after `flows.environment.prepare`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, flow, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow
 
 from expectations import gate
 from expectations.verdict import Verdict
+from flows.artifacts import leave_pages, left_of
+from flows.retrying import retried
 from omniledger import modelling, publish, report, revisions, screen, site
 from omniledger.database import Dsn, session, target
-from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
+from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import PUBLISHING
 from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
@@ -28,24 +27,14 @@ from omniledger.runs import Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def may_pass(task: Any, run: Any, state: Any) -> bool:
-    """Whether trying again can help: the database was away; a refusal stays one."""
-    try:
-        state.result()
-    except DatabaseError:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-def retried(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that is tried again when the database was away."""
-    return task(name=name, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=may_pass)
+NOTING = "people and limits noted"
+PRICING = "prices loaded"
+BUILDING = "models built and tested"
+JUDGING = "figures judged"
+DOCUMENTING = "model docs written"
+SHOWING = "site built"
+STEPS = (NOTING, PRICING, BUILDING, JUDGING, PUBLISHING, DOCUMENTING, SHOWING)
+"""What a run does, in order, by the names under which `ledger.run_steps` times it."""
 
 
 @retried("check the schema")
@@ -84,13 +73,13 @@ def note_limits(dsn: Dsn) -> None:
         connection.execute("select ledger.note_limits()")
 
 
-@task(name="build the models")
+@retried("build the models")
 def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
     return modelling.build(dsn, settings, anew=run.follows_refusal)
 
 
-@task(name="judge the figures")
+@retried("judge the figures")
 def judge(dsn: Dsn, settings: Settings, run: Run) -> Verdict:
     return gate.judge(dsn, run.run_id, settings.site_dir, settings.home)
 
@@ -101,12 +90,12 @@ def publish_figures(dsn: Dsn, run: Run) -> Published:
         return publish.publish(connection, run.run_id)
 
 
-@task(name="write the docs")
+@retried("write the docs")
 def write_docs(dsn: Dsn, settings: Settings) -> Path:
     return modelling.write_docs(dsn, settings)
 
 
-@task(name="build the site")
+@retried("build the site")
 def build_site(dsn: Dsn, settings: Settings, dbt_docs: Path | None = None) -> Path:
     with session(dsn) as connection:
         return site.build(
@@ -135,38 +124,39 @@ def daily() -> Published:
                 "are of what is in the ledger"
             )
     try:
-        with recorded(dsn) as run:
+        with recorded(dsn) as run, left_of(run, len(STEPS)):
             for sentence in run.after_killed:
                 say(f"  {sentence}; this one makes up for it", level="warning")
             published = walk(dsn, settings, run)
             run.end("published")
-            with run.step("site built"):
+            with run.step(SHOWING):
                 build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
         # The page has to say that the run failed; that it can't is no news then.
         with suppress(OmniledgerError):
             build_site(dsn, settings)
         raise
-    leave_artifacts(dsn, settings)
+    with session(dsn) as connection:
+        leave_pages(report.totals(report.collect(connection)), settings.site_url)
     return published
 
 
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
-    with run.step("people and limits noted"):
+    with run.step(NOTING):
         map_users(dsn)
         note_limits(dsn)
-    with run.step("prices loaded") as step:
+    with run.step(PRICING) as step:
         loaded = load_prices(dsn)
         if loaded is not None:
             step.tell(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
             for sentence in loaded.kept:
                 step.tell(sentence)
-    with run.step("models built and tested") as step:
+    with run.step(BUILDING) as step:
         built = build_models(dsn, settings, run)
         step.tell(f"{len(built.models)} models, {built.tests} tests")
         step.parts = built.models
-    with run.step("figures judged") as step:
+    with run.step(JUDGING) as step:
         verdict = judge(dsn, settings, run)
         step.tell(f"{len(verdict.results)} expectations")
     if not verdict.passed:
@@ -175,20 +165,6 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
         published = publish_figures(dsn, run)
         step.tell(f"{published.rows} rows of days that changed")
         step.rows = published.rows
-    with run.step("model docs written"):
+    with run.step(DOCUMENTING):
         write_docs(dsn, settings)
     return published
-
-
-def leave_artifacts(dsn: Dsn, settings: Settings) -> None:
-    """Show what came out where people look at the run in Prefect."""
-    with session(dsn) as connection:
-        totals = report.totals(report.collect(connection))
-    create_table_artifact(
-        key="figures", table=[{"figure": name, "value": value} for name, value in totals.items()]
-    )
-    create_markdown_artifact(
-        key="pages",
-        markdown=f"The report is `{settings.site_dir / 'index.html'}`; "
-        "`omniledger site serve` serves it with the model docs and the Data Docs.",
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -110,6 +110,8 @@ class Run:
         self.figures: dict[str, Any] = {}
         self.steps: list[tuple[Step, Decimal]] = []
         self.has_ended = False
+        self.tell_step: Callable[[str], object] = lambda name: None
+        """Told the name of each step that begins."""
         self._connection = connection
 
     @property
@@ -125,6 +127,7 @@ class Run:
             DatabaseError: the run's own connection is gone, and its lock with it.
         """
         self._connection.execute(_BEGIN_STEP, (self.run_id, name))
+        self.tell_step(name)
         step, began = Step(name), time.monotonic()
         try:
             with screen.step(name) as told:

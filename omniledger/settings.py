@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     )
     site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
 
+    site_url: str = Field(
+        "http://127.0.0.1:8000/",
+        pattern=r"^https?://",
+        description="Address at which the site is served, for links to it.",
+    )
+
     @field_validator("database_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

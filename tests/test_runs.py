@@ -1,4 +1,4 @@
-"""The record of runs: what each step took, what was killed, and what a jumping clock can't mix up."""
+"""The record of runs: steps, what was killed, and what a jumping clock can't mix up."""
 
 from __future__ import annotations
 

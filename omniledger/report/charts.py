@@ -208,9 +208,7 @@ def health(figures: HealthFigures) -> Markup:
 def run_steps(steps: Sequence[StepTime]) -> Markup:
     """How long each of the last runs took, by what it was at."""
     starts = list(dict.fromkeys(step.run_started_at for step in steps))
-    names = dict(
-        zip(starts, _names(f"{_short(at)} {at:%H:%M}" for at in starts), strict=True)
-    )
+    names = dict(zip(starts, _names(f"{_short(at)} {at:%H:%M}" for at in starts), strict=True))
     taken: dict[tuple[datetime, str], Decimal] = {}
     for step in steps:
         key = step.run_started_at, _STEPS.get(step.step, _OTHER_STEPS)
