@@ -18,7 +18,7 @@ from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
 from omniledger.masking import masked
-from omniledger.scheduling.prefect_server import is_healthy, no_answer
+from omniledger.scheduling.prefect_server import problem_of
 from omniledger.scheduling.status import is_kept
 from omniledger.settings import Settings, get_settings
 
@@ -146,10 +146,9 @@ def _prefect(settings: Settings) -> Place:
     given = os.environ.get("PREFECT_API_URL")
     if given:
         where = masked(given)
-        if is_healthy(given):
+        if (problem := problem_of(given)) is None:
             return Place("PREFECT_API_URL", where, f"it answers; {schedule}")
-        state = f"it does not answer; {schedule}"
-        return Place("PREFECT_API_URL", where, state, no_answer(given))
+        return Place("PREFECT_API_URL", where, f"it can't be used; {schedule}", problem)
     return Place("own", str(folder), f"started when it is needed; {schedule}")
 
 

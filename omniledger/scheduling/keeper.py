@@ -18,7 +18,7 @@ from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.masking import masked
 from omniledger.ports import is_taken
-from omniledger.scheduling.prefect_server import PrefectServer, is_healthy, no_answer
+from omniledger.scheduling.prefect_server import PrefectServer, require_usable
 from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
 from omniledger.screen import say
@@ -57,15 +57,14 @@ class Keeper:
 
     def _own_server(self, port: int) -> PrefectServer | None:
         given = os.environ.get("PREFECT_API_URL")
-        if given is None:
+        if not given:
             if is_taken(port):
                 raise LocalError(
                     f"Port {port} is taken by another program; choose one with --port, "
                     "or name its server in PREFECT_API_URL if it is Prefect's."
                 )
             return PrefectServer(self._state / "server.log", port, schedules=True)
-        if not is_healthy(given):
-            raise LocalError(no_answer(given))
+        require_usable(given)
         return None
 
     @property
