@@ -18,6 +18,7 @@ from omniledger import modelling, publish, report, revisions, screen, site
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import PUBLISHING
+from omniledger.marts import is_built_later_than_now
 from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
 from omniledger.pricing import loading
@@ -76,7 +77,9 @@ def note_limits(dsn: Dsn) -> None:
 @retried("build the models")
 def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
-    return modelling.build(dsn, settings, anew=run.follows_refusal)
+    with session(dsn) as connection:
+        anew = run.follows_refusal or is_built_later_than_now(connection)
+    return modelling.build(dsn, settings, anew=anew)
 
 
 @retried("judge the figures")

@@ -127,7 +127,10 @@ class Dsn:
 
     def url(self) -> str:
         """The libpq URL, password included."""
-        return self.sqlalchemy_url().set(drivername="postgresql").render_as_string(False)
+        url = self.sqlalchemy_url().set(drivername="postgresql").render_as_string(False)
+        address, mark, options = url.partition("?")
+        # To libpq a plus sign is no space.
+        return address + mark + options.replace("+", "%20")
 
     def environment(self) -> dict[str, str]:
         """The libpq environment variables, which dbt's profile and psql read."""
