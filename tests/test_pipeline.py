@@ -166,7 +166,7 @@ def test_what_a_run_took_is_recorded_and_left_in_prefect(place: Place, dsn: Dsn)
     assert {"fct_daily_usage", "stg_audit_logs", "dim_users"} < models
     left = artifacts(place)
     assert {"summary", "models", "figures", "report", "progress"} <= set(left)
-    assert left["progress"] == "100"
+    assert float(left["progress"]) == 100
     assert run["run_id"] in left["summary"] and "It was published." in left["summary"]
     assert (
         'aria-label="Seconds that each of the last runs took, by step."'

@@ -41,7 +41,7 @@ class MailServer:
             if verb == b"DATA":
                 write.write(b"354 go on\r\n")
                 letter = (await read.readuntil(b"\r\n.\r\n"))[:-5].replace(b"\r\n..", b"\r\n.")
-                self.mails.append(message_from_bytes(letter, policy=policy.default))  # type: ignore[arg-type]
+                self.mails.append(message_from_bytes(letter, policy=policy.default))
             is_refused = self.is_down and verb == b"MAIL"
             write.write(b"451 not now\r\n" if is_refused else b"250 well\r\n")
             if verb == b"QUIT":
