@@ -14,8 +14,8 @@ from uuid import UUID
 
 from expectations.scope import Scope
 from expectations.verdict import Cell, Judgement, Severity, Verdict
-from omniledger.database import Connection, Dsn, connect, first_line
-from omniledger.errors import DatabaseError, LocalError, NotReadyError
+from omniledger.database import Connection, Dsn, connect, first_line, is_passing
+from omniledger.errors import DatabaseError, LocalError, NotReadyError, PassingError
 from omniledger.marts import MARTS, changed_days, columns_of_build
 from omniledger.publish import in_one_sentence
 from omniledger.settings import get_settings
@@ -140,7 +140,7 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
     sentence: str = said["sentence"]
     failure = _failure(result)
     if failure is not None:
-        kind = DatabaseError if "OperationalError" in failure else NotReadyError
+        kind = PassingError if "OperationalError" in failure else NotReadyError
         raise kind(
             f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
         )
@@ -198,7 +198,8 @@ def _sentences(site_dir: Path, home: Path) -> Iterator[None]:
         yield
     except ConnectionError as error:
         # What Great Expectations raises for a table, too, that it can't find or read.
-        raise DatabaseError(
+        kind = PassingError if is_passing(str(error)) else DatabaseError
+        raise kind(
             f"The gate can't read what it has to judge: {first_line(error)}; nothing is published."
         ) from None
     except OSError as error:

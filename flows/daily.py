@@ -5,46 +5,37 @@ Import this module after `flows.environment.prepare`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, flow, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow
 
 from expectations import gate
 from expectations.verdict import Verdict
-from omniledger import modelling, publish, report, revisions, site
+from flows.artifacts import leave_pages, left_of
+from flows.retrying import retried
+from omniledger import modelling, publish, report, revisions, screen, site
 from omniledger.database import Dsn, session, target
-from omniledger.errors import DatabaseError, GateRefused, OmniledgerError
+from omniledger.errors import GateRefused, OmniledgerError
+from omniledger.history import PUBLISHING
+from omniledger.marts import is_built_later_than_now
 from omniledger.merging.carrying import is_pending
 from omniledger.modelling import Built
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.runs import Run, recorded
-from omniledger.screen import step
+from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def may_pass(task: Any, run: Any, state: Any) -> bool:
-    """Whether trying again can help: the database was away; a refusal stays one."""
-    try:
-        state.result()
-    except DatabaseError:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-def retried(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that is tried again when the database was away."""
-    return task(name=name, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=may_pass)
+NOTING = "people and limits noted"
+PRICING = "prices loaded"
+BUILDING = "models built and tested"
+JUDGING = "figures judged"
+DOCUMENTING = "model docs written"
+SHOWING = "site built"
+STEPS = (NOTING, PRICING, BUILDING, JUDGING, PUBLISHING, DOCUMENTING, SHOWING)
+"""What a run does, in order, by the names under which `ledger.run_steps` times it."""
 
 
 @retried("check the schema")
@@ -83,13 +74,15 @@ def note_limits(dsn: Dsn) -> None:
         connection.execute("select ledger.note_limits()")
 
 
-@task(name="build the models")
+@retried("build the models")
 def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
-    return modelling.build(dsn, settings, anew=run.follows_refusal)
+    with session(dsn) as connection:
+        anew = run.follows_refusal or is_built_later_than_now(connection)
+    return modelling.build(dsn, settings, anew=anew)
 
 
-@task(name="judge the figures")
+@retried("judge the figures")
 def judge(dsn: Dsn, settings: Settings, run: Run) -> Verdict:
     return gate.judge(dsn, run.run_id, settings.site_dir, settings.home)
 
@@ -100,12 +93,12 @@ def publish_figures(dsn: Dsn, run: Run) -> Published:
         return publish.publish(connection, run.run_id)
 
 
-@task(name="write the docs")
+@retried("write the docs")
 def write_docs(dsn: Dsn, settings: Settings) -> Path:
     return modelling.write_docs(dsn, settings)
 
 
-@task(name="build the site")
+@retried("build the site")
 def build_site(dsn: Dsn, settings: Settings, dbt_docs: Path | None = None) -> Path:
     with session(dsn) as connection:
         return site.build(
@@ -127,61 +120,54 @@ def daily() -> Published:
         GateRefused: the gate refused the figures; those published before stand.
     """
     dsn, settings = target(), get_settings()
-    with step("schema at its head") as told:
+    with screen.step("schema at its head") as told:
         if check_schema(dsn, settings):
             told(
                 "the old audit table is not merged yet (`omniledger merge run`), so the figures "
                 "are of what is in the ledger"
             )
     try:
-        with recorded(dsn) as run:
+        with recorded(dsn) as run, left_of(run, len(STEPS)):
+            for sentence in run.after_killed:
+                say(f"  {sentence}; this one makes up for it", level="warning")
             published = walk(dsn, settings, run)
             run.end("published")
+            with run.step(SHOWING):
+                build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
         # The page has to say that the run failed; that it can't is no news then.
         with suppress(OmniledgerError):
             build_site(dsn, settings)
         raise
-    with step("site built"):
-        build_site(dsn, settings, modelling.docs_page(settings))
-    leave_artifacts(dsn, settings)
+    with session(dsn) as connection:
+        leave_pages(report.totals(report.collect(connection)), settings.site_url)
     return published
 
 
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
-    map_users(dsn)
-    note_limits(dsn)
-    if (loaded := load_prices(dsn)) is not None:
-        with step("price list loaded") as told:
-            told(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
+    with run.step(NOTING):
+        map_users(dsn)
+        note_limits(dsn)
+    with run.step(PRICING) as step:
+        loaded = load_prices(dsn)
+        if loaded is not None:
+            step.tell(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
             for sentence in loaded.kept:
-                told(sentence)
-    with step("models built and tested") as told:
+                step.tell(sentence)
+    with run.step(BUILDING) as step:
         built = build_models(dsn, settings, run)
-        told(f"{built.models} models, {built.tests} tests")
-    with step("figures judged") as told:
+        step.tell(f"{len(built.models)} models, {built.tests} tests")
+        step.parts = built.models
+    with run.step(JUDGING) as step:
         verdict = judge(dsn, settings, run)
-        told(f"{len(verdict.results)} expectations")
+        step.tell(f"{len(verdict.results)} expectations")
     if not verdict.passed:
         raise GateRefused(verdict.reason())
-    with step("figures published") as told:
+    with run.step(PUBLISHING) as step:
         published = publish_figures(dsn, run)
-        told(f"{published.rows} rows of days that changed")
-    with step("model docs written"):
+        step.tell(f"{published.rows} rows of days that changed")
+        step.rows = published.rows
+    with run.step(DOCUMENTING):
         write_docs(dsn, settings)
     return published
-
-
-def leave_artifacts(dsn: Dsn, settings: Settings) -> None:
-    """Show what came out where people look at the run in Prefect."""
-    with session(dsn) as connection:
-        totals = report.totals(report.collect(connection))
-    create_table_artifact(
-        key="figures", table=[{"figure": name, "value": value} for name, value in totals.items()]
-    )
-    create_markdown_artifact(
-        key="pages",
-        markdown=f"The report is `{settings.site_dir / 'index.html'}`; "
-        "`omniledger site serve` serves it with the model docs and the Data Docs.",
-    )

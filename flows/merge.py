@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import cast
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_markdown_artifact
 
+from flows.artifacts import Bar
 from migrations.merge.batches import Progress
 from migrations.merge.certify import Certificate
 from omniledger.database import target
@@ -32,9 +27,7 @@ class _Shown:
     """The progress artifact, brought up to date every few seconds."""
 
     def __init__(self) -> None:
-        # Outside of an event loop it is the id itself.
-        made = create_progress_artifact(0.0, KEY, "Old rows that are in the ledger.")
-        self._artifact = cast(UUID, made)
+        self._bar = Bar(KEY, "Old rows that are in the ledger.")
         self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -42,11 +35,10 @@ class _Shown:
             return
         self._last = time.monotonic()
         told = f"{progress.step}: {progress.done:,} of {progress.total:,} old rows."
-        share = 100 * progress.done / max(progress.total, 1)
-        update_progress_artifact(self._artifact, share, told)
+        self._bar.at(progress.done / max(progress.total, 1), told)
 
     def end(self, told: str) -> None:
-        update_progress_artifact(self._artifact, 100.0, told)
+        self._bar.at(1, told)
 
 
 # Without parameters: Prefect keeps a flow's parameters, and one of them would be a password.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 
 from prefect import schedules
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -59,11 +58,13 @@ async def serve(plan: Plan) -> None:
 
 
 def is_overdue(plan: Plan) -> bool:
-    """Whether no run has begun since the last time that one was due."""
+    """Whether no run has begun since the last time that one was due, by the database's clock.
+
+    A run that began later than now, before that clock was set back, says nothing of today.
+    """
     with session() as connection:
-        row = connection.execute("select max(started_at) from ledger.runs").fetchone()
-    last = row[0] if row else None
-    return last is None or last < plan.daily.last_due(datetime.now(UTC))
+        [(last, now)] = connection.execute("select max(started_at), now() from ledger.runs")
+    return last is None or not plan.daily.last_due(now) <= last <= now
 
 
 def main() -> None:

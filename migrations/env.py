@@ -1,7 +1,5 @@
 """How Alembic reaches the database, and what it may see of it."""
 
-import logging
-import sys
 from typing import Any
 
 import psycopg
@@ -16,6 +14,7 @@ from migrations.waiting import MIGRATING, Waiting
 from omniledger import database
 from omniledger.errors import OmniledgerError
 from omniledger.schema import COMPARING, include_name, metadata
+from omniledger.screen import refuse, show_logs
 from omniledger.settings import get_settings
 
 
@@ -96,9 +95,7 @@ def make_schema(guard: database.Connection) -> None:
 
 def tell() -> None:
     """Let a person at the prompt see each revision and the merge; our own commands tell it."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    for name in ("alembic.runtime.migration", "omniledger.merge", "omniledger.waiting"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    show_logs("alembic.runtime.migration", "omniledger.merge", "omniledger.waiting")
 
 
 def main() -> None:
@@ -114,7 +111,7 @@ def main() -> None:
         # Called from `omniledger`, which reports errors itself; else Alembic is at the prompt.
         if "dsn" in context.config.attributes:
             raise
-        sys.stderr.write(f"omniledger: {error}\n")
+        refuse(str(error), error.exit_code)
         raise SystemExit(error.exit_code) from None
 
 

@@ -23,7 +23,9 @@ def main() -> None:
     from omniledger.cli import cli
 
     try:
-        cli(prog_name="omniledger", standalone_mode=False)
+        # Click itself does not know the convention of https://no-color.org.
+        is_plain = False if os.environ.get("NO_COLOR") else None
+        cli(prog_name="omniledger", standalone_mode=False, color=is_plain)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -63,8 +65,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _stop(sentence: str, code: int) -> None:
-    sys.stderr.write(f"omniledger: {sentence}\n")
-    sys.stderr.flush()
+    from omniledger.screen import refuse
+
+    refuse(sentence, code)
     sys.exit(code)
 
 

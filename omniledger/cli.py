@@ -12,6 +12,8 @@ import click
 from omniledger import __version__
 from omniledger.commands.alerts import alerts
 from omniledger.commands.bill import bill
+from omniledger.commands.common import give_common_options
+from omniledger.commands.completion import completion
 from omniledger.commands.db import db
 from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
@@ -20,6 +22,7 @@ from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
+from omniledger.commands.runs import runs
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
 from omniledger.commands.users import users
@@ -87,6 +90,7 @@ def demo(trace: Path | None, days: int) -> None:
 for command in (
     inspect,
     doctor,
+    runs,
     schedule,
     alerts,
     merge,
@@ -98,5 +102,7 @@ for command in (
     logs,
     site,
     db,
+    completion,
 ):
     cli.add_command(command)
+give_common_options(cli)

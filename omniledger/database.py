@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import conninfo
 
-from omniledger.errors import DatabaseError, NotReadyError, OmniledgerError, SettingsError
+from omniledger.errors import (
+    DatabaseError,
+    NotReadyError,
+    OmniledgerError,
+    PassingError,
+    SettingsError,
+)
 from omniledger.settings import get_settings
 
 if TYPE_CHECKING:
@@ -22,6 +29,17 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 OLDEST_SERVER = 130000
 """PostgreSQL 13 brought pg_current_xact_id(), which exact incremental models need."""
+
+_AGAIN = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, lock timeout: what the next attempt may not meet."""
+
+_PASSING = re.compile(
+    "server closed the connection|terminating connection|connection (?:already closed|refused)"
+    "|could not connect|the database system is|could not serialize|deadlock detected"
+    "|due to lock timeout",
+    re.IGNORECASE,
+)
+"""The words of PostgreSQL and its drivers where a library keeps no more than those."""
 
 _LIBPQ_VARIABLES = {
     "sslmode": "PGSSLMODE",
@@ -109,7 +127,10 @@ class Dsn:
 
     def url(self) -> str:
         """The libpq URL, password included."""
-        return self.sqlalchemy_url().set(drivername="postgresql").render_as_string(False)
+        url = self.sqlalchemy_url().set(drivername="postgresql").render_as_string(False)
+        address, mark, options = url.partition("?")
+        # To libpq a plus sign is no space.
+        return address + mark + options.replace("+", "%20")
 
     def environment(self) -> dict[str, str]:
         """The libpq environment variables, which dbt's profile and psql read."""
@@ -220,6 +241,16 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             f"The disk of {dsn.safe()} is full: {first_line(error)}; "
             "make room and run the command again, it goes on where it was."
         )
+    if error.sqlstate == "25006":
+        return NotReadyError(
+            f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
+            "name the server that takes them in DATABASE_URL."
+        )
+    if error.sqlstate in _AGAIN:
+        return PassingError(
+            f"Others were at work on the same rows or held a lock: {first_line(error)}; "
+            "run the command again, it goes on where it was."
+        )
     # Deadlocks and cancelled statements too are operational errors, yet the server is well.
     is_well = (error.sqlstate or "").startswith(("40", "55", "57014"))
     is_of_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -236,6 +267,7 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
 def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     """One sentence for a connection that didn't come about, or broke."""
     text = str(error).lower()
+    kind = DatabaseError
     if "password authentication failed" in text or "no password supplied" in text:
         way_out = "the server refuses the user or the password; look at DATABASE_URL"
     elif "does not exist" in text:
@@ -243,14 +275,22 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     elif "could not translate" in text or "resolve" in text or "name or service" in text:
         way_out = "the host name is unknown; look at DATABASE_URL"
     elif "refused" in text or "no such file" in text:
+        kind = PassingError
         way_out = "nothing answers there; start the server or look at DATABASE_URL"
     elif "timeout" in text or "timed out" in text:
+        kind = PassingError
         way_out = "the server doesn't answer in time; look at the network and at DATABASE_URL"
     elif "ssl" in text:
         way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
     else:
+        kind = PassingError
         way_out = f"{first_line(error)}; run the command again when the server is well"
-    return DatabaseError(f"Can't use the database {dsn.safe()}: {way_out}.")
+    return kind(f"Can't use the database {dsn.safe()}: {way_out}.")
+
+
+def is_passing(text: str) -> bool:
+    """Whether a library's words for an error are of a kind that passes (see `PassingError`)."""
+    return _PASSING.search(text) is not None
 
 
 def first_line(error: BaseException) -> str:

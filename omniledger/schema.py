@@ -142,6 +142,17 @@ _table(
     _must("verdict"),
     _some("reason"),
     _some("figures", JSONB),
+    _some("versions", JSONB),
+)
+_table(
+    "run_steps",
+    _key("run_id", sa.Uuid),
+    _key("step"),
+    _key("part"),
+    _must("started_at", _AT),
+    _some("seconds", sa.Numeric),
+    _some("rows", sa.BigInteger),
+    _some("detail"),
 )
 _table(
     "alerts",

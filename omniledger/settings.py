@@ -107,10 +107,20 @@ class Settings(BaseSettings):
     alerts_quiet: Annotated[tuple[time, time] | None, NoDecode] = Field(
         None, description="Hours in which no alert is sent, like 22:00-07:00."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How what a command says while it works is written to stderr."
+    )
+    quiet: bool = Field(False, description="Whether only results, warnings and errors are said.")
     home: Path = Field(
         PROJECT_DIR / ".omniledger", description="Folder of the embedded database and run state."
     )
     site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
+
+    site_url: str = Field(
+        "http://127.0.0.1:8000/",
+        pattern=r"^https?://",
+        description="Address at which the site is served, for links to it.",
+    )
 
     @field_validator("database_url", mode="before")
     @classmethod

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +24,17 @@ from tests.browser import Seen
 from tests.conftest import ask
 
 pytestmark = pytest.mark.slow
+
+BUILDING = "models built and tested"
+STEPS = (
+    "people and limits noted",
+    "prices loaded",
+    BUILDING,
+    "figures judged",
+    "figures published",
+    "model docs written",
+    "site built",
+)
 
 FINGERPRINT = """
     select md5(string_agg(u::text, '|' order by u::text)) from analytics.fct_daily_usage as u
@@ -195,13 +209,72 @@ def test_every_old_row_is_accounted_for(dsn: Dsn) -> None:
     assert matched > 0
 
 
-def test_a_second_run_changes_nothing(place: Place, dsn: Dsn) -> None:
+def test_a_second_run_changes_nothing_and_speaks_json_if_asked(place: Place, dsn: Dsn) -> None:
     before = ask(dsn, FINGERPRINT)
-    place.omniledger("run")
+    said = place.omniledger("run", "--log-format", "json")
     assert ask(dsn, FINGERPRINT) == before
+    events = [json.loads(line) for line in said.splitlines()]
+    [run] = json.loads(place.omniledger("runs", "--json", "--limit", "1"))
+    assert [event["event"] for event in events if event["run"] == run["run_id"]] == list(STEPS)
 
 
-def test_a_late_row_changes_its_day_only(place: Place, dsn: Dsn) -> None:
+def test_what_a_run_took_is_recorded_and_left_in_prefect(place: Place, dsn: Dsn) -> None:
+    [run] = json.loads(place.omniledger("runs", "--json", "--limit", "1"))
+    assert run["verdict"] == "published"
+    assert [step["step"] for step in run["steps"]] == list(STEPS)
+    models = {part["name"] for part in run["steps"][STEPS.index(BUILDING)]["parts"]}
+    assert {"fct_daily_usage", "stg_audit_logs", "dim_users"} < models
+    left = artifacts(place)
+    assert {"summary", "models", "figures", "report", "progress"} <= set(left)
+    assert float(left["progress"]) == 100
+    assert run["run_id"] in left["summary"] and "It was published." in left["summary"]
+    assert (
+        'aria-label="Seconds that each of the last runs took, by step."'
+        in (place.site / "index.html").read_text()
+    )
+
+
+def artifacts(place: Place) -> dict[str, str]:
+    """What runs left in Prefect last, by key."""
+    with closing(sqlite3.connect(place.home / "prefect" / "prefect.db")) as records:
+        return dict(records.execute("select key, data from artifact order by created"))
+
+
+FAULTS = """
+    create schema fault;
+    create function fault.once() returns trigger language plpgsql as $$
+    begin
+        if nextval(format('fault.%I', tg_argv[0])) = 1 then
+            perform pg_terminate_backend(pg_backend_pid());
+        end if;
+        return coalesce(new, old);
+    end $$;
+"""
+
+TOUCHED = {
+    "looking": "ledger.settings",
+    "building": "analytics_build.fct_daily_usage",
+    "judging": "ledger.gate_results",
+    "publishing": "analytics.fct_daily_usage",
+}
+"""A table that each step writes first."""
+
+
+def lose_connections_once(dsn: Dsn) -> None:
+    """End the session of each step, in the middle of it, the first time that it writes."""
+    ask(dsn, FAULTS)
+    for step, table in TOUCHED.items():
+        ask(
+            dsn,
+            f"create sequence fault.{step};"
+            f"create trigger lose before insert or update or delete on {table}"
+            f" for each row execute function fault.once('{step}')",
+        )
+
+
+def test_a_late_row_changes_its_day_only_though_the_database_goes_away_in_each_step(
+    place: Place, dsn: Dsn
+) -> None:
     stamps = "select usage_date, max(built_at) from analytics.fct_daily_usage group by 1"
     before = dict(ask(dsn, stamps))
     day = sorted(before)[1]
@@ -211,7 +284,10 @@ def test_a_late_row_changes_its_day_only(place: Place, dsn: Dsn) -> None:
         " values ('late', 7, 1, %s::date + time '18:30')",
         day,
     )
-    place.omniledger("run")
+    lose_connections_once(dsn)
+    said = place.omniledger("run")
+    assert said.count("Trying again.") == len(TOUCHED)
+    ask(dsn, "drop schema fault cascade")
     after = dict(ask(dsn, stamps))
     assert {d for d in before if after[d] != before[d]} == {day}
     [(tokens,)] = ask(dsn, "select sum(tokens_input)::bigint from analytics.fct_daily_usage")
@@ -230,6 +306,8 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> 
     ask(dsn, "delete from audit_logs where message = 'late'")
     said = place.omniledger("run", code=5)
     assert "The gate refused the figures" in said
+    assert "Trying again." not in said
+    assert "It was not published: The gate refused" in artifacts(place)["summary"]
     assert ask(dsn, FINGERPRINT) == before
     assert "refused" in (place.site / "index.html").read_text().lower()
     assert ask(dsn, "select verdict from ledger.runs order by started_at desc limit 1") == [

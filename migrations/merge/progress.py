@@ -1,12 +1,12 @@
 """How far a merge is: a bar on a terminal, a line every few seconds otherwise."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from migrations.merge.batches import Progress
+from omniledger.screen import is_for_a_person
 
 _LOG_EVERY_SECONDS = 5
 _log = logging.getLogger("omniledger.merge")
@@ -15,7 +15,7 @@ _log = logging.getLogger("omniledger.merge")
 @contextmanager
 def shown() -> Iterator[Callable[[Progress], None]]:
     """Give a function that shows a `Progress`."""
-    if not sys.stderr.isatty():
+    if not is_for_a_person():
         yield Lines(_log.info)
         return
     from rich.console import Console

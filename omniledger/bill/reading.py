@@ -17,6 +17,7 @@ from omniledger.bill import analytics_cost, console_csv, cost_report, pages, pla
 from omniledger.bill.facts import Fact, Unreadable
 from omniledger.bill.pages import Page
 from omniledger.errors import InputError
+from omniledger.screen import is_for_a_person
 
 LARGEST_JSON = 256 * 2**20
 """Bytes of one JSON file; the API's pages are thousands of times smaller."""
@@ -215,12 +216,12 @@ def _rows(file: IO[str]) -> Iterator[tuple[str, Row]]:
 @contextmanager
 def opened(path: Path) -> Iterator[IO[str]]:
     """The text of a file; while a big one is read on a terminal, a bar shows how far."""
-    from rich.console import Console
-    from rich.progress import open as open_with_bar
-
-    console = Console(stderr=True)
     arguments: dict[str, Any] = {"encoding": "utf-8-sig", "newline": ""}
-    if console.is_terminal and path.stat().st_size >= _BAR_FROM:
+    if is_for_a_person() and path.stat().st_size >= _BAR_FROM:
+        from rich.console import Console
+        from rich.progress import open as open_with_bar
+
+        console = Console(stderr=True)
         with open_with_bar(
             path, "r", description=path.name, console=console, transient=True, **arguments
         ) as shown:

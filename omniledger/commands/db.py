@@ -104,13 +104,11 @@ def db_env() -> None:
 
 
 def _warn_of_end() -> None:
+    from omniledger.screen import say
     from omniledger.settings import get_settings
 
     if get_settings().database_url is None and not _embedded().status().kept:
-        click.echo(
-            "The embedded PostgreSQL ends with this command; `omniledger db start` keeps it up.",
-            err=True,
-        )
+        say("The embedded PostgreSQL ends with this command; `omniledger db start` keeps it up.")
 
 
 @db.command("psql", context_settings={"ignore_unknown_options": True})

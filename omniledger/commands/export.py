@@ -28,13 +28,14 @@ def export_focus(file: Path) -> None:
     """
     from omniledger.database import session
     from omniledger.focus.exporting import write
+    from omniledger.screen import say
 
     with session() as connection:
         written = write(connection, file)
     click.echo(f"{file}: {written.rows:,} rows, ${written.billed:f}.")
     if written.unknown:
-        click.echo(
+        say(
             f"{written.unknown:,} of them have no cost that anybody knows, and stand with 0: their "
             "x_CostBasis is unknown.",
-            err=True,
+            level="warning",
         )

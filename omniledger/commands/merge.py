@@ -111,20 +111,13 @@ def merge_run(max_load: float | None, workers: int | None, flow: bool) -> None:
 
 
 def _run_here() -> Certificate | None:
-    import logging
-    import sys
-
     from migrations.merge.progress import shown
     from omniledger.database import target
     from omniledger.merging import carrying
+    from omniledger.screen import say, show_logs
     from omniledger.settings import get_settings
 
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("omniledger.merge").setLevel(logging.INFO)
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
+    show_logs("omniledger.merge")
     with shown() as show:
         return carrying.run(target(), get_settings(), show, say)
 
@@ -191,10 +184,8 @@ def merge_retry_quarantine(as_json: bool) -> None:
     from migrations import turns
     from omniledger.database import session, target
     from omniledger.merging import retrying
+    from omniledger.screen import say
     from omniledger.settings import get_settings
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
 
     with turns.taken(target(), say), session(autocommit=True) as connection:
         found = retrying.retry(connection, get_settings().match_window_seconds)

@@ -33,6 +33,7 @@ def models_set(model: str, start: str | None) -> None:
     from omniledger.moments import moment
     from omniledger.pricing.history import say_model
     from omniledger.pricing.names import nearest
+    from omniledger.screen import say
     from omniledger.settings import get_settings
 
     since = None if start is None else moment(start, get_settings().reporting_timezone)
@@ -42,7 +43,7 @@ def models_set(model: str, start: str | None) -> None:
     click.echo(f"{name} ran from {'ever' if since is None else since.isoformat()} on.")
     if not is_known:
         hint = f"; did you mean {near}?" if near else ""
-        click.echo(f"Nobody knows what {name} costs{hint or '.'}", err=True)
+        say(f"Nobody knows what {name} costs{hint or '.'}", level="warning")
 
 
 @models.command("list")

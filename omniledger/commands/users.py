@@ -114,8 +114,10 @@ def _tell(what: str, corrected: Corrected) -> None:
     rows = "1 row" if corrected.rows == 1 else f"{corrected.rows:,} rows"
     click.echo(f"{what}, {rows} corrected.")
     if not corrected.is_settled:
-        click.echo(
+        from omniledger.screen import say
+
+        say(
             "Transactions that began before are still open; run the command again when they have "
             "ended, for what they write.",
-            err=True,
+            level="warning",
         )

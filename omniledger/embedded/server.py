@@ -32,6 +32,7 @@ from omniledger.embedded.cluster import Cluster, Postmaster
 from omniledger.embedded.programs import Programs, detach
 from omniledger.errors import LocalError, OmniledgerError
 from omniledger.ports import LOOPBACK
+from omniledger.screen import say
 
 _TICK = 0.005
 _LOCK_SECONDS = 2 * cluster.START_SECONDS + cluster.STOP_SECONDS
@@ -175,7 +176,7 @@ class EmbeddedServer:
             try:
                 self._release(lease)
             except OmniledgerError as error:
-                sys.stderr.write(f"{error}\n")
+                say(str(error), level="error")
 
     def _settle(self) -> bool:
         """Stop a server that nobody leases and nobody keeps; say whether nobody leases it."""

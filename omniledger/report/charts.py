@@ -6,7 +6,7 @@ Lengths are read by Vega from decimal strings: no figure of money is a float her
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from omniledger.report import formats, shapes
 from omniledger.report.billing import CostDay
+from omniledger.report.durations import ModelTime, StepTime
 from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
 from omniledger.report.health import HealthFigures, ServerHealth
 from omniledger.report.quota import QuotaRow
@@ -38,6 +39,13 @@ _TOKENS = {"Input": "tokens_input", "Output": "tokens_output", "Cached": "tokens
 _BASES = {"Recorded": _AMBER, "Computed": _BLUE, "Estimated": _TEAL, "Unknown": HATCH}
 _QUOTA = {"Within the limit": _BLUE, "Over the limit": _RED}
 _CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
+_STEPS = {
+    "models built and tested": "Build",
+    "figures judged": "Judge",
+    "figures published": "Publish",
+}
+_OTHER_STEPS = "Other"
+_STEP_COLORS = {"Build": _BLUE, "Judge": _TEAL, "Publish": _AMBER, _OTHER_STEPS: "var(--quiet)"}
 _STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(--quiet)"}
 
 
@@ -207,6 +215,41 @@ def health(figures: HealthFigures) -> Markup:
         "health",
         "Time that each server was up, down, unknown or disabled, by day.",
         lambda width: shapes.strips(records, width, _STATES, [*names.values()], days),
+    )
+
+
+def run_steps(steps: Sequence[StepTime]) -> Markup:
+    """How long each of the last runs took, by what it was at."""
+    starts = list(dict.fromkeys(step.run_started_at for step in steps))
+    names = dict(zip(starts, _names(f"{_short(at)} {at:%H:%M}" for at in starts), strict=True))
+    taken: dict[tuple[datetime, str], Decimal] = {}
+    for step in steps:
+        key = step.run_started_at, _STEPS.get(step.step, _OTHER_STEPS)
+        taken[key] = taken.get(key, Decimal(0)) + (step.seconds or 0)
+    records = [
+        _record(names[at], kind, taken[at, kind], formats.seconds(taken[at, kind]))
+        for at in starts
+        for kind in _STEP_COLORS
+        if (at, kind) in taken
+    ]
+    return draw(
+        "run-steps",
+        "Seconds that each of the last runs took, by step.",
+        lambda width: shapes.stack(records, width, _STEP_COLORS),
+    )
+
+
+def run_models(models: Sequence[ModelTime]) -> Markup:
+    """How long the slowest models took in the last run."""
+    shown = models[:NAMES_SHOWN]
+    records = [
+        _record(name, "Last run", model.seconds, formats.seconds(model.seconds))
+        for name, model in zip(_names(m.model for m in shown), shown, strict=True)
+    ]
+    return draw(
+        "run-models",
+        "Seconds that each of the slowest models took in the last run.",
+        lambda width: shapes.rows(records, width, {"Last run": _BLUE}),
     )
 
 

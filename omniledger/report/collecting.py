@@ -13,8 +13,9 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, health, keeping, queries, quota, servers
+from omniledger.report import billing, durations, health, keeping, queries, quota, servers
 from omniledger.report.billing import BillFigures
+from omniledger.report.durations import Durations
 from omniledger.report.figures import (
     Gate,
     GateResult,
@@ -56,6 +57,7 @@ class Figures:
     bill: BillFigures | None
     health: HealthFigures | None
     runs: Runs
+    durations: Durations
     alerts: tuple[Alert, ...]
     revisions: tuple[Revision, ...]
     gate: Gate | None
@@ -115,6 +117,7 @@ def _figures(snapshot: Snapshot) -> Figures:
         bill=billing.read(snapshot),
         health=health.read(snapshot),
         runs=keeping.read_runs(snapshot),
+        durations=durations.read(snapshot, keeping.RUNS_SHOWN),
         alerts=keeping.read_alerts(snapshot),
         revisions=keeping.read_revisions(snapshot),
         gate=_gate(snapshot),

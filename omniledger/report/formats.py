@@ -75,6 +75,11 @@ def duration(seconds: int | Decimal | None) -> str:
     return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
 
 
+def seconds(number: Decimal | None) -> str:
+    """A short time, to the tenth of a second."""
+    return NOT_KNOWN if number is None else f"{number.quantize(Decimal('0.1')):,f} s"
+
+
 def milliseconds(number: Decimal | None) -> str:
     """A response time, to the millisecond."""
     return NOT_KNOWN if number is None else f"{number.quantize(Decimal(1)):,f} ms"

@@ -82,8 +82,8 @@ def _environment() -> jinja2.Environment:
         {
             name: getattr(formats, name)
             for name in (
-                "usd", "count", "exact", "share", "duration", "milliseconds", "moment", "day",
-                "visible",
+                "usd", "count", "exact", "share", "duration", "milliseconds", "seconds",
+                "moment", "day", "visible",
             )
         }
     )  # fmt: skip

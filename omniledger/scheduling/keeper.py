@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +18,10 @@ from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.masking import masked
 from omniledger.ports import is_taken
-from omniledger.scheduling.prefect_server import PrefectServer, is_healthy, no_answer
+from omniledger.scheduling.prefect_server import PrefectServer, require_usable
 from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
+from omniledger.screen import say
 from omniledger.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.5
@@ -57,15 +57,14 @@ class Keeper:
 
     def _own_server(self, port: int) -> PrefectServer | None:
         given = os.environ.get("PREFECT_API_URL")
-        if given is None:
+        if not given:
             if is_taken(port):
                 raise LocalError(
                     f"Port {port} is taken by another program; choose one with --port, "
                     "or name its server in PREFECT_API_URL if it is Prefect's."
                 )
             return PrefectServer(self._state / "server.log", port, schedules=True)
-        if not is_healthy(given):
-            raise LocalError(no_answer(given))
+        require_usable(given)
         return None
 
     @property
@@ -102,7 +101,7 @@ class Keeper:
         is_runner_dead = self._runner is None or self._runner.poll() is not None
         if not is_server_dead and not is_runner_dead:
             return _LOOK_EVERY_SECONDS
-        _say(f"{'Prefect’s server' if is_server_dead else 'The runner'} ended; starting it again.")
+        say(f"{'Prefect’s server' if is_server_dead else 'The runner'} ended; starting it again.")
         pause = self._pauses.after_restart()
         if is_server_dead and self._server is not None:
             self._server.start()
@@ -136,13 +135,13 @@ def keep(plan: Plan, port: int, settings: Settings) -> None:
         try:
             keeper.start()
             _write(state, keeper)
-            _say(f"The daily flow runs {plan.daily}; Prefect is at {masked(keeper.api_url[:-4])}.")
+            say(f"The daily flow runs {plan.daily}; Prefect is at {masked(keeper.api_url[:-4])}.")
             pause = threading.Event()
             while True:
                 pause.wait(keeper.look())
                 _write(state, keeper)
         except KeyboardInterrupt:
-            _say("The schedule has ended.")
+            say("The schedule has ended.")
         finally:
             keeper.stop()
 
@@ -168,8 +167,3 @@ def _alone(folder: Path) -> Iterator[Path]:
             yield state
         finally:
             state.unlink(missing_ok=True)
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()

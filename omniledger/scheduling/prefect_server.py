@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -14,6 +15,9 @@ from omniledger import tether
 from omniledger.errors import LocalError
 from omniledger.masking import masked
 from omniledger.ports import LOOPBACK
+
+NEEDED = "3"
+"""The one major version of a server that our Prefect can speak to."""
 
 READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
@@ -44,10 +48,19 @@ def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
     request = urllib.request.Request(  # noqa: S310 (the operator's own address)
         f"{api_url}{path}",
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **_authorization()},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return json.load(answer)
+
+
+def _authorization() -> dict[str, str]:
+    """What Prefect's own client would send, by the same variables."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if user := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+    return {}
 
 
 def is_healthy(api_url: str) -> bool:
@@ -56,6 +69,33 @@ def is_healthy(api_url: str) -> bool:
         return bool(ask(api_url, "/health"))
     except (OSError, ValueError):
         return False
+
+
+def problem_of(api_url: str) -> str | None:
+    """Why the operator's own server can't be used, and what to do; None where it can."""
+    if not is_healthy(api_url):
+        return no_answer(api_url)
+    try:
+        version = str(ask(api_url, "/admin/version"))
+    except (OSError, ValueError):
+        # Prefect's cloud has no version to tell, and is as new as can be.
+        return None
+    if version.partition(".")[0] == NEEDED:
+        return None
+    return (
+        f"The Prefect server at PREFECT_API_URL ({masked(api_url)}) is version {version}, and "
+        f"omniledger needs {NEEDED}; upgrade it, or unset the variable to use one of our own."
+    )
+
+
+def require_usable(api_url: str) -> None:
+    """Refuse a server of the operator's that can't be used.
+
+    Raises:
+        LocalError: it does not answer, or is of another time.
+    """
+    if problem := problem_of(api_url):
+        raise LocalError(problem)
 
 
 def no_answer(api_url: str) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
+
+from omniledger import modelling
+from omniledger.errors import LocalError
 from tests.conftest import ask
 from tests.models.conftest import Prepared
 
@@ -54,3 +59,19 @@ def test_every_model_is_described_to_the_last_column(prepared: Prepared) -> None
             )
             assert [(name,) for name in node.columns] == columns
             assert all(column.description for column in node.columns.values())
+
+
+def test_a_full_disk_under_home_is_one_sentence(prepared: Prepared) -> None:
+    settings = prepared.dbt.settings
+    # What dbt writes there fails as on a full disk, and needs no file system of its own.
+    graph = settings.home / "dbt" / "target" / "graph.gpickle"
+    graph.unlink(missing_ok=True)
+    graph.symlink_to("/dev/full")
+    try:
+        with (
+            ThreadPoolExecutor(1) as alone,
+            pytest.raises(LocalError, match="No space left on device; free it or set OMNILEDGER_H"),
+        ):
+            alone.submit(modelling.build, prepared.dsn, settings).result()
+    finally:
+        graph.unlink()

@@ -12,16 +12,31 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from omniledger.ports import free_port
 from omniledger.scheduling.prefect_server import ask as ask_prefect
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server, ask
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 180
+
+# FastAPI refuses nulls since 0.152, and Prefect's client sends two when it looks, after each
+# deployment, whether a worker is there, to give advice on the screen.
+PREFECT = """
+from prefect.cli import app
+from prefect.client.orchestration import PrefectClient
+
+async def nobody(*_, **__):
+    return []
+
+PrefectClient.read_workers_for_work_pool = nobody
+app()
+"""
 
 
 def until(what: Callable[[], Any]) -> Any:
@@ -91,6 +106,44 @@ class Schedule:
             return 0
         return int(found)
 
+    def prefect(self, *arguments: str, **environment: str) -> None:
+        """Prefect's own command line, on the server of the schedule."""
+        done = subprocess.run(
+            [sys.executable, "-c", PREFECT, *arguments],
+            env={**self.environment, **environment, "PREFECT_API_URL": self.state()["api_url"]},
+            cwd=PROJECT_DIR,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def deploy(self) -> list[tuple[str, str, str]]:
+        """Deploy `prefect.yaml`; each deployment with its pool and the entry of its flow."""
+        api = self.state()["api_url"]
+        for pool, kind in (("omniledger", "process"), ("omniledger-docker", "docker")):
+            ask_prefect(api, "/work_pools/", {"name": pool, "type": kind})
+        self.prefect(
+            *("--no-prompt", "deploy", "--all"),
+            OMNILEDGER_CHECKOUT=str(PROJECT_DIR),
+            OMNILEDGER_IMAGE="omniledger:latest",
+        )
+        found = ask_prefect(api, "/deployments/filter", {"sort": "NAME_ASC"})
+        return sorted(
+            (one["name"], one["work_pool_name"], one["entrypoint"])
+            for one in found
+            if one["work_pool_name"]
+        )
+
+    def run_by_worker(self, deployment: str) -> str:
+        """Have a worker of the process pool do one run; the state that it came to."""
+        api = self.state()["api_url"]
+        found = ask_prefect(api, f"/deployments/name/{quote(deployment)}")
+        run = ask_prefect(api, f"/deployments/{found['id']}/create_flow_run", {})
+        self.prefect("worker", "start", "--pool", "omniledger", "--run-once")
+        return str(ask_prefect(api, f"/flow_runs/{run['id']}")["state_type"])
+
     def published(self) -> int:
         [(count,)] = ask(self.dsn, "select count(*) from ledger.runs where verdict = 'published'")
         return int(count)
@@ -124,6 +177,12 @@ def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) 
     assert (code, "A schedule is kept by process" in said) == (0, True)
     code, said = schedule.run("--every", "1d")
     assert (code, "Another schedule is kept" in said) == (8, True)
+    assert schedule.deploy() == [
+        (name, pool, f"flows/{flow}")
+        for name, pool in (("docker", "omniledger-docker"), ("process", "omniledger"))
+        for flow in ("daily.py:daily", "merge.py:merge_legacy_audit", "watch.py:watch")
+    ]
+    assert schedule.run_by_worker("omniledger watch/process") == "COMPLETED"
 
     first = schedule.state()["server_pid"]
     os.kill(first, signal.SIGKILL)

@@ -1,0 +1,61 @@
+"""`omniledger runs`: what became of the last runs, and how long each step took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from omniledger.history import RunTaken
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs."
+)
+def runs(as_json: bool, limit: int) -> None:
+    """List the last runs, newest first: verdict, rows, and how long each step and model took.
+
+    \b
+    Example:
+      omniledger runs --limit 3
+    """
+    import json
+
+    from omniledger import revisions
+    from omniledger.database import session
+    from omniledger.history import read
+
+    with session() as connection:
+        revisions.require_head(connection)
+        found = read(connection, limit)
+    if as_json:
+        click.echo(json.dumps([_document(run) for run in found], indent=2, default=str))
+        return
+    for run in found:
+        _show(run)
+    if not found:
+        click.echo("No run yet; `omniledger run` makes the first.")
+
+
+def _document(run: RunTaken) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(run), "seconds": run.seconds, "rows": run.rows}
+
+
+def _show(run: RunTaken) -> None:
+    reason = f": {run.reason}" if run.reason else ""
+    click.echo(
+        f"{run.started_at:%Y-%m-%d %H:%M:%S %Z}  {run.verdict}  {run.seconds:.1f} s  "
+        f"{run.rows:,} rows{reason}"
+    )
+    for step in run.steps:
+        took = "never ended" if step.seconds is None else f"{step.seconds:.1f} s"
+        detail = f"  {step.detail}" if step.detail else ""
+        click.echo(f"  {took:>11}  {step.step}{detail}")
+        for part in step.parts[:3]:
+            rows = "" if part.rows is None else f"  {part.rows:,} rows"
+            click.echo(f"  {part.seconds:>11.1f}    {part.name}{rows}")

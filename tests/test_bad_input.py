@@ -1,0 +1,143 @@
+"""What an operator may point it at by mistake: one sentence, the right exit code, no trace."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psycopg
+import pytest
+from prefect.client.schemas.objects import State, StateType
+
+from flows.retrying import may_pass
+from flows.serve import is_overdue
+from omniledger.database import Dsn, connect, explained
+from omniledger.errors import DatabaseError, GateRefused, PassingError, StepFailed
+from omniledger.marts import is_built_later_than_now
+from omniledger.ports import free_port
+from omniledger.scheduling.times import Plan
+from tests.conftest import Server, ask
+from tests.migrations.operator import _settings, omniledger
+from tests.test_cli import refusal, run
+
+
+@pytest.mark.parametrize("state", ["investigation", "investigation:upgraded"])
+def test_a_database_that_takes_no_writes_is_one_sentence(server: Server, state: str) -> None:
+    dsn = server.state(state)
+    url = replace(dsn, options=(("options", "-c default_transaction_read_only=on"),)).url()
+    before = ask(dsn, "select count(*) from pg_class")
+    if state == "investigation":
+        said = refusal(run("upgrade", "head", database=url, program="alembic"), 4)
+    else:
+        said = refusal(run("alerts", "look", database=url), 4)
+    assert "takes no writes" in said and "DATABASE_URL" in said
+    assert ask(dsn, "select count(*) from pg_class") == before
+
+
+class OldServer(BaseHTTPRequestHandler):
+    """A Prefect server of another time, as far as we ask it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        is_version = self.path.endswith("/version")
+        self.wfile.write(json.dumps("2.20.4" if is_version else True).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def old_server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OldServer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_prefect_server_that_is_away_or_old_is_one_sentence(
+    server: Server, old_server: str, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation:upgraded")
+    home = {"OMNILEDGER_HOME": str(tmp_path)}
+    for command in ("run", "schedule"):
+        done = run(command, database=dsn.url(), PREFECT_API_URL=old_server, **home)
+        assert "is version 2.20.4, and omniledger needs 3" in refusal(done, 8)
+    away = f"http://127.0.0.1:{free_port()}/api"
+    done = run("run", database=dsn.url(), PREFECT_API_URL=away, **home)
+    assert "No Prefect server answers at PREFECT_API_URL" in refusal(done, 8)
+    said = omniledger(dsn, "doctor", "--json", PREFECT_API_URL=old_server, **home)
+    assert (said.code, "2.20.4" in said.document()["problems"][0]) == (1, True)
+    assert ask(dsn, "select count(*) from ledger.runs") == [(0,)]
+
+
+def test_a_home_that_is_no_folder_is_one_sentence(server: Server, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file")
+    url = server.state("investigation:upgraded").url()
+    assert str(home) in refusal(run("run", database=url, OMNILEDGER_HOME=str(home)), 8)
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (PassingError("The connection was lost."), True),
+        (DatabaseError("The password is wrong."), False),
+        (GateRefused("A sum is wrong."), False),
+        (StepFailed("A model failed."), False),
+        (ValueError("unforeseen"), False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(error: Exception, again: bool) -> None:
+    failed: State[None] = State(type=StateType.FAILED, data=error)
+    assert may_pass(None, None, failed) is again
+
+
+@pytest.mark.parametrize(
+    ("kind", "passes"),
+    [
+        (psycopg.errors.SerializationFailure, True),
+        (psycopg.errors.DeadlockDetected, True),
+        (psycopg.errors.LockNotAvailable, True),
+        (psycopg.errors.AdminShutdown, True),
+        (psycopg.errors.DiskFull, False),
+        (psycopg.errors.InvalidPassword, False),
+        (psycopg.errors.UndefinedTable, False),
+        (psycopg.errors.QueryCanceled, False),
+    ],
+)
+def test_what_passes_of_what_postgresql_says(kind: type[psycopg.Error], passes: bool) -> None:
+    said = kind("password authentication failed" if "Password" in kind.__name__ else "said")
+    assert isinstance(explained(said, Dsn("host", 1, "db", "me")), PassingError) is passes
+
+
+def test_a_run_that_a_jumping_clock_put_into_the_future_is_made_up_for(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    plan = Plan(None, "1d", "UTC")
+    with _settings(dsn):
+        assert is_overdue(plan)
+        ask(dsn, "insert into ledger.runs (run_id) values (gen_random_uuid())")
+        assert not is_overdue(plan)
+        ask(dsn, "update ledger.runs set started_at = now() + interval '1 year'")
+        assert is_overdue(plan)
+
+
+def test_what_was_built_by_a_clock_that_was_ahead_is_built_anew(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(
+        dsn,
+        "create schema analytics_build;"
+        "create table analytics_build.fct_daily_usage as select now() as built_at",
+    )
+    with connect(dsn) as connection:
+        assert not is_built_later_than_now(connection)
+        connection.execute(
+            "update analytics_build.fct_daily_usage set built_at = now() + interval '1 hour'"
+        )
+        assert is_built_later_than_now(connection)
