@@ -15,11 +15,13 @@ from omniledger.commands.bill import bill
 from omniledger.commands.db import db
 from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
+from omniledger.commands.gate import gate
 from omniledger.commands.inspect import inspect
 from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
+from omniledger.commands.publish import publish
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
 from omniledger.commands.users import users
@@ -87,6 +89,8 @@ def demo(trace: Path | None, days: int) -> None:
 for command in (
     inspect,
     doctor,
+    gate,
+    publish,
     schedule,
     alerts,
     merge,

@@ -66,6 +66,15 @@ create table ledger.audit_quarantine (
     quarantined_at timestamp with time zone default now() not null
 );
 
+create table ledger.runs (
+    run_id uuid primary key,
+    started_at timestamp with time zone default now() not null,
+    finished_at timestamp with time zone,
+    verdict text default 'running' not null,
+    reason text,
+    figures jsonb
+);
+
 create table ledger.gate_results (
     run_id uuid not null,
     suite text not null,
