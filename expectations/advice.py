@@ -31,6 +31,11 @@ _OF_SUITE = {
         "Mend the value in the column `row` of ledger.audit_quarantine, then run `omniledger merge "
         "retry-quarantine`."
     ),
+    "anomalies": (
+        "Look whether something happened on that day (an outage, a new client, a writer that "
+        "stopped); where it is the new usual, the warning ends by itself in a few weeks, and "
+        "ledger.settings can hold other bounds."
+    ),
     "mcp_health_log": (
         "Mend the clock or the writer of those events in omni2.mcp_health_log; until then no "
         "figure is made of them."

@@ -55,6 +55,17 @@ limit 1
 """
 
 
+_NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now()"
+
+
+@dataclass(frozen=True)
+class Began:
+    """When a run began: every transaction before `xmin` had ended, and the clock said `at`."""
+
+    xmin: int
+    at: datetime
+
+
 class Run:
     """One run under way; `figures` goes into its record when it ends.
 
@@ -63,6 +74,8 @@ class Run:
 
     def __init__(self, connection: Connection, follows_refusal: bool) -> None:
         self.run_id: UUID = uuid4()
+        [now] = connection.execute(_NOW).fetchall()
+        self.began = Began(*now)
         self.follows_refusal = follows_refusal
         self.figures: dict[str, Any] = {}
         self._connection = connection

@@ -172,6 +172,9 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> 
     assert "The gate refused the figures" in said
     assert ask(dsn, FINGERPRINT) == before
     assert "refused" in (place.site / "index.html").read_text().lower()
+    assert "row       usage_date" in place.omniledger("gate", "explain", code=5)
+    place.omniledger("alerts", "look")
+    assert "The gate refused the figures" in place.omniledger("alerts", "list")
     assert ask(dsn, "select verdict from ledger.runs order by started_at desc limit 1") == [
         ("refused",)
     ]
