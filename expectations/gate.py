@@ -148,7 +148,8 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
         raise kind(
             f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
         )
-    count = int(result.result["unexpected_count"])
+    # Of no rows at all the database's sum is NULL.
+    count = int(result.result["unexpected_count"] or 0)
     sample: list[dict[str, Cell]] = [
         {name: cell(value) for name, value in row.items()}
         for row in result.result.get("partial_unexpected_index_list") or ()

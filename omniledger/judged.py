@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from ledger.gate_results
 where run_id = %s
 order by severity = 'warn', suite, expectation, column_name
 """
+
+_FIELDS = [field.name for field in fields(Judgement)]
+"""What the query selects first, in this order."""
 
 _ROWS_SHOWN = 5
 """How many rows are named in the text; the document names all that were kept."""
@@ -139,7 +142,7 @@ def explain(connection: Connection, named: str, site_dir: Path) -> Explained:
             f"The run {run.run_id} is {run.verdict} and was never judged{why}; "
             f"`omniledger gate explain last` explains the last that was."
         )
-    judgements = [Judgement(*row[:7], tuple(row[7])) for row in rows]
+    judgements = [Judgement(**dict(zip(_FIELDS, row, strict=False))) for row in rows]
     return Explained(
         run=run,
         judged_at=rows[0][8],

@@ -447,7 +447,7 @@ LATER = (
     f"update analytics_build.{FOCUS} set x_ledger_cost = x_ledger_cost + 1"
     f" where usage_date = '{D1}'",
 )
-LATE = {
+LATE: dict[tuple[str, str], dict[str, Any]] = {
     ("daily_usage", STALE): {"usage_date": D5, "first_id": 900, "rows_changed": 1},
     ("daily_quota", STALE): {"usage_date": D5, "first_id": 900},
     ("daily_tool_usage", STALE): {"usage_date": D5, "first_id": 900},

@@ -12,6 +12,7 @@ from expectations import gate
 from expectations.verdict import Verdict
 from omniledger.database import Dsn, connect
 from omniledger.errors import LocalError, NotReadyError
+from omniledger.marts import MARTS
 from omniledger.publish import publish
 from tests.conftest import Server, ask
 from tests.expectations.marts import built_marts, spoil
@@ -71,6 +72,17 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
     assert ask(dsn, "select count(*), bool_and(passed) from ledger.gate_results") == [
         (len(again.results), True)
     ]
+
+
+def test_an_installation_without_a_row_is_in_order(dsn: Dsn, judge: Judge) -> None:
+    tables = [f"analytics_build.{mart.name}" for mart in MARTS]
+    logs = ["omni2.audit_logs", "omni2.mcp_health_log", "analytics_build.usage_control"]
+    spoil(dsn, f"truncate {', '.join((*tables, *logs, 'ledger.provider_buckets'))}")
+
+    verdict = judge(dsn)
+
+    assert verdict.passed
+    assert verdict.warnings == ()
 
 
 def test_wrong_daily_quota_is_refused(dsn: Dsn, judge: Judge) -> None:
