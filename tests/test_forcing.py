@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,10 +13,13 @@ from expectations.verdict import Verdict
 from omniledger.database import Dsn, connect
 from omniledger.errors import GateRefused, NotReadyError, SettingsError
 from omniledger.forcing import publish_built, standing_force
+from omniledger.inspection.looking import Look
+from omniledger.inspection.runs import published
 from omniledger.judged import explain
 from omniledger.marts import MARTS
-from omniledger.report import collect, render
+from omniledger.report import answers, collect
 from omniledger.runs import recorded
+from omniledger.settings import Settings
 from tests.conftest import Server, ask
 from tests.expectations.marts import built_marts, spoil
 from tests.test_cli import refusal, run
@@ -113,7 +115,9 @@ def test_what_was_refused_is_explained_published_by_force_and_told(
     with connect(dsn) as connection:
         again = explain(connection, "last", tmp_path).text()
     assert re.search(rf"They were published by force at \S+ \S+ {said}", again)
-    assert WHY in (tmp_path / "site" / "index.html").read_text()
+    report = (tmp_path / "site" / "index.html").read_text()
+    assert "These figures were published by force" in report
+    assert WHY in report
 
 
 def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None:
@@ -129,9 +133,8 @@ def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None
         assert f"Readers see the run {first}, published by force" in told.text()
         connection.rollback()
         figures = collect(connection)
-    page = render(figures)
-    assert "These figures were published by force" in page
-    assert WHY in page
+    assert figures.runs.forced is not None
+    assert answers.freshness(figures.runs).tone == "bad"
 
     ran(dsn, "published")
     with connect(dsn) as connection:
@@ -142,10 +145,8 @@ def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None
         connection.rollback()
         figures = collect(connection)
     assert figures.runs.forced is None
-    page = render(figures)
-    assert "These figures were published by force" not in page
     # What was done stays told.
-    assert WHY in page
+    assert figures.runs.by_force[0].why == WHY
 
 
 def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn) -> None:
@@ -169,11 +170,10 @@ def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn) -> No
         publish_built(dsn, why=WHY)
     assert ask(dsn, "select to_regclass('analytics.fct_daily_usage')") == [(None,)]
     assert ask(dsn, "select count(*) from ledger.forced_publications") == [(0,)]
-    published = publish_built(dsn)[1]
-    assert published.rows > 0
+    assert publish_built(dsn)[1].rows > 0
 
 
-def test_the_record_of_force_can_not_be_changed(server: Server) -> None:
+def test_the_record_of_force_is_told_and_can_not_be_changed(server: Server) -> None:
     dsn = server.state("empty:upgraded")
     ask(
         dsn,
@@ -181,6 +181,9 @@ def test_the_record_of_force_can_not_be_changed(server: Server) -> None:
         " values (%s, 'so', '[]', '{}', 1)",
         uuid4(),
     )
+    ran(dsn, "refused", "The gate refused the figures.")
+    with connect(dsn, autocommit=True) as connection:
+        assert published(Look(connection, Settings())).meaning.endswith("because: so")
     for statement in (
         "update ledger.forced_publications set why = 'not I'",
         "delete from ledger.forced_publications",
@@ -199,14 +202,16 @@ def test_the_record_of_force_can_not_be_changed(server: Server) -> None:
 def test_a_run_that_is_no_run_is_one_sentence(dsn: Dsn) -> None:
     url = dsn.url()
     assert "has not judged a run yet" in refusal(run("gate", "explain", database=url), 4)
-    assert "is no run" in refusal(run("gate", "explain", "%", database=url), 2)
     assert "its reason" in refusal(run("publish", "--force", database=url), 2)
-    assert "There is no run abcd" in refusal(run("gate", "explain", "abcd", database=url), 4)
     cut_off = ran(dsn, "failed", "The model fct_focus failed.")
-    said = refusal(run("gate", "explain", str(cut_off), database=url), 4)
-    assert "never judged: The model fct_focus failed" in said
-    url = replace(dsn, dbname="nowhere").url()
-    assert "no such database" in refusal(run("gate", "explain", database=url), 3)
+    with connect(dsn) as connection:
+        for named, error, said in (
+            ("%", SettingsError, "is no run"),
+            ("abcd", NotReadyError, "There is no run abcd"),
+            (str(cut_off)[:8], NotReadyError, "never judged: The model fct_focus failed"),
+        ):
+            with pytest.raises(error, match=said):
+                explain(connection, named, Path("nowhere"))
 
 
 def test_refused_figures_are_not_published_without_force(dsn: Dsn) -> None:
