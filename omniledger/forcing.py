@@ -29,6 +29,12 @@ insert into ledger.forced_publications (run_id, why, overridden, days, rows_publ
 values (%s, %s, %s, %s, %s)
 """
 
+_PUBLISHED_LATER = """
+update ledger.runs
+set verdict = 'published', reason = 'Published afterwards, with `omniledger publish`.'
+where run_id = %s and verdict <> 'published'
+"""
+
 _OF_RUN = """
 select run_id, forced_at, forced_by, why, overridden
 from ledger.forced_publications
@@ -96,7 +102,11 @@ def publish_built(
                 f"The run {newest.run_id} began after {run.run_id}, so what is built is not of "
                 f"that one any more; start a new one with `omniledger run`."
             )
-        return run, publish(connection, run.run_id, why=None if why is None else why.strip())
+        published = publish(connection, run.run_id, why=None if why is None else why.strip())
+        if why is None:
+            # What was refused stays called so, however it was published.
+            connection.execute(_PUBLISHED_LATER, [run.run_id])
+        return run, published
 
 
 def record_force(connection: Connection, run_id: UUID, why: str, published: Published) -> None:

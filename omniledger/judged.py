@@ -13,6 +13,7 @@ from expectations.verdict import Cell, Judgement
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.forcing import Forced, forced, standing_force
+from omniledger.report.formats import visible
 from omniledger.runs import PastRun, find_run
 
 _RESULTS = """
@@ -49,7 +50,7 @@ class Told:
         yield f"  expected  {of.expectation}"
         yield f"  seen      {of.observed}"
         for row in of.sample[:_ROWS_SHOWN]:
-            yield f"  row       {_named(row)}"
+            yield f"  row       {visible(_named(row))}"
         left = (of.unexpected_count or 0) - len(of.sample[:_ROWS_SHOWN])
         if of.sample and left > 0:
             yield f"            and {left} more"

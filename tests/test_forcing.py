@@ -59,7 +59,7 @@ def failed(dsn: Dsn, run_id: UUID) -> None:
         "insert into ledger.gate_results (run_id, suite, expectation, severity, passed,"
         " observed, unexpected_count, sample) values"
         " (%s, 'daily_usage', 'No token figure is below zero', 'stop', false, '1 row breaks it',"
-        """ 1, '[{"usage_key": "k"}]')""",
+        """ 1, '[{"usage_key": "\\u001b[2Jk"}]')""",
         run_id,
     )
 
@@ -130,6 +130,8 @@ def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None
     with connect(dsn) as connection:
         told = explain(connection, str(second), Path("nowhere"))
         assert told.forced is None
+        # What strangers wrote moves no terminal.
+        assert "row       usage_key [U+001B][2Jk" in told.text()
         assert f"Readers see the run {first}, published by force" in told.text()
         connection.rollback()
         figures = collect(connection)
@@ -171,6 +173,7 @@ def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn) -> No
     assert ask(dsn, "select to_regclass('analytics.fct_daily_usage')") == [(None,)]
     assert ask(dsn, "select count(*) from ledger.forced_publications") == [(0,)]
     assert publish_built(dsn)[1].rows > 0
+    assert ask(dsn, "select verdict from ledger.runs where run_id = %s", fine) == [("published",)]
 
 
 def test_the_record_of_force_is_told_and_can_not_be_changed(server: Server) -> None:
