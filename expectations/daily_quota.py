@@ -80,11 +80,8 @@ newest (built_xmin) as (
 
 going_on as (
     select {date_of_row} as usage_date
-    from periods
-    inner join omni2.audit_logs as raw
-        on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
-    cross join newest
-    where raw.change_xid >= newest.built_xmin
+    from omni2.audit_logs as raw
+    where raw.change_xid >= (select newest.built_xmin from newest) and raw.timestamp is not null
     group by 1
 ),
 
