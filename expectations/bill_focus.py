@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, no_rows, unique
+from expectations.rules import Judged, all_known, no_rows, unique
 from expectations.scope import Scope
+from expectations.staleness import up_to_date
 
 _KEY = ("focus_key", "usage_date", "x_user_id", "x_model", "x_token_kind")
+
+_FIGURES = (
+    "focus_key",
+    "usage_date",
+    "x_model",
+    "x_token_kind",
+    "x_ledger_cost",
+    "list_cost",
+    "billed_cost",
+    "effective_cost",
+    "contracted_cost",
+    "built_xmin",
+    "built_at",
+)
 
 _COSTS_APART = """
 select focus_key, usage_date, x_model, x_token_kind, list_cost::text, x_ledger_cost::text
@@ -72,6 +87,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
     suite = ExpectationSuite(
         name="bill_focus",
         expectations=[
+            all_known(_FIGURES, _KEY),
             unique("focus_key"),
             no_rows("Each cost is a number from zero up, and price times quantity", _COSTS_APART),
             no_rows("Each charge lies in its billing period", _OUTSIDE_ITS_PERIOD),
@@ -83,6 +99,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     )
                 ),
             ),
+            *up_to_date(scope, "fct_focus", "usage_date", "omni2.audit_logs"),
         ],
     )
     return (Judged(suite, mart="fct_focus", key=_KEY),)

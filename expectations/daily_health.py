@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, between, never_null, no_rows, unique
+from expectations.rules import Judged, all_known, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
+from expectations.staleness import up_to_date
 
 _KEY = ("health_key", "health_date", "mcp_server_id")
+
+_FIGURES = (
+    "up_seconds",
+    "down_seconds",
+    "unknown_seconds",
+    "disabled_seconds",
+    "checks",
+    "checks_up",
+    "checks_down",
+    "checks_disabled",
+    "incidents",
+    "outages",
+    "longest_outage_seconds",
+)
 
 _DOUBLED = """
 select health_date, mcp_server_id, count(*) as rows, min(health_key) as health_key
@@ -116,6 +131,28 @@ from (
 where health_date > previous + 1
 """
 
+# The days in between are another rule's. An event must still be in the log; and one of the first
+# instant of a day is not enough, for that day had no second yet.
+_ENDS_MISSING = """
+select servers.mcp_server_id, {date_of} as health_date, ends.event_at::text
+from analytics_build.dim_mcp_servers as servers
+cross join lateral (
+    values (servers.first_event_at), (servers.last_event_at)
+) as ends (event_at)
+where
+    {date_of} = {date_before}
+    and exists (
+        select 1
+        from omni2.mcp_health_log as raw
+        where raw.mcp_server_id = servers.mcp_server_id and raw.timestamp = ends.event_at
+    )
+    and not exists (
+        select 1
+        from batch
+        where batch.mcp_server_id = servers.mcp_server_id and batch.health_date = {date_of}
+    )
+"""
+
 _DAYS_TO_COME = """
 select health_key, health_date, mcp_server_id
 from batch
@@ -157,6 +194,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         name="daily_health",
         expectations=[
             *(never_null(c) for c in (*_KEY, "day_seconds", "built_at", "built_xmin")),
+            all_known(_FIGURES, _KEY),
             unique("health_key"),
             no_rows("Each day and server has one row", _DOUBLED),
             no_rows("No figure is below zero", _BELOW_ZERO),
@@ -173,6 +211,14 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Outages agree with the time down and the budget", _OUTAGES_DISAGREE),
             no_rows("Response percentiles are in order", _RESPONSES_OUT_OF_ORDER),
             no_rows("No day is missing between a server's first and last", _DAYS_MISSING),
+            no_rows(
+                "Neither the day of a server's first event nor that of its last is missing",
+                _ENDS_MISSING.format(
+                    date_of=scope.date_of("ends.event_at"),
+                    date_before=scope.date_of("(ends.event_at - interval '2 seconds')"),
+                ),
+            ),
+            *up_to_date(scope, "fct_daily_health", "health_date", "omni2.mcp_health_log"),
             no_rows(
                 "No day lies in the future",
                 _DAYS_TO_COME.format(today=literal(scope.today)),

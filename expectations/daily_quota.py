@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, never_null, no_rows, unique
-from expectations.scope import Scope
+from expectations.rules import Judged, all_known, never_null, no_rows, unique
+from expectations.scope import Scope, literal
+from expectations.staleness import up_to_date
 
 _KEY = ("quota_key", "usage_date", "user_id")
+
+_FIGURES = (
+    "rows_counted",
+    "tokens_used",
+    "tokens_unpriced",
+    "cost_recorded_usd",
+    "cost_unpriced_usd",
+    "cost_used_usd",
+    "is_exceeded",
+    "overspend_usd",
+    "built_xmin",
+    "built_at",
+)
 
 _DOUBLED = """
 select usage_date, user_id, count(*) as rows, min(quota_key) as quota_key
@@ -53,14 +67,22 @@ where {date_of} <> usage_date
 """
 
 # A second time and another way: straight from the raw rows of the days to be published. The ledger
-# goes on meanwhile, so only rows from before the mart was built must be in it.
-_LESS_THAN_THE_LEDGER_HOLDS = """
+# goes on meanwhile, so only rows from before the mart was built must be in it, and of days that
+# were written to, or lost rows, since then nothing more is said.
+_NOT_WHAT_THE_LEDGER_HOLDS = """
 with periods (from_at, until_at) as (
     {periods}
 ),
 
 newest (built_xmin) as (
     select coalesce(max(built_xmin), 0) from batch
+),
+
+going_on as (
+    select {date_of_row} as usage_date
+    from omni2.audit_logs as raw
+    where raw.change_xid >= (select newest.built_xmin from newest) and raw.timestamp is not null
+    group by 1
 ),
 
 held as (
@@ -91,10 +113,26 @@ select
     batch.cost_recorded_usd::text as cost, held.cost_usd::text as cost_in_ledger,
     batch.tokens_used as tokens, held.tokens::text as tokens_in_ledger
 from held
-left join batch using (usage_date, user_id)
+full join (select * from batch where usage_date = any({days})) as batch using (usage_date, user_id)
 where
     coalesce(batch.cost_recorded_usd, 0) < held.cost_usd
     or coalesce(batch.tokens_used, 0) < held.tokens
+    or (
+        (
+            batch.cost_recorded_usd > coalesce(held.cost_usd, 0)
+            or batch.tokens_used > coalesce(held.tokens, 0)
+        )
+        and usage_date not in (select going_on.usage_date from going_on)
+        and not exists (
+            select 1
+            from ledger.deleted_days as departed
+            cross join newest
+            where
+                departed.source_table = 'audit_logs'
+                and departed.change_xid >= newest.built_xmin
+        )
+    )
+order by usage_date, user_id
 """
 
 _OVERSPENT = """
@@ -118,6 +156,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         name="daily_quota",
         expectations=[
             *(never_null(c) for c in (*_KEY, "cost_limit_usd", "limit_basis")),
+            all_known(_FIGURES, _KEY),
             unique("quota_key"),
             no_rows("Each day and user has one row", _DOUBLED),
             no_rows("Each figure is a number from zero up", _IMPOSSIBLE),
@@ -130,11 +169,14 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 column="crossed_at",
             ),
             no_rows(
-                "No use that the ledger holds is missing",
-                _LESS_THAN_THE_LEDGER_HOLDS.format(
-                    periods=scope.range_rows(), date_of_row=scope.date_of("raw.timestamp")
+                "The use of each day and user is what the ledger holds",
+                _NOT_WHAT_THE_LEDGER_HOLDS.format(
+                    periods=scope.range_rows(),
+                    days=literal(list(scope.days)) + "::date[]",
+                    date_of_row=scope.date_of("raw.timestamp"),
                 ),
             ),
+            *up_to_date(scope, "fct_daily_quota", "usage_date", "omni2.audit_logs"),
             no_rows("Nobody spent more than the limit", _OVERSPENT, severity="warn"),
             no_rows("The cost of all tokens that count is recorded", _UNPRICED, severity="warn"),
         ],

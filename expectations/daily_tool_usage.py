@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, between, never_null, no_rows, unique
+from expectations.rules import Judged, all_known, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
+from expectations.staleness import up_to_date
 
 _KEY = ("tool_usage_key", "usage_date", "mcp_server", "tool")
 
@@ -109,12 +110,14 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         expectations=[
             *(never_null(c) for c in ("tool_usage_key", "usage_date", "tool", "calls")),
             *(never_null(c) for c in ("built_at", "built_xmin")),
+            all_known(("errors", "blocked", "users"), _KEY),
             unique("tool_usage_key"),
             no_rows("Each day, server and tool has one row", _DOUBLED),
             *(between(c, 0, None) for c in ("calls", "errors", "blocked", "users")),
             no_rows("No part of the calls exceeds them", _MORE_THAN_CALLS),
             no_rows("The median lasts from zero to the 95th percentile", _DURATIONS_OUT_OF_ORDER),
             no_rows("Each day has the tool calls that the ledger has", _calls(scope)),
+            *up_to_date(scope, "fct_daily_tool_usage", "usage_date", "omni2.audit_logs"),
             no_rows(
                 "No day lies in the future",
                 _DAYS_TO_COME.format(today=literal(scope.today)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, never_null, no_rows, unique
+from expectations.rules import Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
+from expectations.staleness import up_to_date
 
 _KEY = ("usage_key", "usage_date", "user_id", "llm_model", "source_system")
 
@@ -190,6 +191,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         expectations=[
             *(never_null(c) for c in ("usage_key", "usage_date", "llm_model", "source_system")),
             *(never_null(c) for c in ("requests", "built_at", "built_xmin")),
+            all_known(tuple(c for c in _COUNTS if c != "tool_calls_reported"), _KEY),
             unique("usage_key"),
             no_rows("Each day, user, model and source has one row", _DOUBLED),
             no_rows("No token figure is below zero", _figures(_FIGURES_BELOW_ZERO, _TOKENS)),
@@ -204,6 +206,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Where a price is, the cost is there", _priced_but_without_cost(scope)),
             no_rows("Figures and control totals have the same days", _DAYS_ON_ONE_SIDE),
             no_rows("Each day's sums equal the control totals, to the last digit", _sums_differ()),
+            *up_to_date(scope, "fct_daily_usage", "usage_date", "omni2.audit_logs"),
             no_rows(
                 "No day lies in the future",
                 _DAYS_TO_COME.format(grain=_GRAIN, today=literal(scope.today)),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
+from great_expectations.expectations.expectation import Expectation
 
 from expectations.rules import Judged, between, never_null, no_rows, unique
-from expectations.scope import Scope
+from expectations.scope import Scope, literal
 
 _ENDS_BEFORE_IT_BEGINS = """
 select mcp_server_id, first_event_at, last_event_at
@@ -18,6 +19,49 @@ select mcp_server_name, count(*) as servers, min(mcp_server_id) as mcp_server_id
 from batch
 group by mcp_server_name
 having count(*) > 1 and mcp_server_name is not null
+"""
+
+_USERS_GONE = """
+select published.user_id, published.display_name
+from analytics.dim_users as published
+inner join auth_service.users as known on published.user_id = known.id
+where published.user_id not in (select user_id from batch where user_id is not null)
+"""
+
+# The mart of health is built after this one, of its servers.
+_SERVERS_GONE = """
+select health.mcp_server_id, max(health.health_date) as last_date
+from analytics_build.fct_daily_health as health
+where
+    health.mcp_server_id not in (
+        select mcp_server_id from batch where mcp_server_id is not null
+    )
+    and exists (
+        select 1
+        from omni2.mcp_health_log as raw
+        where raw.mcp_server_id = health.mcp_server_id
+    )
+group by health.mcp_server_id
+"""
+
+# Where the clock of a gateway is ahead, an event waits until its time has come.
+_EVENTS_MISSED = """
+select servers.mcp_server_id, servers.last_event_at::text, missed.timestamp::text as event_at
+from batch as servers
+cross join lateral (
+    select raw.timestamp
+    from omni2.mcp_health_log as raw
+    where
+        raw.mcp_server_id = servers.mcp_server_id
+        and raw.timestamp > servers.last_event_at
+        and raw.timestamp <= least(
+            {began_at}::timestamptz,
+            (select value::timestamptz from ledger.settings where name = 'as_of')
+        )
+        and raw.change_xid < {began}
+    order by raw.timestamp desc
+    limit 1
+) as missed
 """
 
 _NOT_CHECKED = """
@@ -34,6 +78,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         expectations=[
             never_null("user_id"),
             unique("user_id"),
+            *_users_gone(scope),
             between("cost_limit_daily_usd", 0, None, severity="warn"),
             never_null("email", severity="warn"),
         ],
@@ -44,6 +89,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             never_null("mcp_server_id"),
             unique("mcp_server_id"),
             no_rows("A server's last event is not before its first", _ENDS_BEFORE_IT_BEGINS),
+            no_rows("No server of the health log is missing", _SERVERS_GONE),
+            between("check_interval_seconds", 1, None),
+            *_events_missed(scope),
             never_null("mcp_server_name", severity="warn"),
             no_rows(
                 "No two servers have one name",
@@ -63,3 +111,16 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         Judged(users, mart="dim_users", key=("user_id",)),
         Judged(servers, mart="dim_mcp_servers", key=("mcp_server_id",)),
     )
+
+
+def _users_gone(scope: Scope) -> list[Expectation]:
+    if not (scope.has_users and "dim_users" in scope.published_xmin):
+        return []
+    return [no_rows("No user whom the gateway still has is gone", _USERS_GONE)]
+
+
+def _events_missed(scope: Scope) -> list[Expectation]:
+    if scope.began is None:
+        return []
+    missed = _EVENTS_MISSED.format(began_at=literal(scope.began.at), began=scope.began.xmin)
+    return [no_rows("A server's last event is the last from before the run", missed)]

@@ -18,6 +18,7 @@ from omniledger.database import Connection, Dsn, connect, first_line, is_passing
 from omniledger.errors import DatabaseError, LocalError, NotReadyError, PassingError
 from omniledger.marts import MARTS, changed_days, columns_of_build
 from omniledger.publish import in_one_sentence
+from omniledger.runs import Began
 from omniledger.settings import get_settings
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ def warm_up() -> None:
     import expectations.project  # noqa: F401
 
 
-def judge(dsn: Dsn, run_id: UUID, site_dir: Path, home: Path) -> Verdict:
+def judge(
+    dsn: Dsn, run_id: UUID, site_dir: Path, home: Path, began: Began | None = None
+) -> Verdict:
     """Judge the built marts and the raw rows of the days to be published.
 
     Every mart is judged as a whole, in the database; of the raw ledger only the days whose
     figures differ from the published ones are read. The verdict is stored in
     `ledger.gate_results`, in place of an earlier one of the same run; its pages are added to the
-    Data Docs below `site_dir`.
+    Data Docs below `site_dir`. What was written before `began` must be in the figures.
 
     Raises:
         DatabaseError: the database can't be used.
@@ -64,7 +67,8 @@ def judge(dsn: Dsn, run_id: UUID, site_dir: Path, home: Path) -> Verdict:
     warm_up()
     with in_one_sentence("judge the figures"), connect(dsn, autocommit=True) as connection:
         [(judged_at,)] = connection.execute("select now()").fetchall()
-        scope = Scope.read(connection, get_settings().reporting_timezone, _days(connection))
+        zone = get_settings().reporting_timezone
+        scope = Scope.read(connection, zone, _days(connection), began)
         run_name = f"{judged_at:%Y%m%dT%H%M%S}-{run_id}"
         with _quiet(), _sentences(site_dir, home):
             result = _checkpoint(dsn, scope, site_dir, home, run_name)
@@ -90,6 +94,7 @@ def _checkpoint(
     dsn: Dsn, scope: Scope, site_dir: Path, home: Path, run_name: str
 ) -> CheckpointResult:
     from expectations import (
+        anomalies,
         audit_logs,
         bill_focus,
         bill_reconciliation,
@@ -117,6 +122,7 @@ def _checkpoint(
             dimensions,
             audit_logs,
             health_log,
+            anomalies,
         ):
             for judged in suites.judged(scope):
                 project.judge(judged)
@@ -144,7 +150,8 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
         raise kind(
             f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
         )
-    count = int(result.result["unexpected_count"])
+    # Of no rows at all the database's sum is NULL.
+    count = int(result.result["unexpected_count"] or 0)
     sample: list[dict[str, Cell]] = [
         {name: cell(value) for name, value in row.items()}
         for row in result.result.get("partial_unexpected_index_list") or ()

@@ -6,6 +6,7 @@ what people are only warned of.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -58,6 +59,13 @@ select {column}, count(*) as rows
 from batch
 group by {column}
 having count(*) > 1
+"""
+
+_MISSING = """
+select {key}, missing.name as missing
+from batch
+cross join lateral (values {each}) as missing (name, is_missing)
+where num_nulls({columns}) > 0 and missing.is_missing
 """
 
 _SEVERITIES = {"stop": FailureSeverity.CRITICAL, "warn": FailureSeverity.WARNING}
@@ -152,6 +160,21 @@ def never_null(column: str, *, severity: Severity = "stop") -> Expectation:
     """The rule that a column has a value in every row."""
     sentence = f"{column} is never missing"
     return ExpectColumnValuesToNotBeNull(column=column, **_described(sentence, severity, column))
+
+
+def all_known(columns: Sequence[str], key: Sequence[str]) -> Expectation:
+    """The rule that columns have a value in every row: one question for all of them.
+
+    Args:
+        columns: those that no row may lack.
+        key: what names a row.
+    """
+    missing = _MISSING.format(
+        key=", ".join(key),
+        columns=", ".join(columns),
+        each=", ".join(f"('{column}', {column} is null)" for column in columns),
+    )
+    return no_rows("No figure is missing", missing)
 
 
 def unique(column: str, *, severity: Severity = "stop") -> Expectation:

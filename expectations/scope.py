@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
 
 from psycopg import sql
 
 from omniledger.database import Connection
+from omniledger.errors import SettingsError
+from omniledger.marts import MARTS, PUBLISHED, columns_in, query
+from omniledger.runs import Began
 
 # A gateway's clock may run a little ahead of the database's; midnight must not stop a run.
 _TODAY = """
@@ -20,6 +24,10 @@ select
         ) at time zone %(timezone)s
     )::date
 """
+
+_BOUNDS = r"select name, value from ledger.settings where name like 'gate\_%'"
+
+_HAS_USERS = "select to_regclass('auth_service.users') is not null"
 
 # Where clocks go back over midnight, 00:00 comes twice and PostgreSQL takes the second.
 _STARTS_AT = """(
@@ -53,17 +61,59 @@ and not exists (
 
 @dataclass(frozen=True)
 class Scope:
-    """The reporting time zone, its today, and the days that are to be published."""
+    """The reporting time zone, its today, and the days that are to be published.
+
+    `began` is when the run began, where it is a run; `published_xmin` the greatest `built_xmin` of
+    each mart that is published; `has_users` whether the gateway has its table of users; `bounds`
+    the operator's own bounds of warnings, out of `ledger.settings`.
+    """
 
     timezone: str
     today: date
     days: tuple[date, ...]
+    began: Began | None = None
+    published_xmin: Mapping[str, int] = field(default_factory=dict)
+    has_users: bool = False
+    bounds: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection, timezone: str, days: Iterable[date]) -> Scope:
+    def read(
+        cls,
+        connection: Connection,
+        timezone: str,
+        days: Iterable[date],
+        began: Began | None = None,
+    ) -> Scope:
         """Ask the database what day it is; in a sample database its clock stands still."""
         [(today,)] = connection.execute(_TODAY, {"timezone": timezone}).fetchall()
-        return cls(timezone=timezone, today=today, days=tuple(sorted(set(days))))
+        [(has_users,)] = connection.execute(_HAS_USERS).fetchall()
+        return cls(
+            timezone=timezone,
+            today=today,
+            days=tuple(sorted(set(days))),
+            began=began,
+            published_xmin=_published(connection),
+            has_users=has_users,
+            bounds=dict(connection.execute(_BOUNDS).fetchall()),
+        )
+
+    def number(self, name: str, default: str) -> Decimal:
+        """A bound, as `ledger.settings` says it, else the default.
+
+        Raises:
+            SettingsError: what it says there is no number from zero up.
+        """
+        text = self.bounds.get(name, default)
+        try:
+            number = Decimal(text.strip())
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not (number.is_finite() and number >= 0):
+            raise SettingsError(
+                f"{name} in ledger.settings is {text!r}; make it a number from zero up, like "
+                f"{default}, or delete it."
+            )
+        return number
 
     @property
     def zone(self) -> str:
@@ -104,6 +154,18 @@ class Scope:
             for a, b in self.ranges()
         )
         return f"values {rows}" if rows else "select now(), now() where false"
+
+
+def _published(connection: Connection) -> dict[str, int]:
+    """The greatest `built_xmin` of each mart that is published and has rows."""
+    found: dict[str, int] = {}
+    for mart in MARTS:
+        if "built_xmin" in columns_in(connection, PUBLISHED, mart):
+            newest = query("select max(built_xmin) from {published}", mart)
+            [(xmin,)] = connection.execute(newest).fetchall()
+            if xmin is not None:
+                found[mart.name] = xmin
+    return found
 
 
 def literal(value: object) -> str:

@@ -84,7 +84,7 @@ def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
 
 @retried("judge the figures")
 def judge(dsn: Dsn, settings: Settings, run: Run) -> Verdict:
-    return gate.judge(dsn, run.run_id, settings.site_dir, settings.home)
+    return gate.judge(dsn, run.run_id, settings.site_dir, settings.home, run.began)
 
 
 @retried("publish the figures")

@@ -17,11 +17,13 @@ from omniledger.commands.completion import completion
 from omniledger.commands.db import db
 from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
+from omniledger.commands.gate import gate
 from omniledger.commands.inspect import inspect
 from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
+from omniledger.commands.publish import publish
 from omniledger.commands.runs import runs
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
@@ -91,6 +93,8 @@ for command in (
     inspect,
     doctor,
     runs,
+    gate,
+    publish,
     schedule,
     alerts,
     merge,

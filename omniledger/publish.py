@@ -19,6 +19,7 @@ from psycopg import sql
 
 from omniledger.database import Connection, first_line
 from omniledger.errors import DatabaseError, GateRefused, NotReadyError, PassingError
+from omniledger.forcing import record_force
 from omniledger.marts import (
     BUILD,
     MARTS,
@@ -49,12 +50,13 @@ _DELETE = "delete from {published} where {which}"
 _INSERT = "insert into {published} ({columns}) select {columns} from {build} where {which}"
 _OF_DAYS, _ALL = sql.SQL("{day} = any(%(days)s)"), sql.SQL("true")
 
-_JUDGED = """
-select
-    min(judged_at),
-    count(*) filter (where not passed and severity = 'stop')
+_JUDGED = "select min(judged_at) from ledger.gate_results where run_id = %s"
+
+_FAILED = """
+select true
 from ledger.gate_results
-where run_id = %s
+where run_id = %s and not passed and severity = 'stop'
+limit 1
 """
 
 
@@ -67,18 +69,19 @@ class Published:
     dimensions: tuple[str, ...] = ()
 
 
-def publish(connection: Connection, run_id: UUID, *, force: bool = False) -> Published:
+def publish(connection: Connection, run_id: UUID, *, why: str | None = None) -> Published:
     """Put the changed days of every mart before the readers, in one transaction.
 
     The connection must not be in a transaction, or nothing is seen before that one is committed.
 
     Readers see the old figures until the end and the new ones from then on. A second publisher
-    waits for the first. The run must have passed the gate, and nothing may have been built since;
-    `force` is an operator's own decision to publish all the same.
+    waits for the first. The run must have been judged, and nothing may have been built since. It
+    must have passed the gate, unless `why` says why an operator publishes all the same, which is
+    recorded in the same transaction.
 
     Raises:
         NotReadyError: a mart wasn't built, lost or retyped a column, or wasn't judged.
-        GateRefused: the gate refused this run.
+        GateRefused: the gate refused this run, and nobody says why to publish it all the same.
         DatabaseError: the database refuses, or went away.
     """
     with in_one_sentence("publish the figures"):
@@ -94,10 +97,14 @@ def publish(connection: Connection, run_id: UUID, *, force: bool = False) -> Pub
                 _create_published(connection, mart)
                 # From here on nobody rebuilds what is being copied; readers don't mind.
                 connection.execute(query("lock table {build} in share mode", mart))
-            if not force:
+            _require_judged(connection, run_id)
+            if why is None:
                 _require_passed(connection, run_id)
             note_revisions(connection, run_id, gained[USAGE])
-            return _move(connection)
+            published = _move(connection)
+            if why is not None:
+                record_force(connection, run_id, why, published)
+            return published
 
 
 def _move(connection: Connection) -> Published:
@@ -173,17 +180,13 @@ def _add_columns(connection: Connection, mart: Mart, added: dict[str, str]) -> N
                 ) from None
 
 
-def _require_passed(connection: Connection, run_id: UUID) -> None:
-    [(judged_at, failures)] = connection.execute(_JUDGED, [run_id]).fetchall()
+def _require_judged(connection: Connection, run_id: UUID) -> None:
+    """See that what is built is whole and is what the gate has judged."""
+    [(judged_at,)] = connection.execute(_JUDGED, [run_id]).fetchall()
     if judged_at is None:
         raise NotReadyError(
             f"The figures of the run {run_id} were not judged; start the run again with "
             f"`omniledger run`."
-        )
-    if failures:
-        raise GateRefused(
-            f"The gate refused the run {run_id}; `ledger.gate_results` says why, and what was "
-            f"published before stands."
         )
     for mart in MARTS:
         newest = connection.execute(query("select max(built_at) from {build}", mart)).fetchall()
@@ -192,6 +195,14 @@ def _require_passed(connection: Connection, run_id: UUID) -> None:
                 f"{BUILD}.{mart.name} was built again after the run {run_id} was judged; start "
                 f"the run again with `omniledger run`."
             )
+
+
+def _require_passed(connection: Connection, run_id: UUID) -> None:
+    if connection.execute(_FAILED, [run_id]).fetchone() is not None:
+        raise GateRefused(
+            f"The gate refused the run {run_id}; `omniledger gate explain {run_id}` says why, and "
+            f"what was published before stands."
+        )
 
 
 def _list(columns: Any) -> sql.Composed:

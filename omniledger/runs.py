@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import GateRefused, NotReadyError, OmniledgerError
+from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
+
+_ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 
 _CLEAR_KILLED = """
 update ledger.runs
@@ -94,6 +98,34 @@ class Step:
         self.said.append(sentence)
 
 
+_BY_ID = """
+select run_id, started_at, finished_at, verdict, coalesce(reason, '')
+from ledger.runs
+where starts_with(run_id::text, %s)
+order by started_at desc
+limit 2
+"""
+
+_NEWEST = """
+select run_id, started_at, finished_at, verdict, coalesce(reason, '')
+from ledger.runs
+where not %(is_judged)s or run_id in (select run_id from ledger.gate_results)
+order by started_at desc
+limit 1
+"""
+
+
+_NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now()"
+
+
+@dataclass(frozen=True)
+class Began:
+    """When a run began: every transaction before `xmin` had ended, and the clock said `at`."""
+
+    xmin: int
+    at: datetime
+
+
 class Run:
     """One run under way; `figures` goes into its record when it ends.
 
@@ -105,6 +137,8 @@ class Run:
         self, connection: Connection, follows_refusal: bool, after_killed: Sequence[str] = ()
     ) -> None:
         self.run_id: UUID = uuid4()
+        [now] = connection.execute(_NOW).fetchall()
+        self.began = Began(*now)
         self.follows_refusal = follows_refusal
         self.after_killed = after_killed
         self.figures: dict[str, Any] = {}
@@ -160,6 +194,64 @@ class Run:
         self._connection.execute(_END, (verdict, reason, figures, self.run_id))
 
 
+@dataclass(frozen=True)
+class PastRun:
+    """What `ledger.runs` says of one run."""
+
+    run_id: UUID
+    started_at: datetime
+    finished_at: datetime | None
+    verdict: str
+    reason: str
+
+
+def find_run(connection: Connection, named: str) -> PastRun:
+    """The run that a person names by its id, by the first letters of it, or as `last`.
+
+    `last` is the last that the gate has judged.
+
+    Raises:
+        SettingsError: that is no run's id, or several begin with it.
+        NotReadyError: there is no such run.
+    """
+    if named == "last":
+        newest = newest_run(connection, is_judged=True)
+        if newest is None:
+            raise NotReadyError("The gate has not judged a run yet; `omniledger run` makes one.")
+        return newest
+    if not _ID.fullmatch(named):
+        raise SettingsError(
+            f"{named!r} is no run: name it by its id, by the first letters of it, or as last."
+        )
+    found = connection.execute(_BY_ID, [named.lower()]).fetchall()
+    if not found:
+        raise NotReadyError(f"There is no run {named}; `ledger.runs` lists those that there were.")
+    if len(found) > 1:
+        raise SettingsError(f"Several runs begin with {named}; write more of the id.")
+    return PastRun(*found[0])
+
+
+def newest_run(connection: Connection, *, is_judged: bool = False) -> PastRun | None:
+    """The run that began last, whatever became of it, or the last that the gate has judged."""
+    row = connection.execute(_NEWEST, {"is_judged": is_judged}).fetchone()
+    return None if row is None else PastRun(*row)
+
+
+@contextmanager
+def turn(dsn: Dsn) -> Iterator[Connection]:
+    """A session, in autocommit, while which no run is at work on this database.
+
+    Raises:
+        NotReadyError: one is at work.
+    """
+    with session(dsn, autocommit=True) as connection:
+        if connection.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
+            raise NotReadyError(
+                "Another run is at work on this database; wait until it has ended and run again."
+            )
+        yield connection
+
+
 @contextmanager
 def recorded(dsn: Dsn) -> Iterator[Run]:
     """Record a run from its beginning to its end, whatever the end is.
@@ -167,7 +259,7 @@ def recorded(dsn: Dsn) -> Iterator[Run]:
     Raises:
         NotReadyError: another run is at work on this database.
     """
-    with session(dsn, autocommit=True) as connection:
+    with turn(dsn) as connection:
         run = _begin(connection)
         said = screen.run_at_work.set(str(run.run_id))
         try:
@@ -181,10 +273,6 @@ def recorded(dsn: Dsn) -> Iterator[Run]:
 
 
 def _begin(connection: Connection) -> Run:
-    if connection.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
-        raise NotReadyError(
-            "Another run is at work on this database; wait until it has ended and run again."
-        )
     killed = [
         f"the run of {at:%Y-%m-%d %H:%M} was killed" + (f" at the step: {step}" if step else "")
         for at, step in connection.execute(_CLEAR_KILLED)

@@ -189,6 +189,17 @@ _table(
     sa.Index("gate_results_run_id_idx", "run_id"),
 )
 _table(
+    "forced_publications",
+    _key("id", sa.BigInteger),
+    _must("run_id", sa.Uuid),
+    _must("forced_at", _AT),
+    _must("forced_by"),
+    _must("why"),
+    _must("overridden", JSONB),
+    _must("days", JSONB),
+    _must("rows_published", sa.BigInteger),
+)
+_table(
     "bill_imports",
     _key("import_id", sa.BigInteger),
     _must("imported_at", _AT),

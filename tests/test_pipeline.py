@@ -303,17 +303,25 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> 
         "create trigger spoil before insert on analytics_build.fct_daily_usage"
         " for each row execute function analytics_build.spoil()",
     )
-    ask(dsn, "delete from audit_logs where message = 'late'")
+    ask(
+        dsn,
+        "insert into audit_logs (message, tokens_input, created_at)"
+        " select 'odd', 7, min(created_at) from audit_logs",
+    )
     said = place.omniledger("run", code=5)
     assert "The gate refused the figures" in said
     assert "Trying again." not in said
     assert "It was not published: The gate refused" in artifacts(place)["summary"]
     assert ask(dsn, FINGERPRINT) == before
     assert "refused" in (place.site / "index.html").read_text().lower()
+    assert "row       usage_date" in place.omniledger("gate", "explain", code=5)
+    place.omniledger("alerts", "look")
+    assert "The gate refused the figures" in place.omniledger("alerts", "list")
     assert ask(dsn, "select verdict from ledger.runs order by started_at desc limit 1") == [
         ("refused",)
     ]
     ask(dsn, "drop function analytics_build.spoil cascade")
+    ask(dsn, "delete from audit_logs where message in ('late', 'odd')")
     place.omniledger("run")
     [(tokens,)] = ask(dsn, "select sum(tokens_input)::bigint from analytics.fct_daily_usage")
     assert tokens == raw()[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
+from omniledger.forcing import standing_force
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
 
@@ -28,7 +29,21 @@ def published(look: Look) -> Answer:
     return Answer(
         State.DRIFT,
         f"{evidence}: {reason}",
-        "Readers see the figures of the last run that was published.",
+        _what_readers_see(look),
         "Mend what it names and run `omniledger run`.",
         figures,
+    )
+
+
+def _what_readers_see(look: Look) -> str:
+    try:
+        forced = standing_force(look.connection)
+    except psycopg.errors.UndefinedTable:
+        # The upgrade to where it is kept is still to come.
+        forced = None
+    if forced is None:
+        return "Readers see the figures of the last run that was published."
+    return (
+        f"Readers see figures that the gate refused: {forced.by} published them by force at "
+        f"{forced.at:%Y-%m-%d %H:%M}, because: {forced.why}"
     )

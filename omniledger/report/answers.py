@@ -55,6 +55,10 @@ def quota(figures: QuotaFigures | None) -> Answer:
 def freshness(runs: Runs) -> Answer:
     """When the figures were published, and whether a later run was refused."""
     question, published = "Fresh", runs.last_published
+    if (forced := runs.forced) is not None:
+        at = formats.moment(forced.forced_at)
+        reason = f"The gate had refused them; {forced.forced_by} said: {forced.why}"
+        return Answer("bad", question, f"Published by force {at}", reason, "by-force")
     if published is None:
         reason = f"The last run: {runs.recent[0].verdict}." if runs.recent else "No run yet."
         return Answer("none", question, "Nothing published yet", reason, "runs")

@@ -12,6 +12,7 @@ from omniledger.report.snapshot import Snapshot
 RUNS_SHOWN = 10
 ALERTS_SHOWN = 50
 REVISIONS_SHOWN = 25
+FORCED_SHOWN = 25
 
 _RUNS = """
 select
@@ -45,6 +46,24 @@ from ledger.runs
 where verdict = %(verdict)s
 order by started_at desc
 limit 1
+"""
+
+# A refused run leaves the forced figures where they are; a published one replaces them.
+_FORCED = """
+select
+    forced_at,
+    forced_by,
+    why,
+    run_id::text as run,
+    jsonb_array_length(overridden) as expectations,
+    not exists (
+        select 1
+        from ledger.runs
+        where runs.verdict = 'published' and runs.started_at > forced_at
+    ) as stands
+from ledger.forced_publications
+order by id desc
+limit %(shown)s
 """
 
 _ALERTS = """
@@ -103,12 +122,30 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Forced:
+    """Figures that an operator published though the gate refused them; the record of it."""
+
+    forced_at: datetime
+    forced_by: str
+    why: str
+    run: str
+    expectations: int
+    stands: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Runs:
-    """The newest runs, newest first, and the last one whose figures were published."""
+    """The newest runs, newest first, the last one whose figures were published, and forced ones."""
 
     recent: tuple[Run, ...] = ()
     last_published: Run | None = None
     last_refused: Run | None = None
+    by_force: tuple[Forced, ...] = ()
+
+    @property
+    def forced(self) -> Forced | None:
+        """The forced figures that the page shows: no run was published since."""
+        return next((one for one in self.by_force if one.stands), None)
 
     @property
     def standing_in(self) -> Run | None:
@@ -153,6 +190,10 @@ def read_runs(snapshot: Snapshot) -> Runs:
         recent=read(_RUNS, recent=RUNS_SHOWN),
         last_published=next(iter(read(_LAST_RUN, verdict="published")), None),
         last_refused=next(iter(read(_LAST_RUN, verdict="refused")), None),
+        by_force=tuple(
+            Forced(**{**row, **{name: visible(row[name]) for name in ("forced_by", "why")}})
+            for row in snapshot.rows("ledger.forced_publications", _FORCED, shown=FORCED_SHOWN)
+        ),
     )
 
 

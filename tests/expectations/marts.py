@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from omniledger.database import Dsn, connect
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server
 
 _MARTS = Path(__file__).with_name("marts.sql")
+_FORCED = PROJECT_DIR / "migrations" / "sql" / "forced_publications.sql"
 _NAME = "built marts"
 
 
@@ -15,6 +17,7 @@ def built_marts(server: Server) -> Dsn:
         dsn = server.new()
         with connect(dsn) as connection:
             connection.execute(_MARTS.read_bytes())
+            connection.execute(_FORCED.read_bytes())
         server.templates[_NAME] = dsn
     return server.new(server.templates[_NAME].dbname)
 

@@ -66,6 +66,24 @@ create table ledger.audit_quarantine (
     quarantined_at timestamp with time zone default now() not null
 );
 
+create table ledger.runs (
+    run_id uuid primary key,
+    started_at timestamp with time zone default now() not null,
+    finished_at timestamp with time zone,
+    verdict text default 'running' not null,
+    reason text,
+    figures jsonb
+);
+
+create table ledger.provider_buckets (
+    fact text not null,
+    bucket_start timestamp with time zone not null,
+    bucket_end timestamp with time zone not null,
+    import_id bigint not null,
+    reported_at timestamp with time zone default now() not null,
+    primary key (fact, bucket_start)
+);
+
 create table ledger.gate_results (
     run_id uuid not null,
     suite text not null,
@@ -634,7 +652,7 @@ select
     11,
     'up',
     '[]',
-    700,
+    pg_current_xact_id()::text::bigint + 1,
     timestamptz '2026-03-05 18:00+00'
 from
     generate_series(timestamp '2026-03-01', timestamp '2026-03-05', interval '1 day') as day
@@ -738,6 +756,9 @@ from (
 ) as charges
 where tokens > 0;
 
+insert into ledger.provider_buckets (fact, bucket_start, bucket_end, import_id, reported_at)
+values ('cost', '2026-03-01 00:00+00', '2026-03-02 00:00+00', 1, '2026-03-03 00:00+00');
+
 insert into analytics_build.fct_bill_reconciliation
 select
     md5(concat_ws('|', usage_date, x_model, x_token_kind)),
@@ -822,10 +843,10 @@ values
 insert into analytics_build.dim_mcp_servers
 values
     (
-        1, 'search', '2026-03-01 01:00+00', '2026-03-05 17:00+00', null, 3600, 'learnt', 64800, 'running',
+        1, 'search', '2026-03-01 02:00+00', '2026-03-05 16:00+00', null, 3600, 'learnt', 64800, 'running',
         700, '2026-03-05 18:00+00'
     ),
     (
-        2, 'files', '2026-03-01 02:00+00', '2026-03-05 16:00+00', null, 3600, 'learnt', 64800, 'running',
+        2, 'files', '2026-03-01 01:00+00', '2026-03-05 17:00+00', null, 3600, 'learnt', 64800, 'running',
         700, '2026-03-05 18:00+00'
     );

@@ -53,6 +53,8 @@ def test_a_bill_whose_causes_do_not_add_up_is_refused(dsn: Dsn, judge: Judge) ->
         "Each day, model and kind has one row",
         "The causes add up to the difference, to the last digit",
         "No count of tokens is below zero",
+        # What is there twice counts twice.
+        "Each billed day costs in the ledger what fct_focus says",
     }
     causes = failed["The causes add up to the difference, to the last digit"]
     assert "sonnet" in causes

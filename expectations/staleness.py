@@ -1,0 +1,62 @@
+"""The rule that a mart is not older than what was written before the run began.
+
+Models find the days that changed; this finds them a second time and another way. Each row of the
+raw logs carries the transaction that wrote it last, and each day of a mart the oldest one that was
+under way when it was built: a day is stale where a row of it was written after that and before the
+run began. Only rows written since the last publishing are looked at, which an index finds.
+"""
+
+from __future__ import annotations
+
+from great_expectations.expectations.expectation import Expectation
+
+from expectations.rules import no_rows
+from expectations.scope import Scope, literal
+
+_STALE = """
+select
+    {day}, changed.rows as rows_changed, changed.first_id, built.built_xmin, changed.change_xid
+from (
+    select
+        {date_of} as {day},
+        count(*) as rows,
+        min(raw.id) as first_id,
+        max(raw.change_xid) as change_xid
+    from {raw} as raw
+    where
+        raw.change_xid >= {since}
+        and raw.change_xid < {began}
+        and raw.timestamp < {tomorrow}
+    group by 1
+) as changed
+inner join (
+    select {day}, min(built_xmin) as built_xmin
+    from batch
+    group by {day}
+) as built using ({day})
+where built.built_xmin <= changed.change_xid
+order by {day} desc
+"""
+
+
+def up_to_date(scope: Scope, mart: str, day: str, raw: str) -> list[Expectation]:
+    """That no built day is older than a change of it; nothing where no run's beginning is known.
+
+    Args:
+        mart: its name.
+        day: its column of days.
+        raw: the log that it is built of, with its schema.
+    """
+    since = scope.published_xmin.get(mart)
+    if scope.began is None or since is None:
+        return []
+    stale = _STALE.format(
+        day=day,
+        raw=raw,
+        date_of=scope.date_of("raw.timestamp"),
+        since=since,
+        began=scope.began.xmin,
+        tomorrow=scope.starts_at(f"{literal(scope.today)} + 1"),
+    )
+    sentence = "No day is older than a change of it from before the run"
+    return [no_rows(sentence, stale, column=day)]
