@@ -100,6 +100,7 @@ def _checkpoint(
         dimensions,
         health_log,
         incidents,
+        pruned_days,
     )
     from expectations.project import Project
 
@@ -115,6 +116,7 @@ def _checkpoint(
             dimensions,
             audit_logs,
             health_log,
+            pruned_days,
         ):
             for judged in suites.judged(scope):
                 project.judge(judged)
@@ -142,7 +144,8 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
         raise kind(
             f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
         )
-    count = int(result.result["unexpected_count"])
+    # Of a table without rows Great Expectations says that none break the rule, and not how many.
+    count = int(result.result["unexpected_count"] or 0)
     sample: list[dict[str, Cell]] = [
         {name: cell(value) for name, value in row.items()}
         for row in result.result.get("partial_unexpected_index_list") or ()

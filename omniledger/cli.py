@@ -20,6 +20,7 @@ from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
+from omniledger.commands.prune import prune
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
 from omniledger.commands.users import users
@@ -96,6 +97,7 @@ for command in (
     bill,
     export,
     logs,
+    prune,
     site,
     db,
 ):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg.pq import TransactionStatus
+
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError
 
@@ -21,6 +23,8 @@ where verdict = 'running'
 """
 
 _BEGIN = "insert into ledger.runs (run_id) values (%s)"
+
+_XMIN = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 _LAST = """
 select verdict from ledger.runs where verdict <> 'running' order by started_at desc limit 1
@@ -36,13 +40,17 @@ where run_id = %s
 class Run:
     """One run under way; `figures` goes into its record when it ends.
 
+    Among them is `xmin`, the oldest transaction still open when it began: what was written before
+    that one is in all figures of the run.
+
     `follows_refusal` says that the gate refused what the run before had built.
     """
 
     def __init__(self, connection: Connection, follows_refusal: bool) -> None:
         self.run_id: UUID = uuid4()
         self.follows_refusal = follows_refusal
-        self.figures: dict[str, Any] = {}
+        [(xmin,)] = connection.execute(_XMIN).fetchall()
+        self.figures: dict[str, Any] = {"xmin": xmin}
         self._connection = connection
 
     def end(self, verdict: str, reason: str | None = None) -> None:
@@ -52,17 +60,48 @@ class Run:
 
 
 @contextmanager
+def no_run_at_work(connection: Connection) -> Iterator[None]:
+    """Keep runs away inside the block.
+
+    Raises:
+        NotReadyError: another run is at work on this database.
+    """
+    with only_one(
+        connection,
+        _LOCK,
+        "Another run is at work on this database; wait until it has ended and run again.",
+    ):
+        yield
+
+
+@contextmanager
+def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
+    """Hold an advisory lock inside the block; it is its session's, and dies with it.
+
+    Raises:
+        NotReadyError: somebody else holds it; `refusal` says what to do.
+    """
+    if connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() != (True,):
+        raise NotReadyError(refusal)
+    try:
+        yield
+    finally:
+        # In a transaction that failed nothing can be said any more; its session ends soon.
+        if connection.info.transaction_status in (
+            TransactionStatus.IDLE,
+            TransactionStatus.INTRANS,
+        ):
+            connection.execute("select pg_advisory_unlock(%s)", (key,))
+
+
+@contextmanager
 def recorded(dsn: Dsn) -> Iterator[Run]:
     """Record a run from its beginning to its end, whatever the end is.
 
     Raises:
         NotReadyError: another run is at work on this database.
     """
-    with session(dsn, autocommit=True) as connection:
-        if connection.execute("select pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
-            raise NotReadyError(
-                "Another run is at work on this database; wait until it has ended and run again."
-            )
+    with session(dsn, autocommit=True) as connection, no_run_at_work(connection):
         connection.execute(_CLEAR_KILLED)
         last = connection.execute(_LAST).fetchone()
         run = Run(connection, follows_refusal=last == ("refused",))

@@ -98,6 +98,15 @@ class Settings(BaseSettings):
     health_hourly_days: int = Field(
         7, gt=0, le=90, description="For how many days health is told by the hour."
     )
+    raw_keep_days: int | None = Field(
+        None,
+        ge=1,
+        le=36500,
+        description="How many whole days before today raw rows stay; unset, they stay for ever.",
+    )
+    raw_archive: Path | None = Field(
+        None, description="Folder that raw rows are written to before they are removed."
+    )
     show_emails: bool = Field(
         False, description="Whether the report shows users' e-mail addresses beside their names."
     )
@@ -112,7 +121,7 @@ class Settings(BaseSettings):
     )
     site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
 
-    @field_validator("database_url", mode="before")
+    @field_validator("database_url", "raw_keep_days", "raw_archive", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -144,10 +153,10 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(f"{value!r} are no hours; write them like 22:00-07:00") from None
 
-    @field_validator("home", "site_dir")
+    @field_validator("home", "site_dir", "raw_archive")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     def environment(self) -> dict[str, str]:
         """The settings that dbt's vars read, as environment variables."""

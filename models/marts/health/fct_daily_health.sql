@@ -18,7 +18,10 @@
                 'stated_interval_seconds',
             ],
         ) }}", "{{ join_by_hash() }}"],
-        post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
+        post_hook=[
+            "{{ keep_pruned_days() }}",
+            "{{ remember_build_inputs(settings=health_settings()) }}",
+        ],
     )
 }}
 
