@@ -21,6 +21,7 @@ from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
 from omniledger.commands.prune import prune
+from omniledger.commands.roles import roles
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
 from omniledger.commands.users import users
@@ -98,6 +99,7 @@ for command in (
     export,
     logs,
     prune,
+    roles,
     site,
     db,
 ):

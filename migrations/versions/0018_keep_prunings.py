@@ -5,13 +5,13 @@ Way back: they are dropped where nothing was removed. Else they stay: without th
 would build days of which the rows are gone.
 
 Revision ID: 0018
-Revises: 0014
+Revises: 0015
 """
 
 from migrations.ddl import run, sql
 
 revision = "0018"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
