@@ -15,6 +15,7 @@ from omniledger.commands.bill import bill
 from omniledger.commands.db import db
 from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
+from omniledger.commands.init import init
 from omniledger.commands.inspect import inspect
 from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
@@ -87,6 +88,7 @@ def demo(trace: Path | None, days: int) -> None:
 
 
 for command in (
+    init,
     inspect,
     doctor,
     schedule,

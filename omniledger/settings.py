@@ -18,8 +18,19 @@ from omniledger.errors import SettingsError
 if TYPE_CHECKING:
     import psycopg
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-"""The checkout: where migrations, models, expectations and flows are."""
+_BESIDE = Path(__file__).resolve().parent.parent
+IS_CHECKOUT = (_BESIDE / "dbt_project.yml").is_file()
+"""Whether this runs from a checkout; else from an installed wheel."""
+
+PROJECT_DIR = _BESIDE if IS_CHECKOUT else _BESIDE / "omniledger" / "project"
+"""Where dbt's project and the samples are; nothing is written there."""
+
+MIGRATIONS_DIR = _BESIDE / "migrations"
+"""Alembic's folder."""
+
+
+def _work_dir() -> Path:
+    return PROJECT_DIR if IS_CHECKOUT else Path.cwd()
 
 
 _STORE = """
@@ -117,9 +128,9 @@ class Settings(BaseSettings):
         None, description="Hours in which no alert is sent, like 22:00-07:00."
     )
     home: Path = Field(
-        PROJECT_DIR / ".omniledger", description="Folder of the embedded database and run state."
+        _work_dir() / ".omniledger", description="Folder of the embedded database and run state."
     )
-    site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
+    site_dir: Path = Field(_work_dir() / "site", description="Folder that the site is built into.")
 
     @field_validator("database_url", "raw_keep_days", "raw_archive", mode="before")
     @classmethod

@@ -13,9 +13,6 @@ create table if not exists ledger.prunings (
 comment on table ledger.prunings is
 'Each removal of old raw rows: days that began before before_at keep their published figures and are never built again, and only rows written before built_xmin, which those figures hold, are removed.';
 
-create unique index if not exists prunings_unfinished_idx
-on ledger.prunings ((true)) where finished_at is null;
-
 create table if not exists ledger.pruned_servers (
     mcp_server_id integer primary key,
     first_event_at timestamp with time zone not null,
