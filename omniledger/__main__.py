@@ -21,6 +21,9 @@ def main() -> None:
     import click
 
     from omniledger.cli import cli
+    from omniledger.strangers import SafeOutput
+
+    sys.stdout = SafeOutput(sys.stdout)
 
     try:
         cli(prog_name="omniledger", standalone_mode=False)
@@ -63,7 +66,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _stop(sentence: str, code: int) -> None:
-    sys.stderr.write(f"omniledger: {sentence}\n")
+    from omniledger.strangers import visible
+
+    sys.stderr.write(f"omniledger: {visible(sentence)}\n")
     sys.stderr.flush()
     sys.exit(code)
 
