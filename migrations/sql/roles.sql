@@ -80,7 +80,6 @@ begin
         'grant usage on schema omni2, ledger to omniledger_runner',
         'grant usage, create on schema analytics, analytics_build to omniledger_runner',
         'grant select on all tables in schema omni2, ledger to omniledger_runner',
-        'grant insert, update, delete on ledger.settings, ledger.model_prices, ledger.model_names, ledger.model_history, ledger.limit_history, ledger.runs, ledger.gate_results, ledger.alerts, ledger.bill_imports, ledger.provider_buckets, ledger.provider_usage, ledger.provider_costs, ledger.provider_usage_history, ledger.provider_costs_history to omniledger_runner',
         'grant usage on all sequences in schema ledger to omniledger_runner',
         'revoke execute on function ledger.map_users() from public',
         'grant execute on function ledger.map_users() to omniledger_runner',
@@ -89,6 +88,19 @@ begin
         format('alter default privileges for role %I in schema ledger grant select, insert, update, delete on tables to omniledger_runner', owner_name),
         format('alter default privileges for role %I in schema ledger grant usage on sequences to omniledger_runner', owner_name)
     ];
+    statements := statements || array(
+        select format('grant insert, update, delete on %s to omniledger_runner', c.oid::regclass)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname = 'ledger'
+            and c.relkind = 'r'
+            and c.relname not in (
+                'alembic_version', 'deleted_days', 'merge_runs', 'user_map', 'audit_logs_legacy',
+                'audit_matches', 'audit_merge_changes', 'audit_quarantine', 'audit_servers',
+                'audit_tombstones'
+            )
+    );
     statements := statements || array(
         select format('grant select on %s to omniledger_runner', c.oid::regclass)
         from pg_class as c
