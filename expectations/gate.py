@@ -106,6 +106,7 @@ def _checkpoint(
         dimensions,
         health_log,
         incidents,
+        pruned_days,
     )
     from expectations.project import Project
 
@@ -123,6 +124,7 @@ def _checkpoint(
             audit_logs,
             health_log,
             anomalies,
+            pruned_days,
         ):
             for judged in suites.judged(scope):
                 project.judge(judged)
@@ -150,7 +152,7 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
         raise kind(
             f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
         )
-    # Of no rows at all the database's sum is NULL.
+    # Of a table without rows Great Expectations says that none break the rule, and not how many.
     count = int(result.result["unexpected_count"] or 0)
     sample: list[dict[str, Cell]] = [
         {name: cell(value) for name, value in row.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from prefect import schedules
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -15,9 +16,11 @@ from prefect.deployments import arun_deployment
 from prefect.runner import Runner
 
 from flows.daily import daily
+from flows.prune import prune_raw
 from flows.watch import watch
 from omniledger.database import session
 from omniledger.scheduling.times import Cron, Plan
+from omniledger.settings import get_settings
 
 
 class _Runner(Runner):
@@ -52,6 +55,11 @@ async def serve(plan: Plan) -> None:
             name="watch", schedule=schedules.Interval(plan.watch), concurrency_limit=one
         )
     )
+    if get_settings().raw_keep_days is not None:
+        once_a_day = schedules.Interval(timedelta(days=1))
+        await runner.aadd_deployment(
+            await prune_raw.ato_deployment(name="prune", schedule=once_a_day, concurrency_limit=one)
+        )
     if is_overdue(plan):
         await arun_deployment(f"{daily.name}/daily", timeout=0, as_subflow=False)
     await runner.start()

@@ -12,9 +12,10 @@
     grid_columns=[],
     taught_by=none
 ) -%}
+    {%- set prunings = ref('stg_prunings') -%}
     {%- do require_settings(settings, settings_view) -%}
     {%- if execute and is_incremental() -%}
-        {%- set since = built_since(deletions, source_table, settings, inputs) -%}
+        {%- set since = built_since(deletions, source_table, settings, inputs, prunings) -%}
         {%- set day = config.get('unique_key') -%}
 
     create temporary table changed_days on commit drop as
@@ -79,7 +80,7 @@
         ) as other_cells
         {%- endif %}
     ) as dates
-    where changed_date is not null;
+    where changed_date is not null and not ({{ is_pruned('changed_date', prunings) }});
 
     create unique index on pg_temp.changed_days (changed_date);
 
@@ -113,10 +114,11 @@
 {%- endmacro %}
 
 
-{% macro built_since(deletions, source_table, settings, inputs) -%}
+{# What pruned days were built with says nothing any more: it may be of another cluster. #}
+{% macro built_since(deletions, source_table, settings, inputs, prunings) -%}
     {%- set built = run_query(
         "select max(built_xmin), cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)"
-        ~ " from " ~ this
+        ~ " from " ~ this ~ " where not (" ~ is_pruned(config.get('unique_key'), prunings) ~ ")"
     ).rows[0] -%}
     {%- set reasons = [] -%}
     {%- set changed_inputs = [] -%}

@@ -4,10 +4,13 @@
 #}
 {% macro keep_usage_control(audit_logs) -%}
     {%- set control = build_table('usage_control') -%}
+    {%- set prunings = ref('stg_prunings') -%}
 
     delete from {{ control }}
     {% if is_incremental() -%}
     where usage_date in (select changed_date from pg_temp.changed_days)
+    {%- else -%}
+    where not ({{ is_pruned('usage_date', prunings) }})
     {%- endif -%};
 
     insert into {{ control }}
@@ -70,6 +73,24 @@
         {{ audit_logs }} as raw
         {%- endif %}
     ) as dated
-    where usage_date is not null
+    where usage_date is not null and not ({{ is_pruned('usage_date', prunings) }})
+    group by usage_date;
+
+    -- of pruned days there are no raw rows to sum: what was published was judged by them
+    insert into {{ control }}
+    select
+        usage_date,
+        sum(requests),
+        sum(tokens_input),
+        sum(tokens_output),
+        sum(tokens_cached),
+        sum(tokens_cache_write),
+        sum(tokens_total),
+        sum(cost_recorded_usd),
+        max(built_xmin)
+    from {{ this }}
+    where
+        {{ is_pruned('usage_date', prunings) }}
+        and usage_date not in (select usage_date from {{ control }})
     group by usage_date;
 {%- endmacro %}

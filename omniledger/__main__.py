@@ -21,6 +21,9 @@ def main() -> None:
     import click
 
     from omniledger.cli import cli
+    from omniledger.strangers import SafeOutput
+
+    sys.stdout = SafeOutput(sys.stdout)
 
     try:
         # Click itself does not know the convention of https://no-color.org.
@@ -66,8 +69,9 @@ def _first_line(error: Exception) -> str:
 
 def _stop(sentence: str, code: int) -> None:
     from omniledger.screen import refuse
+    from omniledger.strangers import visible
 
-    refuse(sentence, code)
+    refuse(visible(sentence), code)
     sys.exit(code)
 
 

@@ -18,12 +18,15 @@ from omniledger.commands.db import db
 from omniledger.commands.doctor import doctor
 from omniledger.commands.export import export
 from omniledger.commands.gate import gate
+from omniledger.commands.init import init
 from omniledger.commands.inspect import inspect
 from omniledger.commands.logs import logs
 from omniledger.commands.merge import merge
 from omniledger.commands.models import models
 from omniledger.commands.prices import prices
+from omniledger.commands.prune import prune
 from omniledger.commands.publish import publish
+from omniledger.commands.roles import roles
 from omniledger.commands.runs import runs
 from omniledger.commands.schedule import schedule
 from omniledger.commands.site import site
@@ -90,6 +93,7 @@ def demo(trace: Path | None, days: int) -> None:
 
 
 for command in (
+    init,
     inspect,
     doctor,
     runs,
@@ -104,6 +108,8 @@ for command in (
     bill,
     export,
     logs,
+    prune,
+    roles,
     site,
     db,
     completion,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from psycopg import sql
 
@@ -16,21 +16,26 @@ BUILD, PUBLISHED = "analytics_build", "analytics"
 
 @dataclass(frozen=True)
 class Mart:
-    """A table that is published: day by day where it has days, else as a whole."""
+    """A table that is published: day by day where it has days, else as a whole.
+
+    `raw` is the table of `omni2` that its days are made of, where they are of nothing else: when
+    those rows are gone, what is published stays.
+    """
 
     name: str
     day: str | None = None
+    raw: str | None = None
 
 
 MARTS = (
-    Mart("fct_daily_usage", "usage_date"),
-    Mart("fct_daily_quota", "usage_date"),
-    Mart("fct_daily_tool_usage", "usage_date"),
-    Mart("fct_daily_mcp_cost", "usage_date"),
-    Mart("fct_daily_health", "health_date"),
+    Mart("fct_daily_usage", "usage_date", "audit_logs"),
+    Mart("fct_daily_quota", "usage_date", "audit_logs"),
+    Mart("fct_daily_tool_usage", "usage_date", "audit_logs"),
+    Mart("fct_daily_mcp_cost", "usage_date", "audit_logs"),
+    Mart("fct_daily_health", "health_date", "mcp_health_log"),
     Mart("fct_hourly_health", "health_date"),
     Mart("fct_incidents", "opened_date"),
-    Mart("fct_focus", "usage_date"),
+    Mart("fct_focus", "usage_date", "audit_logs"),
     Mart("fct_bill_reconciliation", "bill_date"),
     Mart("dim_users"),
     Mart("dim_mcp_servers"),
@@ -84,6 +89,8 @@ order by day
 def changed_days(connection: Connection, mart: Mart) -> tuple[date, ...]:
     """The days of `mart` that are built otherwise than they are published, in order.
 
+    Pruned days are never among them: what is published of them stays.
+
     Raises:
         NotReadyError: the mart wasn't built.
     """
@@ -91,7 +98,15 @@ def changed_days(connection: Connection, mart: Mart) -> tuple[date, ...]:
     if not columns_in(connection, PUBLISHED, mart):
         built = query("select distinct {day} from {build} where {day} is not null order by 1", mart)
         return tuple(day for (day,) in connection.execute(built))
-    return tuple(day for (day,) in connection.execute(query(_CHANGED_DAYS, mart)))
+    kept = _pruned_before(connection) if mart.raw else None
+    changed = connection.execute(query(_CHANGED_DAYS, mart))
+    return tuple(day for (day,) in changed if kept is None or day >= kept)
+
+
+def _pruned_before(connection: Connection) -> date | None:
+    """The first day whose raw rows are all there; None where none were removed."""
+    [(before,)] = connection.execute("select max(before_date) from ledger.prunings").fetchall()
+    return cast("date | None", before)
 
 
 def is_built_later_than_now(connection: Connection) -> bool:

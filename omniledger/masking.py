@@ -3,9 +3,10 @@
 import re
 
 _URL = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
+_TOKEN = re.compile(r"(https?://)[^\s:/@]+@")
 _KEYWORD = re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
     """The text with the password of every URL and keyword string in it replaced."""
-    return _KEYWORD.sub(r"\1***", _URL.sub(r"\1***@", text))
+    return _KEYWORD.sub(r"\1***", _TOKEN.sub(r"\1***@", _URL.sub(r"\1***@", text)))

@@ -32,6 +32,7 @@ from omniledger.marts import (
     query,
 )
 from omniledger.revised import USAGE, note_revisions
+from omniledger.roles import let_readers_read
 
 _STAMPS = ("built_xmin", "built_at")
 _LOCK = 7_310_579_642_188_301
@@ -145,8 +146,11 @@ def _create_published(connection: Connection, mart: Mart) -> None:
     columns_of_build(connection, mart)
     if columns_in(connection, PUBLISHED, mart):
         return
-    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(PUBLISHED)))
+    # IF NOT EXISTS asks for the right to create a schema even where there is nothing to create.
+    if connection.execute("select to_regnamespace(%s)", [PUBLISHED]).fetchone() == (None,):
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(PUBLISHED)))
     connection.execute(query("create table {published} (like {build} including all)", mart))
+    let_readers_read(connection, sql.Identifier(PUBLISHED, mart.name))
     [(comment,)] = connection.execute(
         "select obj_description(to_regclass(%s))", [f"{BUILD}.{mart.name}"]
     ).fetchall()

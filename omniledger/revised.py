@@ -145,7 +145,7 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
     if not columns_in(connection, PUBLISHED, Mart("usage_revisions")):
         for statement in (_TABLE, _COMMENT, _INDEX):
             connection.execute(sql.SQL(statement).format(**parts))
-    days = list(changed_days(connection, Mart(USAGE, "usage_date")))
+    days = list(changed_days(connection, Mart(USAGE, "usage_date", "audit_logs")))
     values = {"days": days, "run_id": run_id}
     return connection.execute(sql.SQL(_NOTE).format(**parts), values).rowcount if days else 0
 

@@ -10,7 +10,7 @@ import psycopg
 from omniledger import database
 from omniledger.database import Dsn
 from omniledger.errors import NotReadyError
-from omniledger.settings import PROJECT_DIR
+from omniledger.settings import MIGRATIONS_DIR
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -46,7 +46,8 @@ def downgrade(dsn: Dsn, revision: str) -> None:
 def _config(dsn: Dsn) -> Config:
     from alembic.config import Config
 
-    config = Config(toml_file=PROJECT_DIR / "pyproject.toml")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
     config.attributes["dsn"] = dsn
     return config
 
@@ -54,8 +55,7 @@ def _config(dsn: Dsn) -> Config:
 def head() -> str:
     """The newest revision: file names begin with its number, so nothing need be imported."""
     return max(
-        path.name.partition("_")[0]
-        for path in (PROJECT_DIR / "migrations" / "versions").glob("[0-9]*_*.py")
+        path.name.partition("_")[0] for path in (MIGRATIONS_DIR / "versions").glob("[0-9]*_*.py")
     )
 
 

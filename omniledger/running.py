@@ -16,6 +16,7 @@ from omniledger.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from migrations.merge.certify import Certificate
+    from omniledger.pruning.removing import Removed
     from omniledger.publish import Published
 
 
@@ -43,6 +44,17 @@ def run_merge() -> Certificate | None:
 
     wait_for_prefect()
     return merge_legacy_audit()
+
+
+def run_prune() -> Removed:
+    """Remove old raw rows as a flow; its errors come out as they are."""
+    with session() as connection:
+        revisions.require_head(connection)
+    wait_for_prefect = _start_prefect(get_settings())
+    from flows.prune import prune_raw
+
+    wait_for_prefect()
+    return prune_raw.with_options(retries=0)()
 
 
 def _start_prefect(settings: Settings) -> Callable[[], None]:

@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg.pq import TransactionStatus
+
 from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
@@ -129,6 +131,9 @@ class Began:
 class Run:
     """One run under way; `figures` goes into its record when it ends.
 
+    Among them is `xmin`, the oldest transaction still open when it began: what was written before
+    that one is in all figures of the run.
+
     `follows_refusal` says that the gate refused what the run before had built, and `after_killed`
     which runs were found killed.
     """
@@ -141,7 +146,7 @@ class Run:
         self.began = Began(*now)
         self.follows_refusal = follows_refusal
         self.after_killed = after_killed
-        self.figures: dict[str, Any] = {}
+        self.figures: dict[str, Any] = {"xmin": self.began.xmin}
         self.steps: list[tuple[Step, Decimal]] = []
         self.has_ended = False
         self.tell_step: Callable[[str], object] = lambda name: None
@@ -244,12 +249,43 @@ def turn(dsn: Dsn) -> Iterator[Connection]:
     Raises:
         NotReadyError: one is at work.
     """
-    with session(dsn, autocommit=True) as connection:
-        if connection.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
-            raise NotReadyError(
-                "Another run is at work on this database; wait until it has ended and run again."
-            )
+    with session(dsn, autocommit=True) as connection, no_run_at_work(connection):
         yield connection
+
+
+@contextmanager
+def no_run_at_work(connection: Connection) -> Iterator[None]:
+    """Keep runs away inside the block.
+
+    Raises:
+        NotReadyError: another run is at work on this database.
+    """
+    with only_one(
+        connection,
+        LOCK,
+        "Another run is at work on this database; wait until it has ended and run again.",
+    ):
+        yield
+
+
+@contextmanager
+def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
+    """Hold an advisory lock inside the block; it is its session's, and dies with it.
+
+    Raises:
+        NotReadyError: somebody else holds it; `refusal` says what to do.
+    """
+    if connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() != (True,):
+        raise NotReadyError(refusal)
+    try:
+        yield
+    finally:
+        # In a transaction that failed nothing can be said any more; its session ends soon.
+        if connection.info.transaction_status in (
+            TransactionStatus.IDLE,
+            TransactionStatus.INTRANS,
+        ):
+            connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
 @contextmanager

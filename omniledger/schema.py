@@ -175,6 +175,24 @@ _table(
     ),
 )
 _table(
+    "prunings",
+    _key("pruning_id", sa.BigInteger),
+    _must("begun_at", _AT),
+    _some("finished_at", _AT),
+    _must("before_date", sa.Date),
+    _must("before_at", _AT),
+    _must("built_xmin", sa.BigInteger),
+    _some("archive"),
+    _must("audit_rows", sa.BigInteger),
+    _must("health_rows", sa.BigInteger),
+)
+_table(
+    "pruned_servers",
+    _key("mcp_server_id", sa.Integer),
+    _must("first_event_at", _AT),
+    _must("pruned_until", _AT),
+)
+_table(
     "gate_results",
     _must("run_id", sa.Uuid),
     _must("suite"),

@@ -18,8 +18,19 @@ from omniledger.errors import SettingsError
 if TYPE_CHECKING:
     import psycopg
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-"""The checkout: where migrations, models, expectations and flows are."""
+_BESIDE = Path(__file__).resolve().parent.parent
+IS_CHECKOUT = (_BESIDE / "dbt_project.yml").is_file()
+"""Whether this runs from a checkout; else from an installed wheel."""
+
+PROJECT_DIR = _BESIDE if IS_CHECKOUT else _BESIDE / "omniledger" / "project"
+"""Where dbt's project and the samples are; nothing is written there."""
+
+MIGRATIONS_DIR = _BESIDE / "migrations"
+"""Alembic's folder."""
+
+
+def _work_dir() -> Path:
+    return PROJECT_DIR if IS_CHECKOUT else Path.cwd()
 
 
 _STORE = """
@@ -98,6 +109,15 @@ class Settings(BaseSettings):
     health_hourly_days: int = Field(
         7, gt=0, le=90, description="For how many days health is told by the hour."
     )
+    raw_keep_days: int | None = Field(
+        None,
+        ge=1,
+        le=36500,
+        description="How many whole days before today raw rows stay; unset, they stay for ever.",
+    )
+    raw_archive: Path | None = Field(
+        None, description="Folder that raw rows are written to before they are removed."
+    )
     show_emails: bool = Field(
         False, description="Whether the report shows users' e-mail addresses beside their names."
     )
@@ -112,9 +132,9 @@ class Settings(BaseSettings):
     )
     quiet: bool = Field(False, description="Whether only results, warnings and errors are said.")
     home: Path = Field(
-        PROJECT_DIR / ".omniledger", description="Folder of the embedded database and run state."
+        _work_dir() / ".omniledger", description="Folder of the embedded database and run state."
     )
-    site_dir: Path = Field(PROJECT_DIR / "site", description="Folder that the site is built into.")
+    site_dir: Path = Field(_work_dir() / "site", description="Folder that the site is built into.")
 
     site_url: str = Field(
         "http://127.0.0.1:8000/",
@@ -122,7 +142,7 @@ class Settings(BaseSettings):
         description="Address at which the site is served, for links to it.",
     )
 
-    @field_validator("database_url", mode="before")
+    @field_validator("database_url", "raw_keep_days", "raw_archive", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -154,10 +174,10 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError(f"{value!r} are no hours; write them like 22:00-07:00") from None
 
-    @field_validator("home", "site_dir")
+    @field_validator("home", "site_dir", "raw_archive")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     def environment(self) -> dict[str, str]:
         """The settings that dbt's vars read, as environment variables."""

@@ -4,13 +4,13 @@ Locks: on `ledger.runs` ACCESS EXCLUSIVE for an instant, to give it a column; on
 Way back: the durations and versions are dropped, the record of runs stays.
 
 Revision ID: 0016
-Revises: 0014
+Revises: 0015
 """
 
 from migrations.ddl import run, run_live, sql
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

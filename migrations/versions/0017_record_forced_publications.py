@@ -6,13 +6,13 @@ Locks: none that anybody could wait for; only new objects are made.
 Way back: the table is dropped, with the record in it.
 
 Revision ID: 0017
-Revises: 0014
+Revises: 0016
 """
 
 from migrations.ddl import run, sql
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

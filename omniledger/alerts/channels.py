@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from omniledger.alerts.record import News
 from omniledger.errors import SettingsError
+from omniledger.strangers import visible
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Letter:
 
 def letter(news: Sequence[News]) -> Letter:
     """Put the news into one message, what began first."""
-    lines = [f"{'Over' if one.is_over else 'Now'}: {one.sentence}." for one in news]
+    lines = [f"{'Over' if one.is_over else 'Now'}: {visible(one.sentence)}." for one in news]
     begun = sum(not one.is_over for one in news)
     over = len(news) - begun
     counted = [f"{begun} new"] * bool(begun) + [f"{over} over"] * bool(over)
@@ -54,6 +55,7 @@ def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
                 f"OMNILEDGER_ALERTS is wrong: its address number {place} is none that Apprise "
                 "knows, like mailto://user:password@host or slack://…"
             )
-        if not channel.notify(title=message.title, body=message.body):
+        # As text: a channel that speaks HTML or Markdown gets it escaped.
+        if not channel.notify(title=message.title, body=message.body, body_format="text"):
             failed.append(place)
     return failed

@@ -48,6 +48,8 @@ def users_list(unmapped: bool, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
+    from omniledger.strangers import visible
+
     with _people() as people:
         found = [p for p in people.everybody() if not unmapped or p.user_id is None]
     if as_json:
@@ -58,7 +60,7 @@ def users_list(unmapped: bool, as_json: bool) -> None:
         user = "nobody" if person.user_id is None else str(person.user_id)
         click.echo(
             f"{person.legacy_id:>8}  {user:>8}  {person.how or '':<12}  {person.requests:>10,}"
-            f"  {person.email or '(not there)'}"
+            f"  {visible(person.email or '(not there)')}"
         )
 
 

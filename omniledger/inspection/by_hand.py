@@ -14,7 +14,7 @@ from omniledger import revisions
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
 from omniledger.merging.verifying import damage
-from omniledger.settings import PROJECT_DIR
+from omniledger.settings import MIGRATIONS_DIR
 
 _TABLE = re.compile(r"create table if not exists (\w+)\.(\w+) \((.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(
@@ -75,7 +75,7 @@ def changes(look: Look) -> Answer:
 @cache
 def _made() -> dict[tuple[str, str], dict[str, str]]:
     """Type of each column of the gateway's tables, read from the SQL that makes them."""
-    text = (PROJECT_DIR / "migrations" / "sql" / "gateway_tables.sql").read_text()
+    text = (MIGRATIONS_DIR / "sql" / "gateway_tables.sql").read_text()
     return {
         (schema, name): dict(_COLUMN.findall(columns))
         for schema, name, columns in _TABLE.findall(text)

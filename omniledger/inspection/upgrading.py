@@ -11,7 +11,7 @@ from omniledger.errors import OmniledgerError
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, UPGRADE, Look
 from omniledger.merging import status
-from omniledger.settings import PROJECT_DIR
+from omniledger.settings import MIGRATIONS_DIR
 
 _SIZE = "select pg_total_relation_size({}::regclass)"
 
@@ -77,7 +77,7 @@ def left(look: Look) -> Answer:
 
 def _titles() -> list[tuple[str, str]]:
     """Number and name of each revision, oldest first: the files are named after them."""
-    files = sorted((PROJECT_DIR / "migrations" / "versions").glob("[0-9]*_*.py"))
+    files = sorted((MIGRATIONS_DIR / "versions").glob("[0-9]*_*.py"))
     pairs = (path.stem.split("_", 1) for path in files)
     return [(number, title.replace("_", " ")) for number, title in pairs]
 

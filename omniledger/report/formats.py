@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
+
+from omniledger.strangers import visible as visible
 
 NOT_KNOWN = "not known"
 NOT_RECORDED = "not recorded"
 
 _ADDRESS = re.compile(r"\S@\S+\.\S")
 _MINUS = "\N{MINUS SIGN}"
-_BIDI_CLASSES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-_MARKS = frozenset("\u200e\u200f\u061c")
 
 
 def usd(amount: Decimal | None, *, plus: bool = False) -> str:
@@ -103,22 +102,3 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 def holds_address(text: str) -> bool:
     """Whether there is something like an e-mail address in it."""
     return _ADDRESS.search(text) is not None
-
-
-def visible(text: str) -> str:
-    """Text of strangers with every control and direction mark made visible, and so harmless."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return " "
-    code = ord(character)
-    hides = (
-        unicodedata.category(character) in ("Cc", "Cs")
-        or unicodedata.bidirectional(character) in _BIDI_CLASSES
-        or character in _MARKS
-        or code & 0xFFFE == 0xFFFE
-        or 0xFDD0 <= code <= 0xFDEF
-    )
-    return f"[U+{code:04X}]" if hides else character

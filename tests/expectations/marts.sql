@@ -44,6 +44,12 @@ create table omni2.mcp_health_log (
 
 create table ledger.settings (name text primary key, value text not null);
 
+create table ledger.prunings (
+    before_date date not null,
+    before_at timestamp with time zone not null,
+    built_xmin bigint not null
+);
+
 create table ledger.model_prices (
     model text not null,
     valid_from timestamp with time zone not null,

@@ -68,6 +68,7 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
         "audit_quarantine",
         "mcp_health_log",
         "anomalies",
+        "pruned_days",
     }
     # Judged again, a run has its last verdict only.
     assert ask(dsn, "select count(*), bool_and(passed) from ledger.gate_results") == [

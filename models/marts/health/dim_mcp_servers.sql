@@ -18,6 +18,13 @@ servers as (
 
 ),
 
+-- what the log itself no longer says
+pruned as (
+
+    select * from {{ ref('stg_pruned_servers') }}
+
+),
+
 -- The raw log itself, as only of a table can the planner take the first row by an index: events
 -- are many, servers are few.
 health_log as not materialized (
@@ -60,6 +67,8 @@ known as (
     union
     select mcp_server_id from noticed
     where mcp_server_id is not null
+    union
+    select mcp_server_id from pruned
 
 ),
 
@@ -72,14 +81,17 @@ named as (
             when servers.stated_interval_seconds between 1 and 86400
                 then cast(round(servers.stated_interval_seconds) as integer)
         end as stated_interval_seconds,
-        (
-            select min(health_log.event_at)
-            from health_log
-            where
-                health_log.mcp_server_id = known.mcp_server_id
-                and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
-                and health_log.event_at
-                < (select clock.as_of_at + interval '1 second' from clock)
+        least(
+            pruned.first_event_at,
+            (
+                select min(health_log.event_at)
+                from health_log
+                where
+                    health_log.mcp_server_id = known.mcp_server_id
+                    and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
+                    and health_log.event_at
+                    < (select clock.as_of_at + interval '1 second' from clock)
+            )
         ) as first_event_at,
         (
             select max(health_log.event_at)
@@ -93,6 +105,7 @@ named as (
 
     from known
     left join servers on known.mcp_server_id = servers.mcp_server_id
+    left join pruned on known.mcp_server_id = pruned.mcp_server_id
 
 ),
 

@@ -19,7 +19,10 @@
             ],
             taught_by=ref('int_health_learnt'),
         ) }}", "{{ plan_for_many_rows() }}"],
-        post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
+        post_hook=[
+            "{{ keep_pruned_days() }}",
+            "{{ remember_build_inputs(settings=health_settings()) }}",
+        ],
     )
 }}
 

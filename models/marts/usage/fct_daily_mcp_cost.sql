@@ -12,10 +12,13 @@
             inputs=ref('int_usage_inputs'),
             told_otherwise=days_of_other_models(),
         ) }}",
-        post_hook="{{ remember_build_inputs(
-            settings=['reporting_timezone', 'default_model'],
-            inputs=ref('int_usage_inputs'),
-        ) }}",
+        post_hook=[
+            "{{ keep_pruned_days() }}",
+            "{{ remember_build_inputs(
+                settings=['reporting_timezone', 'default_model'],
+                inputs=ref('int_usage_inputs'),
+            ) }}",
+        ],
     )
 }}
 

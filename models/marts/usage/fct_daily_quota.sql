@@ -13,10 +13,13 @@
             inputs_by_model=false,
             told_otherwise=days_of_other_terms(ref('stg_limit_history'), ref('int_model_prices')),
         ) }}",
-        post_hook="{{ remember_build_inputs(
-            settings=['reporting_timezone', 'default_model', 'unpriced_tokens'],
-            inputs=ref('int_quota_inputs'),
-        ) }}",
+        post_hook=[
+            "{{ keep_pruned_days() }}",
+            "{{ remember_build_inputs(
+                settings=['reporting_timezone', 'default_model', 'unpriced_tokens'],
+                inputs=ref('int_quota_inputs'),
+            ) }}",
+        ],
     )
 }}
 

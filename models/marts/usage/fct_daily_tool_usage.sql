@@ -10,7 +10,10 @@
             settings=['reporting_timezone'],
             settings_view=ref('int_settings'),
         ) }}",
-        post_hook="{{ remember_build_inputs(settings=['reporting_timezone']) }}",
+        post_hook=[
+            "{{ keep_pruned_days() }}",
+            "{{ remember_build_inputs(settings=['reporting_timezone']) }}",
+        ],
     )
 }}
 

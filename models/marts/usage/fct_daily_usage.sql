@@ -13,6 +13,7 @@
             told_otherwise=days_of_other_models(),
         ) }}",
         post_hook=[
+            "{{ keep_pruned_days() }}",
             "{{ keep_usage_control(source('omni2', 'audit_logs')) }}",
             "{{ remember_build_inputs(
                 settings=['reporting_timezone', 'default_model'],

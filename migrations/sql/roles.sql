@@ -1,0 +1,154 @@
+do $omniledger$
+declare
+    role_name text;
+    statement text;
+    owner_name text := (
+        select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ledger'
+    );
+    statements text[] := array[]::text[];
+begin
+    -- Roles belong to the whole cluster: another database may have made them.
+    foreach role_name in array array[
+        'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
+    ] loop
+        if not exists (select from pg_roles where rolname = role_name) then
+            begin
+                execute format('create role %I nologin', role_name);
+            exception
+                when duplicate_object or unique_violation then null;
+                when insufficient_privilege then
+                    raise notice 'The role % is not made, for that takes CREATEROLE; `omniledger roles sql` prints what an administrator runs.', role_name;
+                    return;
+            end;
+        end if;
+    end loop;
+
+    -- Migrates: what the owners of the tables may, it may. Never through a superuser.
+    statements := statements || array(
+        select distinct format('grant %I to omniledger_owner', r.rolname)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        inner join pg_roles as r on c.relowner = r.oid
+        where
+            n.nspname in ('omni2', 'ledger')
+            and c.relkind in ('r', 'p', 'v', 'S')
+            and not r.rolsuper
+            and r.rolname <> 'omniledger_owner'
+            and not pg_has_role('omniledger_owner', r.oid, 'usage')
+    );
+    statements := statements || array(
+        select format('grant usage, create on schema %I to omniledger_owner', n.nspname)
+        from pg_namespace as n
+        where n.nspname in ('omni2', 'ledger', 'analytics', 'analytics_build')
+    );
+
+    -- What the gateway needs, under the new name and the old one.
+    statements := statements || array[
+        'grant usage on schema omni2, ledger to omniledger_writer',
+        'grant select, insert, update, delete on all tables in schema omni2 to omniledger_writer',
+        'grant usage on all sequences in schema omni2 to omniledger_writer',
+        'grant select on ledger.settings, ledger.audit_servers, ledger.model_prices, ledger.model_names, ledger.model_history to omniledger_writer'
+    ];
+    statements := statements || array(
+        select format(
+            'grant select, insert, update, delete on %s to omniledger_writer', c.oid::regclass
+        )
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            c.relname = 'audit_logs'
+            and n.nspname = '{legacy_schema}'
+            and c.relkind in ('r', 'v')
+    );
+    statements := statements || array(
+        select format('grant usage on schema %I to omniledger_writer', '{legacy_schema}')
+        where to_regnamespace(quote_ident('{legacy_schema}')) is not null
+    );
+    -- The old name's ids go on from the old sequence.
+    statements := statements || array(
+        select distinct format('grant usage on sequence %s to omniledger_writer', s.oid::regclass)
+        from pg_class as v
+        inner join pg_namespace as n on v.relnamespace = n.oid
+        inner join pg_attrdef as d on d.adrelid = v.oid
+        inner join pg_depend as p on p.classid = 'pg_attrdef'::regclass and p.objid = d.oid
+        inner join pg_class as s on p.refobjid = s.oid and s.relkind = 'S'
+        where v.relname = 'audit_logs' and n.nspname = '{legacy_schema}'
+    );
+
+    -- Builds, judges and publishes; of the ledger it writes what runs write, and not the merge's.
+    statements := statements || array[
+        'grant usage on schema omni2, ledger to omniledger_runner',
+        'grant usage, create on schema analytics, analytics_build to omniledger_runner',
+        'grant select on all tables in schema omni2, ledger to omniledger_runner',
+        'grant usage on all sequences in schema ledger to omniledger_runner',
+        'revoke execute on function ledger.map_users() from public',
+        'grant execute on function ledger.map_users() to omniledger_runner',
+        'revoke execute on function ledger.refresh_limits() from public',
+        'grant execute on function ledger.refresh_limits() to omniledger_runner',
+        format('alter default privileges for role %I in schema ledger grant select, insert, update, delete on tables to omniledger_runner', owner_name),
+        format('alter default privileges for role %I in schema ledger grant usage on sequences to omniledger_runner', owner_name)
+    ];
+    statements := statements || array(
+        select format('grant insert, update, delete on %s to omniledger_runner', c.oid::regclass)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname = 'ledger'
+            and c.relkind = 'r'
+            and c.relname not in (
+                'alembic_version', 'deleted_days', 'merge_runs', 'user_map', 'audit_logs_legacy',
+                'audit_matches', 'audit_merge_changes', 'audit_quarantine', 'audit_servers',
+                'audit_tombstones'
+            )
+    );
+    statements := statements || array(
+        select format('grant select on %s to omniledger_runner', c.oid::regclass)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname = 'auth_service'
+            and c.relname in ('users', 'roles', 'teams', 'team_members', 'user_overrides')
+            and c.relkind in ('r', 'v', 'p')
+    );
+    statements := statements || array(
+        select format('grant usage on schema auth_service to %I', r.name)
+        from (values ('omniledger_runner'), ('omniledger_writer')) as r (name)
+        where to_regnamespace('auth_service') is not null
+    );
+    statements := statements || array(
+        select format('grant select on %s to omniledger_writer', c.oid::regclass)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where n.nspname = 'auth_service' and c.relname in ('users', 'roles')
+    );
+    -- What runs of another user built: whoever runs must be able to build it again.
+    statements := statements || array(
+        select format(
+            'alter %s %s owner to omniledger_runner',
+            case c.relkind when 'v' then 'view' else 'table' end, c.oid::regclass
+        )
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname in ('analytics', 'analytics_build')
+            and c.relkind in ('r', 'v')
+            and pg_get_userbyid(c.relowner) <> 'omniledger_runner'
+    );
+
+    -- Reads the product, and prices; no raw row, no name of a user but those of the marts.
+    statements := statements || array[
+        'grant usage on schema analytics, ledger to omniledger_reader',
+        'grant select on all tables in schema analytics to omniledger_reader',
+        'grant select on ledger.settings, ledger.model_prices, ledger.model_names, ledger.model_history, ledger.runs to omniledger_reader'
+    ];
+
+    foreach statement in array statements loop
+        begin
+            execute statement;
+        exception
+            when insufficient_privilege or invalid_grant_operation then
+                raise notice 'Left to an administrator (`omniledger roles sql`): %;', statement;
+        end;
+    end loop;
+end
+$omniledger$

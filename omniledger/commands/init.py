@@ -1,0 +1,26 @@
+"""`omniledger init`: a folder from which an installed omniledger is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def init(folder: Path) -> None:
+    """Put down what a folder needs to run omniledger and alembic in; what is there stays.
+
+    Migrations, models and expectations come with the package and are not copied, so that they
+    are the installed version's. State is kept below the folder, in .omniledger and site.
+
+    \b
+    Example:
+      omniledger init ledger
+    """
+    from omniledger.starting import put_down
+
+    for path in put_down(folder):
+        click.echo(f"{path} written.")
+    click.echo(f"In {folder}: name the database in DATABASE_URL, then `alembic upgrade head`.")

@@ -1,0 +1,116 @@
+"""`omniledger prune`: remove old raw rows; the figures made of them stay."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from omniledger.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--before",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The first reporting day whose rows stay.",
+)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(1),
+    help="How many whole days before today stay. Default: OMNILEDGER_RAW_KEEP_DAYS.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many rows and bytes would go.")
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the rows to Parquet files in this folder first. Default: OMNILEDGER_RAW_ARCHIVE.",
+)
+@click.option("--unbilled", is_flag=True, help="Also days of which a bill isn't settled.")
+@click.option("--flow", is_flag=True, help="As the Prefect flow prune-raw.")
+def prune(
+    before: datetime | None,
+    keep_days: int | None,
+    dry_run: bool,
+    archive: Path | None,
+    unbilled: bool,
+    flow: bool,
+) -> None:
+    """Remove raw rows of days that are judged and published; their figures stay as they are.
+
+    The rows are of omni2.audit_logs and omni2.mcp_health_log. Killed at any point, it goes on
+    where it was when it is run again.
+
+    \b
+    Example:
+      omniledger prune --keep-days 400 --dry-run
+    """
+    from omniledger.errors import SettingsError
+    from omniledger.settings import get_settings
+
+    settings = get_settings()
+    if flow:
+        if before or keep_days or dry_run or archive or unbilled:
+            raise SettingsError(
+                "--flow takes nothing else: OMNILEDGER_RAW_KEEP_DAYS and OMNILEDGER_RAW_ARCHIVE "
+                "say what it does."
+            )
+        from omniledger.running import run_prune
+
+        run_prune()
+        return
+    first = _first_kept(before, keep_days, settings)
+    if dry_run:
+        _look(settings, first, unbilled)
+    else:
+        _prune(settings, first, archive or settings.raw_archive, unbilled)
+
+
+def _first_kept(before: datetime | None, keep_days: int | None, settings: Settings) -> date:
+    from omniledger.database import session
+    from omniledger.errors import SettingsError
+    from omniledger.pruning.deciding import first_kept
+
+    if before is not None and keep_days is not None:
+        raise SettingsError("--before and --keep-days exclude each other; give one of them.")
+    if before is not None:
+        return before.date()
+    keep = keep_days or settings.raw_keep_days
+    if keep is None:
+        raise SettingsError(
+            "Nothing says how old rows may get; give --keep-days or --before, or set "
+            "OMNILEDGER_RAW_KEEP_DAYS."
+        )
+    with session() as connection:
+        return first_kept(connection, settings, keep)
+
+
+def _look(settings: Settings, before: date, unbilled: bool) -> None:
+    from omniledger.database import target
+    from omniledger.pruning.removing import look
+
+    for found in look(target(), settings, before, unbilled=unbilled):
+        click.echo(
+            f"omni2.{found.table}: {found.rows:,} rows from before {before} would go, "
+            f"{found.size:,} bytes."
+        )
+
+
+def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:
+    from omniledger.database import target
+    from omniledger.pruning import removing
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    archive = archive.absolute() if archive else None
+    removed = removing.prune(
+        target(), settings, before, archive=archive, unbilled=unbilled, say=say
+    )
+    for table, rows in removed.rows.items():
+        click.echo(f"omni2.{table}: {rows:,} rows removed; those from {before} on stay.")
+    if archive is not None:
+        click.echo(f"They are in {archive}.")

@@ -1,0 +1,197 @@
+"""Remove what was decided: day by day, archived first where asked, in short transactions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from psycopg import sql
+
+from migrations.merge.batches import Size
+from migrations.merge.pacing import Pace
+from omniledger.database import Connection, Dsn, session
+from omniledger.errors import NotReadyError
+from omniledger.pruning import archiving
+from omniledger.pruning.deciding import Pruning, decide, unfinished
+from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, starts_at
+from omniledger.runs import no_run_at_work, only_one
+from omniledger.settings import Settings
+
+_LOCK = 0x6F6D6E697072756E
+"""The advisory lock of a removal: the letters "omniprun"."""
+
+# A row that is written to meanwhile has another place then, and stays.
+_REMOVE = """
+    delete from {table}
+    where ctid = any(
+        array(
+            select raw.ctid
+            from {table} as raw
+            where {may_go} and raw.timestamp >= %(from_at)s and raw.timestamp < %(to_at)s
+            limit %(rows)s
+        )
+    )
+"""
+
+# What left is no change of the figures.
+_TAKE_BACK = """
+    delete from ledger.deleted_days where change_xid = pg_current_xact_id()::text::bigint
+"""
+
+_COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
+_END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What would go of a table: rows, and their bytes without indexes."""
+
+    table: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What went in this call: rows of each table, from before a day."""
+
+    before: date
+    rows: dict[str, int]
+    archive: Path | None
+
+
+def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) -> list[Found]:
+    """What `prune` would remove; it is decided as there, and taken back.
+
+    Raises:
+        NotReadyError, SettingsError: as `decide`.
+    """
+    with (
+        session(dsn, autocommit=True) as connection,
+        _alone(connection),
+        connection.transaction(force_rollback=True),
+    ):
+        # Only the decision keeps runs away; counting may take long.
+        with no_run_at_work(connection):
+            pruning = unfinished(connection) or decide(
+                connection, settings, before, unbilled=unbilled
+            )
+        if pruning is None:
+            return [Found(table.name, 0, 0) for table in TABLES]
+        return [Found(table.name, *count(connection, table, pruning.before_at)) for table in TABLES]
+
+
+def prune(
+    dsn: Dsn,
+    settings: Settings,
+    before: date,
+    *,
+    archive: Path | None = None,
+    unbilled: bool = False,
+    say: Callable[[str], object] = lambda _: None,
+) -> Removed:
+    """Remove the raw rows from before a reporting day; killed at any point, call it again.
+
+    A removal that was begun and not ended is ended first.
+
+    Raises:
+        NotReadyError, SettingsError: as `decide`, or another removal is at work.
+        LocalError: the archive can't be written.
+        DatabaseError: the database went away.
+    """
+    rows = dict.fromkeys((table.name for table in TABLES), 0)
+    with session(dsn, autocommit=True) as connection, _alone(connection):
+        left = unfinished(connection)
+        if left is not None:
+            _require_same(left, archive)
+            say(f"Going on with the removal of rows from before {left.before}.")
+            _remove(connection, settings, left, rows, say)
+        with no_run_at_work(connection), connection.transaction():
+            pruning = decide(connection, settings, before, archive=archive, unbilled=unbilled)
+        if pruning is not None:
+            _remove(connection, settings, pruning, rows, say)
+    return Removed(before, rows, archive)
+
+
+def _require_same(left: Pruning, archive: Path | None) -> None:
+    if left.archive != archive:
+        how = f"--archive {left.archive}" if left.archive else "no --archive"
+        raise NotReadyError(
+            f"A removal of rows from before {left.before} was begun with {how}; run it again so, "
+            "then begin another."
+        )
+
+
+def _remove(
+    connection: Connection,
+    settings: Settings,
+    pruning: Pruning,
+    rows: dict[str, int],
+    say: Callable[[str], object],
+) -> None:
+    pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
+    zone = settings.reporting_timezone
+    for table in TABLES:
+        for day in days(connection, table, pruning.before_at, zone):
+            of_day: dict[str, object] = {
+                "from_at": starts_at(day, zone),
+                "to_at": ends_at(day, zone),
+                "before_at": pruning.before_at,
+            }
+            if pruning.archive is not None:
+                _archive(connection, pruning, table, day, of_day)
+            gone = 0
+            for batch in _in_batches(connection, pruning, table, of_day, pace):
+                gone += batch
+            rows[table.name] += gone
+            say(f"omni2.{table.name}: {gone:,} rows of {day}.")
+    connection.execute(_END, [pruning.pruning_id])
+
+
+def _archive(
+    connection: Connection, pruning: Pruning, table: RawTable, day: date, of_day: dict[str, object]
+) -> None:
+    """Write what may go of a day. What is there already holds at least what is left of it."""
+    assert pruning.archive is not None  # noqa: S101 (the caller looked)
+    query = sql.SQL(
+        "{table} as raw"
+        " where {may_go} and raw.timestamp >= %(from_at)s and raw.timestamp < %(to_at)s"
+    ).format(table=table.identifier, may_go=table.may_go(connection))
+    rows = archiving.Rows(table.name, query, of_day)
+    path = archiving.file_of(pruning.archive, pruning.pruning_id, table.name, day)
+    archiving.write(connection, path, rows, pruning.mark)
+
+
+def _in_batches(
+    connection: Connection,
+    pruning: Pruning,
+    table: RawTable,
+    of_day: dict[str, object],
+    pace: Pace,
+) -> Iterator[int]:
+    """Remove what may go of a day, each batch in a transaction of its own; yields its rows."""
+    size = Size()
+    remove = sql.SQL(_REMOVE).format(table=table.identifier, may_go=table.may_go(connection))
+    count_up = sql.SQL(_COUNT_UP).format(counter=sql.Identifier(table.counter))
+    while True:
+        began = time.monotonic()
+        with connection.transaction():
+            gone = connection.execute(remove, {**of_day, "rows": size.rows}).rowcount
+            connection.execute(_TAKE_BACK)
+            connection.execute(count_up, [gone, pruning.pruning_id])
+        if gone == 0:
+            return
+        yield gone
+        took = time.monotonic() - began
+        size.learn(gone, took)
+        pace.rest(connection, took)
+
+
+def _alone(connection: Connection) -> AbstractContextManager[None]:
+    return only_one(
+        connection, _LOCK, "Another removal of rows is at work; wait until it has ended."
+    )

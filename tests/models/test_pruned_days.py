@@ -1,0 +1,351 @@
+"""Raw rows go, figures stay: what is pruned, what is not, and the runs that come after."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pytest
+
+from expectations import gate
+from expectations.verdict import Verdict
+from migrations.merge.pacing import Pace
+from omniledger.database import connect
+from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
+from omniledger.marts import MARTS
+from omniledger.merging.verifying import verify
+from omniledger.pruning import archiving
+from omniledger.pruning.removing import Removed, look, prune
+from omniledger.publish import publish
+from omniledger.runs import recorded
+from omniledger.settings import Settings
+from tests.conftest import Server, ask
+from tests.models.conftest import Marts, Prepared, event_at, request_at
+
+BEFORE = date(2026, 2, 20)
+GOING = ("2026-02-09", "2026-02-10", "2026-02-12", "2026-02-19")
+STAYING = ("2026-02-20", "2026-03-01", "2026-03-02")
+ODD_COST = Decimal("0.00000000000000000000000000000000000000123456789")
+
+
+_SETTLED_BILL = """
+do $$
+declare name text;
+begin
+    for name in
+        select attname from pg_attribute
+        where
+            attrelid = '{bill}'::regclass
+            and attnum > 0 and attnotnull and attname <> 'reconciliation_key'
+    loop
+        execute format('alter table {bill} alter %I drop not null', name);
+    end loop;
+    insert into {bill} (reconciliation_key, bill_date, is_settled)
+    values ('a', '2026-02-10', true);
+end
+$$
+"""
+
+
+class Killed(BaseException):
+    """What a process that is killed is like from inside."""
+
+
+def fill(marts: Marts) -> None:
+    """Requests, tool calls and checks on seven days; a server that fell silent long ago."""
+    for day in (*GOING, *STAYING):
+        split = {"tokens_input": 1000, "tokens_output": 10, "llm_model": "claude-3-5-haiku"}
+        request_at(marts, f"{day} 10:00+00", user_id=9, cost_usd="0.5", **split)
+        request_at(marts, f"{day} 11:00+00", user_id=9, **split)
+        request_at(marts, f"{day} 12:00+00", mcp_target="files", tool_called="read", user_id=9)
+        event_at(marts, f"{day} 08:00+00", "timeout", error_message="=<b>gone")
+        event_at(marts, f"{day} 09:00+00", response_time_ms=7)
+    for minute in range(6):
+        event_at(marts, f"2026-02-09 07:{minute}0+00", server=2)
+    request_at(marts, "2026-02-10 13:00+00", question="\x1b[31m", cost_usd=ODD_COST, success=False)
+
+
+def publish_judged(connection: Connection, run_id: UUID) -> None:
+    """Publish what was built, as a run that the gate let pass."""
+    connection.execute(
+        "insert into ledger.gate_results (run_id, suite, expectation, severity, passed)"
+        " values (%s, 'daily_usage', 'All is well', 'stop', true)",
+        [run_id],
+    )
+    publish(connection, run_id)
+
+
+def run(marts: Marts, *, in_full: bool = False) -> None:
+    """What a published run does, the gate apart."""
+    with recorded(marts.dsn) as one:
+        (marts.run_in_full if in_full else marts.run)()
+        with connect(marts.dsn, autocommit=True) as connection:
+            publish_judged(connection, one.run_id)
+        one.end("published")
+
+
+@pytest.fixture
+def marts(prepared: Prepared) -> Marts:
+    def fill_and_publish(marts: Marts) -> None:
+        fill(marts)
+        run(marts)
+
+    return prepared.in_state("before pruning", fill_and_publish)
+
+
+def pruned(marts: Marts, **how: Any) -> Removed:
+    return prune(marts.dsn, marts.dbt.settings, BEFORE, **how)
+
+
+def published(marts: Marts) -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        mart.name: ask(marts.dsn, f"select m.* from analytics.{mart.name} as m order by 1")
+        for mart in MARTS
+    }
+
+
+def built(marts: Marts) -> dict[str, list[tuple[Any, ...]]]:
+    return {mart.name: marts.rows(mart.name) for mart in MARTS}
+
+
+def figures(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows without their stamps, which come last."""
+    return {mart: [row[:-2] for row in found] for mart, found in rows.items()}
+
+
+def days_of(marts: Marts, table: str) -> list[str]:
+    rows = ask(marts.dsn, f"select distinct timestamp::date::text from omni2.{table} order by 1")
+    return [day for (day,) in rows]
+
+
+def judged(marts: Marts, folder: Path) -> Verdict:
+    return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home")
+
+
+def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path: Path) -> None:
+    before = published(marts)
+    raw = {
+        table: ask(marts.dsn, f"select r.* from omni2.{table} as r order by id")
+        for table in ("audit_logs", "mcp_health_log")
+    }
+    found = look(marts.dsn, marts.dbt.settings, BEFORE)
+    assert [(one.table, one.rows) for one in found] == [("audit_logs", 13), ("mcp_health_log", 6)]
+    assert all(one.size > 40 * one.rows for one in found)
+    assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
+
+    removed = pruned(marts, archive=tmp_path / "archive")
+    assert removed.rows == {"audit_logs": 13, "mcp_health_log": 6}
+    assert days_of(marts, "audit_logs") == list(STAYING)
+    # The last days before are needed for the first that stays, and a server's last events always.
+    assert days_of(marts, "mcp_health_log") == ["2026-02-09", "2026-02-19", *STAYING]
+    assert ask(marts.dsn, "select count(*) from ledger.deleted_days") == [(0,)]
+    assert_read_back(raw, tmp_path / "archive", marts)
+
+    run(marts)
+    assert published(marts) == built(marts) == before
+    # Anew, as after a refusal or a change of code; late rows change their own days only.
+    ask(marts.dsn, "update ledger.model_prices set input = input * 2")
+    request_at(marts, "2026-02-20 15:00+00", user_id=9, cost_usd="1")
+    run(marts, in_full=True)
+    after = published(marts)
+    assert built(marts) == after
+    for mart in MARTS:
+        if mart.raw and mart.day:
+            [place] = [n for n, name in enumerate(columns(marts, mart.name)) if name == mart.day]
+            old = [row for row in before[mart.name] if row[place] < BEFORE]
+            assert old, mart.name
+            assert [row for row in after[mart.name] if row[place] < BEFORE] == old
+    assert figures(after)["dim_mcp_servers"] == figures(before)["dim_mcp_servers"]
+    assert figures(after)["fct_incidents"] == figures(before)["fct_incidents"]
+    changed = figures(after)["fct_daily_usage"] != figures(before)["fct_daily_usage"]
+    assert changed, "the late row and the price are in the figures of the days that stayed"
+
+    # What comes for a pruned day is in no figure, never removed, and told.
+    late = request_at(marts, "2026-02-12 10:00+00", user_id=9, cost_usd="1")
+    run(marts)
+    for rows in (published(marts), built(marts)):
+        assert [row for row in rows["fct_daily_usage"] if row[1] < BEFORE] == [
+            row for row in before["fct_daily_usage"] if row[1] < BEFORE
+        ]
+    verdict = judged(marts, tmp_path)
+    assert verdict.passed, verdict.reason()
+    [told] = [w for w in verdict.warnings if w.suite == "pruned_days"]
+    assert [row["id"] for row in told.sample] == [late]
+    prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
+    assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def columns(marts: Marts, mart: str) -> list[str]:
+    rows = ask(
+        marts.dsn,
+        "select attname::text from pg_attribute where attrelid = to_regclass(%s) and attnum > 0"
+        " and not attisdropped order by attnum",
+        f"analytics.{mart}",
+    )
+    return [name for (name,) in rows]
+
+
+def assert_read_back(raw: dict[str, list[tuple[Any, ...]]], folder: Path, marts: Marts) -> None:
+    """The files hold what is gone, value by value, with money exact."""
+    [folder] = folder.iterdir()
+    for table, rows in raw.items():
+        left = {row[0] for row in ask(marts.dsn, f"select id from omni2.{table}")}
+        files = sorted((folder / table).iterdir())
+        assert [file.suffix for file in files] == [".parquet"] * len(files)
+        read = [row for file in files for row in pq.read_table(file).to_pylist()]
+        read.sort(key=lambda row: int(row["id"]))
+        assert [row["id"] for row in read] == [row[0] for row in rows if row[0] not in left]
+        with connect(marts.dsn) as connection:
+            cursor = connection.execute(f"select * from omni2.{table} limit 0".encode())
+            names = [column.name for column in cursor.description or ()]
+        for one, row in zip(read, [row for row in rows if row[0] not in left], strict=True):
+            for name, value in zip(names, row, strict=True):
+                assert one[name] == _as_read(value), name
+                assert isinstance(one[name], Decimal) or not isinstance(value, Decimal), name
+    odd = pq.read_table(folder / "audit_logs" / "2026-02-10.parquet")
+    assert ODD_COST in odd.column("cost_usd").to_pylist()
+
+
+def _as_read(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return value
+
+
+def test_killed_at_any_point_it_goes_on_where_it_was(
+    marts: Marts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At half a file, a whole one whose rows are still there, a batch, and the end."""
+    folder, kills, rows = tmp_path / "archive", 0, 0
+    ticks = iter(())
+
+    def dying(act: Callable[..., Any]) -> Callable[..., Any]:
+        def tick(*arguments: Any) -> Any:
+            result = act(*arguments)
+            if next(ticks, None) == "die":
+                raise Killed
+            return result
+
+        return tick
+
+    for place, name in ((archiving, "_write"), (archiving, "_keep_name"), (Pace, "rest")):
+        monkeypatch.setattr(place, name, dying(getattr(place, name)))
+    while True:
+        ticks = iter(["live"] * (kills % 3) + ["die"])  # type: ignore[assignment]
+        try:
+            pruned(marts, archive=folder)
+            break
+        except Killed:
+            kills += 1
+        assert [file.suffix for file in folder.rglob("*") if file.is_file()] == [
+            ".parquet" for file in folder.rglob("*") if file.is_file()
+        ]
+        with pytest.raises(NotReadyError, match=f"begun with --archive {folder}"):
+            pruned(marts)
+    assert kills > 9
+    records = ask(
+        marts.dsn, "select audit_rows, health_rows, finished_at is null from ledger.prunings"
+    )
+    assert records == [(13, 6, False)]
+    rows = sum(pq.read_table(file).num_rows for file in folder.rglob("*.parquet"))
+    assert rows == 19
+    assert sum(pruned(marts).rows.values()) == 0
+
+
+def test_a_killed_process_leaves_what_a_second_one_ends(marts: Marts) -> None:
+    command = [sys.executable, "-m", "omniledger", "prune", "--before", str(BEFORE)]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": marts.dsn.url(),
+        "OMNILEDGER_HOME": str(marts.dbt.settings.home),
+    }
+    with connect(marts.dsn) as writer:
+        writer.execute("update omni2.audit_logs set id = id where timestamp >= '2026-02-12'")
+        # A run that begins meanwhile is not kept away for as long as rows are removed.
+        process = subprocess.Popen(command, env=environment)
+        while not ask(
+            marts.dsn,
+            "select true from pg_stat_activity where datname = %s"
+            " and wait_event_type = 'Lock' and query like '%%delete from%%'",
+            marts.dsn.dbname,
+        ):
+            assert process.poll() is None
+        with recorded(marts.dsn):
+            process.kill()
+        process.wait()
+        writer.rollback()
+    assert "2026-02-10" not in days_of(marts, "audit_logs")
+    assert "2026-02-12" in days_of(marts, "audit_logs")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "omni2.audit_logs: 6 rows removed" in done.stdout
+    assert days_of(marts, "audit_logs") == list(STAYING)
+
+
+def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> None:
+    def refused(error: type[OmniledgerError], match: str) -> None:
+        with pytest.raises(error, match=match):
+            pruned(marts)
+        assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
+
+    with pytest.raises(
+        SettingsError, match="last 10 days are still needed; prune before 2026-02-2"
+    ):
+        prune(marts.dsn, marts.dbt.settings, date(2026, 3, 1))
+    ask(
+        marts.dsn,
+        "update analytics_build.fct_daily_quota set built_at = now()"
+        " where usage_date = '2026-02-12'",
+    )
+    refused(NotReadyError, "fct_daily_quota of 2026-02-12 isn't published as it was built")
+    with connect(marts.dsn, autocommit=True) as connection:
+        publish_judged(connection, uuid4())
+    request_at(marts, "2026-02-12 10:00+00", user_id=9, cost_usd="1")
+    refused(NotReadyError, "1 rows of those days were written to or left omni2.audit_logs")
+    run(marts)
+    ask(marts.dsn, "delete from omni2.audit_logs where timestamp = '2026-02-12 11:00+00'")
+    refused(NotReadyError, "1 rows of those days were written to or left omni2.audit_logs")
+    run(marts)
+    for schema in ("analytics", "analytics_build"):
+        ask(marts.dsn, _SETTLED_BILL.format(bill=f"{schema}.fct_bill_reconciliation"))
+    refused(NotReadyError, "The bill of 2026-02-12 isn't settled yet [(]2 such days[)]")
+    with recorded(marts.dsn):
+        refused(NotReadyError, "Another run is at work")
+    assert pruned(marts, unbilled=True).rows["audit_logs"] == 13
+
+
+def test_rows_that_others_reference_stay_with_what_references_them(marts: Marts) -> None:
+    [(kept,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
+    ask(
+        marts.dsn,
+        "create table public.votes (audit_id integer references omni2.audit_logs (id)"
+        f" on delete cascade); insert into public.votes values ({kept})",
+    )
+    assert pruned(marts).rows["audit_logs"] == 12
+    assert ask(marts.dsn, "select audit_id from public.votes") == [(kept,)]
+    assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
+
+
+def test_the_merge_is_still_proved_when_its_rows_are_pruned(server: Server, tmp_path: Path) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(
+        dsn,
+        "insert into ledger.prunings (before_date, before_at, built_xmin)"
+        " values ('2026-08-01', '2026-08-01', 9000000000000000000)",
+    )
+    removed = prune(dsn, Settings(home=tmp_path), date(2026, 8, 1))
+    assert removed.rows["audit_logs"] > 0
+    with connect(dsn) as connection:
+        found = verify(connection)
+    assert found.holds, (found.certificate, found.damage)

@@ -1,0 +1,247 @@
+"""Each role connects and tries what it must do, and what it must not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from expectations import gate
+from migrations.roles import granting
+from omniledger import revisions
+from omniledger.database import Dsn, connect
+from omniledger.marts import MARTS
+from omniledger.pricing import loading
+from omniledger.publish import publish
+from omniledger.roles import READER, ROLES, RUNNER, WRITER
+from omniledger.runs import recorded
+from tests.conftest import GATEWAY, Server, ask, from_files
+from tests.models.conftest import Prepared, request_at
+
+DENIED = psycopg.errors.InsufficientPrivilege
+INLINED = {
+    "audit_complaint",
+    "audit_keys",
+    "audit_text",
+    "bare_model_name",
+    "normal_model_name",
+    "price_usage",
+}
+"""Called for each raw row: a pinned search path would keep them from being inlined. They read no
+table, and name what they call or get it from pg_catalog, which is looked at first."""
+
+
+@contextmanager
+def member(dsn: Dsn, role: str | None, *options: str) -> Iterator[Dsn]:
+    """A login of its own that may what the role may."""
+    name, password = f"login_{uuid4().hex[:12]}", "its-own"
+    ask(dsn, f"create role {name} login password '{password}' {' '.join(options)}")
+    if role is not None:
+        ask(dsn, f"grant {role} to {name}")
+    try:
+        yield replace(dsn, user=name, password=password)
+    finally:
+        ask(dsn, f"drop owned by {name} cascade; drop role {name}")
+
+
+def denied(dsn: Dsn, *statements: str) -> None:
+    for statement in statements:
+        with pytest.raises(DENIED):
+            ask(dsn, statement)
+
+
+@pytest.fixture
+def dsn(prepared: Prepared) -> Dsn:
+    """An upgraded gateway whose marts a superuser built; its roles were granted again since."""
+    dsn = prepared.restore("empty").dsn
+    for _ in range(2):
+        ask(dsn, granting("public"))
+    return dsn
+
+
+def test_the_gateway_writes_through_both_names_and_nothing_else(dsn: Dsn) -> None:
+    insert = "insert into {} ({}) values ({}) returning id"
+    chat = "user_id, message, tokens_input, tokens_output, success", "1, 'hi', 10, 2, true"
+    tool = "user_id, question, tool_called, success, mcps_accessed", "1, 'q', 't', true, '{a,b}'"
+    with member(dsn, WRITER) as writer:
+        [(old,)] = ask(writer, insert.format("audit_logs", *chat))
+        [(new,)] = ask(writer, insert.format("omni2.audit_logs", *tool))
+        ask(writer, "insert into omni2.mcp_servers (id, name) values (7, 'a')")
+        ask(
+            writer, "insert into omni2.mcp_health_log (mcp_server_id, status) values (7, 'healthy')"
+        )
+        # What the triggers owe it: total, cost, the list of servers, the note of a deletion.
+        filled = "select llm_tokens_used, cost_usd is not null from omni2.audit_logs"
+        assert ask(writer, f"{filled} where legacy_id = {old}") == [(12, True)]
+        ask(writer, f"update audit_logs set status = 'success' where id = {old}")
+        ask(writer, f"update omni2.audit_logs set timestamp = '2026-01-01' where id = {new}")
+        ask(writer, f"delete from audit_logs where id = {old}")
+        assert ask(dsn, "select count(*) from ledger.deleted_days") == [(2,)]
+        assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(1,)]
+        assert ask(writer, "select allowed from ledger.check_usage_limit(1)") == [(True,)]
+        assert len(ask(writer, "select * from ledger.mcp_server_audit(7, null, null, 5)")) == 1
+        assert len(ask(writer, "select * from ledger.mcp_server_logs(7, 5)")) == 1
+        denied(
+            writer,
+            "update ledger.model_prices set input = 0",
+            "delete from ledger.deleted_days",
+            "select * from ledger.user_map",
+            "select * from ledger.audit_quarantine",
+            "select ledger.map_users()",
+            "select ledger.refresh_limits()",
+            "select * from analytics_build.fct_daily_usage",
+            "truncate omni2.audit_logs",
+            "alter table omni2.audit_logs add column x text",
+            "create table ledger.x (y text)",
+            "create table analytics.x (y text)",
+        )
+
+
+def test_the_runner_builds_and_publishes_and_the_reader_reads(
+    prepared: Prepared, dsn: Dsn, tmp_path: Path
+) -> None:
+    """All that a run does in the database, on marts that somebody else built before."""
+    request_at(prepared.restore("empty"), "2026-03-01 10:00+00", user_id=9, question="secret words")
+    ask(dsn, granting("public"))
+    settings = prepared.dbt.settings
+    with member(dsn, RUNNER) as runner, member(dsn, READER) as reader:
+        with connect(runner) as connection:
+            revisions.require_head(connection)
+            settings.store(connection)
+            connection.execute("select ledger.map_users()")
+            connection.execute("select ledger.refresh_limits(), ledger.note_limits()")
+            loading.load_if_new(connection)
+        # A gateway that got another table of limits: its function is made anew, the owner's.
+        ask(
+            dsn,
+            "create table auth_service.user_overrides (user_id integer, custom_cost_limit numeric)",
+        )
+        ask(runner, "select ledger.refresh_limits()")
+        ask(dsn, granting("public"))
+        with recorded(runner) as run:
+            prepared.dbt(runner, "run", "--full-refresh")
+            verdict = gate.judge(runner, run.run_id, tmp_path / "site", tmp_path / "home")
+            assert verdict.passed, verdict.reason()
+            with connect(runner, autocommit=True) as connection:
+                published = publish(connection, run.run_id)
+            run.end("published")
+        assert published.rows > 0
+        denied(
+            runner,
+            "insert into omni2.audit_logs (question, success) values ('x', true)",
+            "delete from omni2.audit_logs",
+            "update ledger.user_map set user_id = 1",
+            "delete from ledger.merge_runs",
+            "delete from ledger.alembic_version",
+            "create table ledger.x (y text)",
+            "alter table omni2.mcp_servers add column x text",
+        )
+        for mart in MARTS:
+            ask(reader, f"select * from analytics.{mart.name}")
+        assert ask(reader, "select sum(requests) from analytics.fct_daily_usage") == [(1,)]
+        assert ask(reader, "select allowed from ledger.check_usage_limit(9)") == [(True,)]
+        priced = "select ledger.usage_cost('claude-3-5-haiku', now(), 1000000, 0, 0, 0)::float"
+        assert ask(reader, priced) == [(0.8,)]
+        denied(
+            reader,
+            "select question from omni2.audit_logs",
+            "select * from audit_logs",
+            "select * from ledger.mcp_server_audit(1, null, null, 5)",
+            "select * from analytics_build.stg_audit_logs",
+            "select * from ledger.user_map",
+            "select * from auth_service.users",
+            "delete from analytics.fct_daily_usage",
+            "insert into ledger.settings values ('as_of', 'now')",
+            "select ledger.map_users()",
+            "create table analytics.x (y text)",
+            "create view analytics.x as select 1",
+        )
+
+
+def test_a_login_without_createrole_upgrades_and_an_administrator_makes_the_roles(
+    server: Server,
+) -> None:
+    text = granting("public").replace("omniledger_", f"it{uuid4().hex[:6]}_")
+    theirs = text[text.index("'it") + 1 :].split("_")[0] + "_"
+    with member(server.dsn, None) as gateway:
+        dsn = server.new()
+        ask(dsn, f"alter database {dsn.dbname} owner to {gateway.user}")
+        ask(dsn, f"grant create on schema public to {gateway.user}")
+        gateway = replace(gateway, dbname=dsn.dbname)
+        with connect(gateway) as connection:
+            from_files(GATEWAY)(connection)
+        revisions.upgrade(gateway)
+        try:
+            assert notices(gateway, text) == [
+                f"The role {theirs}owner is not made, for that takes CREATEROLE; `omniledger roles "
+                "sql` prints what an administrator runs."
+            ]
+            assert notices(dsn, text) == []
+            with member(dsn, f"{theirs}owner") as migrator:
+                revisions.downgrade(migrator, "0014")
+                revisions.upgrade(migrator)
+                denied(migrator, "create role somebody")
+                ask(dsn, f"reassign owned by {migrator.user} to {gateway.user}")
+        finally:
+            for role in ROLES:
+                name = role.replace("omniledger_", theirs)
+                ask(dsn, f"drop owned by {name} cascade; drop role {name}")
+            ask(dsn, f"alter database {dsn.dbname} owner to current_user")
+            ask(dsn, f"reassign owned by {gateway.user} to current_user")
+            ask(dsn, f"drop owned by {gateway.user} cascade")
+
+
+def notices(dsn: Dsn, statement: str) -> list[str]:
+    said: list[str] = []
+    with connect(dsn) as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+        connection.execute(statement.encode())
+    return said
+
+
+def test_a_downgrade_takes_the_rights_and_leaves_the_roles(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    revisions.downgrade(dsn, "0014")
+    left = """
+        select c.relname from pg_class as c, aclexplode(c.relacl) as a
+        where a.grantee in (select oid from pg_roles where rolname like 'omniledger\\_%')
+        union all
+        select n.nspname from pg_namespace as n, aclexplode(n.nspacl) as a
+        where a.grantee in (select oid from pg_roles where rolname like 'omniledger\\_%')
+        union all
+        select 'default' from pg_default_acl as d, aclexplode(d.defaclacl) as a
+        where a.grantee in (select oid from pg_roles where rolname like 'omniledger\\_%')
+    """
+    assert ask(dsn, left) == []
+    names = "select rolname from pg_roles where rolname = any(%s) order by 1"
+    assert [name for (name,) in ask(dsn, names, list(ROLES))] == sorted(ROLES)
+    revisions.upgrade(dsn)
+    assert len(ask(dsn, left)) > 20
+
+
+def test_functions_have_a_pinned_search_path(server: Server) -> None:
+    rows = ask(
+        server.state("investigation:upgraded"),
+        "select proname, prosecdef, coalesce(array_to_string(proconfig, '; '), '') from pg_proc"
+        " where pronamespace = 'ledger'::regnamespace",
+    )
+    pinned = "search_path=pg_catalog, pg_temp"
+    assert {name for name, _, config in rows if pinned not in config} == INLINED
+    # What writes to tables that the writer of a row has no right on, and nothing else.
+    assert {name for name, is_definer, _ in rows if is_definer} == {
+        "check_usage_limit",
+        "fill_in_audit_log",
+        "forget_servers",
+        "map_users",
+        "note_deleted",
+        "note_departed",
+        "note_servers",
+        "note_tombstone",
+        "note_truncated",
+        "refresh_limits",
+    }
