@@ -14,6 +14,7 @@ from omniledger.report import charts, formats
 from omniledger.report.answers import answers
 from omniledger.report.billing import CAUSES, cost_days
 from omniledger.report.collecting import Figures
+from omniledger.report.navigation import links
 from omniledger.report.tables import csv_link
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ def render(figures: Figures) -> str:
     return _page("report.html.j2", figures=figures, answers=answers(figures), costs=costs)
 
 
-def placeholder(title: str, text: str, *, home: str) -> str:
-    """A small page that stands where a part of the site isn't built yet; `home` leads back."""
-    return _page("placeholder.html.j2", title=title, text=text, home=home)
+def placeholder(title: str, text: str, *, home: str, here: str = "") -> str:
+    """A small page that stands where a part of the site isn't built yet; `home` leads back.
+
+    `here` is the part's name in the navigation.
+    """
+    up = home.removesuffix("index.html")
+    return _page("placeholder.html.j2", title=title, text=text, home=home, up=up, here=here)
 
 
 def content_policy(style: str) -> str:
@@ -90,6 +95,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(
         charts=charts,
         causes=CAUSES,
+        navigation=links,
         plural=formats.plural,
         part_of=formats.part_of,
         csv_link=csv_link,

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import axe_playwright_python.base as axe
 import pytest
 
 from expectations import gate
@@ -141,9 +143,55 @@ def test_data_docs_keep_to_themselves_and_name_the_rows(
     seen.page.wait_for_url("**/validations/**")
     assert "Nobody has brackets in their name" in seen.text("main")
     assert '<script>alert("user")</script>' in seen.text("main")
-    seen.page.click("text=omniledger")
-    seen.page.wait_for_url(f"{server.url}index.html")
+    seen.page.click("text=Overview")
+    seen.page.wait_for_url(f"{server.url}index.html#overview")
     assert quiet(seen, server)
+
+
+def serious(seen: Seen, options: dict[str, Any]) -> list[str]:
+    """What axe finds that keeps somebody out, each with its first place."""
+    seen.page.evaluate(axe.AXE_SCRIPT)
+    found = seen.page.evaluate("options => axe.run(options)", options)["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def pages(root: Path) -> list[str]:
+    """One of each kind of page, by its path."""
+    validation = next(root.glob("data_docs/validations/**/*.html"))
+    suite = next(root.glob("data_docs/expectations/*.html"))
+    return ["", "models/", "data_docs/", *(str(p.relative_to(root)) for p in (validation, suite))]
+
+
+def test_axe_finds_nothing_serious(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, _ = served
+    for path in pages(server.root):
+        seen = look(f"{server.url}{path}")
+        if path == "models/":
+            seen.page.wait_for_selector("text=Welcome")
+        assert serious(seen, {"resultTypes": ["violations"]}) == [], path
+        # Only colours differ in the dark; dbt's page has no dark side.
+        if path != "models/":
+            seen.page.emulate_media(color_scheme="dark")
+            assert serious(seen, {"runOnly": ["color-contrast"]}) == [], path
+
+
+def test_one_navigation_leads_everywhere_from_everywhere(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    names = ["Overview", "Usage", "Health", "Reconciliation", "Runs and gate", "Models"]
+    for path in pages(server.root):
+        seen = look(f"{server.url}{path}")
+        entries = seen.page.locator("nav[aria-label=Site] a").all()
+        shown = [entry.inner_text() for entry in entries]
+        assert [name for name in shown if name != "omniledger"] == [*names, "Data Docs"], path
+        for entry in entries:
+            target = entry.evaluate("a => a.href").removeprefix(server.url).partition("#")[0]
+            assert (server.root / (target or "index.html")).is_file(), path
 
 
 @pytest.mark.parametrize(
