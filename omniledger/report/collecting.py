@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, health, keeping, queries, quota
+from omniledger.report import billing, health, keeping, queries, quota, terms
 from omniledger.report.billing import BillFigures
 from omniledger.report.figures import (
     Gate,
@@ -59,6 +59,8 @@ class Figures:
     gate: Gate | None
     merge: Merge | None
     quarantine: tuple[Quarantined, ...]
+    definitions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """What each column of a mart means, by mart and column."""
 
 
 def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -> Figures:
@@ -117,6 +119,7 @@ def _figures(snapshot: Snapshot) -> Figures:
         gate=_gate(snapshot),
         merge=_merge(snapshot),
         quarantine=_quarantine(snapshot),
+        definitions=terms.read(snapshot),
     )
 
 
@@ -145,7 +148,7 @@ def _usage(snapshot: Snapshot) -> UsageFigures | None:
 
 
 def _sums(row: Row) -> Usage:
-    return Usage(**{field.name: row[field.name] for field in fields(Usage)})
+    return Usage(**{one.name: row[one.name] for one in fields(Usage)})
 
 
 def _users(snapshot: Snapshot, ids: list[int]) -> dict[str, tuple[str, str]]:

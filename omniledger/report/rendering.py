@@ -16,6 +16,7 @@ from omniledger.report.billing import CAUSES, cost_days
 from omniledger.report.collecting import Figures
 from omniledger.report.navigation import links
 from omniledger.report.tables import csv_link
+from omniledger.report.terms import Terms
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,7 +33,13 @@ ICON = (
 def render(figures: Figures) -> str:
     """The report as HTML."""
     costs = cost_days(figures.usage, figures.bill)
-    return _page("report.html.j2", figures=figures, answers=answers(figures), costs=costs)
+    return _page(
+        "report.html.j2",
+        figures=figures,
+        answers=answers(figures),
+        costs=costs,
+        terms=Terms(figures.definitions),
+    )
 
 
 def placeholder(title: str, text: str, *, home: str, here: str = "") -> str:

@@ -19,9 +19,12 @@ _ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
 _COLUMN_ROW = 'ng-repeat-start="column in get_columns(model) track by column.index"'
 _COLUMN_ID = 'ng-attr-id="column-{{ column.name }}"'
 
+_SCROLLED = ('<div class="detail-body"', '<div class="table-responsive"')
+"""Boxes with a scroll bar of their own, which the keyboard has to reach."""
+
 _BAR_HEIGHT = "2.75rem"
 
-# Colours that are too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
+# Colours too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
 _STYLE = f"""<style>
 .site-bar {{ position: fixed; z-index: 9; top: 0; left: 0; right: 0; height: {_BAR_HEIGHT};
   display: flex; gap: 1.15rem; align-items: center; padding: 0 1rem; overflow-x: auto;
@@ -29,9 +32,10 @@ _STYLE = f"""<style>
 .site-bar a {{ color: #5a626d; }} .site-bar a:first-child {{ color: #1d2126; font-weight: 650; }}
 .site-bar a[aria-current] {{ color: #1d2126; text-decoration: underline; }}
 .app {{ top: {_BAR_HEIGHT} !important; height: calc(100% - {_BAR_HEIGHT}) !important; }}
-.switches .switch .switch-label {{ color: #56606a; }}
-.section-content a, .markdown a {{ color: #00696b; text-decoration: underline; }}
-tr:target {{ background: #fbf0da; }}
+.switches .switch .switch-label, .filename-normal, .detail-label, h1 small, th, .text-light,
+.text-muted {{ color: #56606a !important; }}
+.app-content a, .nav-tabs a {{ color: #00696b !important; }}
+.section-content a, .markdown a {{ text-decoration: underline; }}
 </style>"""
 
 
@@ -40,6 +44,8 @@ def adapt(page: str) -> str:
     page = page.replace(_TRACKER, '""')
     page = page.replace('<use xlink:href="{{ ', '<use ng-attr-xlink:href="{{ ')
     page = page.replace(_COLUMN_ROW, f"{_COLUMN_ID} {_COLUMN_ROW}")
+    for box in _SCROLLED:
+        page = page.replace(box, f'{box} tabindex="0"')
     page = page.replace(",minimum-scale=1,maximum-scale=1", "")
     page = _ICON.sub(lambda _: f'<link rel="icon" href="{ICON}"/>', page)
     page = page.replace("<html>", '<html lang="en">', 1)

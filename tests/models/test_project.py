@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+from omniledger.report.rendering import TEMPLATES
 from tests.conftest import ask
 from tests.models.conftest import Prepared
 
@@ -54,3 +56,17 @@ def test_every_model_is_described_to_the_last_column(prepared: Prepared) -> None
             )
             assert [(name,) for name in node.columns] == columns
             assert all(column.description for column in node.columns.values())
+
+
+def test_every_figure_of_the_report_is_a_column_that_is_described(prepared: Prepared) -> None:
+    assert prepared.dbt.manifest is not None
+    written = "\n".join(path.read_text() for path in TEMPLATES.rglob("*.j2"))
+    terms = set(re.findall(r'term\("[^"]*", "(\w+)", "(\w+)"\)', written))
+    described = {
+        (node.name, name)
+        for node in prepared.dbt.manifest.nodes.values()
+        for name, column in node.columns.items()
+        if column.description
+    }
+    assert len(terms) > 40
+    assert terms - described == set()

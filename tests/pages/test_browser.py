@@ -179,6 +179,30 @@ def test_axe_finds_nothing_serious(served: tuple[site.SiteServer, Dsn], look: Lo
             assert serious(seen, {"runOnly": ["color-contrast"]}) == [], path
 
 
+def test_a_figure_says_what_it_means_and_leads_to_its_column(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, dsn = served
+    [(words,)] = ask(
+        dsn,
+        "select col_description('analytics.fct_daily_usage'::regclass, attnum) from pg_attribute"
+        " where attrelid = 'analytics.fct_daily_usage'::regclass and attname = 'requests'",
+    )
+    seen = look(server.url)
+    term = seen.page.locator("#overview a.term", has_text="Requests")
+    shown = "a => getComputedStyle(a, '::after').content"
+    assert term.evaluate(shown) == "none"
+    for show in (term.hover, term.focus):
+        show()
+        assert term.evaluate(shown) == f'"{words}"'
+        seen.page.mouse.move(0, 0)
+    described = seen.page.locator(f"#{term.get_attribute('aria-describedby')}")
+    assert words in (described.text_content() or "")
+    term.click()
+    seen.page.wait_for_selector("#column-requests")
+    assert "#!/model/model.omniledger.fct_daily_usage#column-requests" in seen.page.url
+
+
 def test_one_navigation_leads_everywhere_from_everywhere(
     served: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:
