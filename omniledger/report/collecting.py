@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, health, keeping, queries, quota, terms
+from omniledger.report import billing, cubes, health, keeping, queries, quota, terms
 from omniledger.report.billing import BillFigures
 from omniledger.report.figures import (
     Gate,
@@ -61,6 +61,8 @@ class Figures:
     quarantine: tuple[Quarantined, ...]
     definitions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """What each column of a mart means, by mart and column."""
+    cubes: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader can filter, by name."""
 
 
 def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -> Figures:
@@ -120,6 +122,7 @@ def _figures(snapshot: Snapshot) -> Figures:
         merge=_merge(snapshot),
         quarantine=_quarantine(snapshot),
         definitions=terms.read(snapshot),
+        cubes=cubes.read(snapshot),
     )
 
 
