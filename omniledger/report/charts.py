@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 NAMES_SHOWN = 12
-SERVERS_SHOWN = 20
+SERVERS_SHOWN = 12
 """More rows than these are left to the table beside the chart."""
 
 LEAST_DOWN_DRAWN = 86400 // 8

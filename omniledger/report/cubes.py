@@ -18,8 +18,8 @@ from omniledger.report import queries
 from omniledger.report.formats import plural, visible
 from omniledger.report.snapshot import Row, Snapshot
 
-CELLS_KEPT = 80_000
-"""Rows of usage kept by user; dearer users come first, and the rest are summed as one."""
+CELLS_KEPT = 36_000
+"""Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
 
 TOOLS_NAMED = 25
 HEALTH_DAYS = 90

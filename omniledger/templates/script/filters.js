@@ -6,7 +6,7 @@ const SPEND = { Recomputed: "var(--blue)", Recorded: "var(--amber)" };
 const CALLS = { Succeeded: "var(--blue)", Failed: "var(--down)", Blocked: "var(--amber)" };
 const STATES = { Up: "var(--up)", Down: "var(--down)", Unknown: HATCH, Disabled: "var(--quiet)" };
 const ROWS_DRAWN = 12;
-const SERVERS_DRAWN = 20;
+const SERVERS_DRAWN = 12;
 const LEAST_DOWN_DRAWN = 86400 / 8;
 
 function readAddress() {
@@ -200,6 +200,7 @@ async function start() {
   form.addEventListener("change", change);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(change));
+  if (cubes.health) offerDays(cubes.health);
   form.hidden = false;
   apply(filter, cubes, said);
 }

@@ -176,6 +176,18 @@ function fillHealth(cube, cells) {
   }
 }
 
+// The table lists the newest days of each server; its CSV has all that the chart shows.
+function offerDays(cube) {
+  const link = document.querySelector("a[download='omniledger-health-by-day.csv']");
+  if (!link) return;
+  const names = Object.keys(cube.figures);
+  const servers = membersOf(cube, "server");
+  link.href = csvOf(["server", "day", ...names], daysOf(cube).map((day, cell) => [
+    csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, day),
+    ...names.map((name) => decimal(valuesOf(cube.figures[name])[cell], cube.figures[name].scale)),
+  ]));
+}
+
 function leaveOut(row) {
   row.hidden = true;
   row.setAttribute("data-left-out", "");
@@ -200,12 +212,16 @@ function hideRows(filter) {
   }
 }
 
+function csvOf(names, rows) {
+  const text = [names, ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
+  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
+}
+
 function offerCsv(table, names, rows) {
   const link = table.closest("[data-csv], article, section").querySelector(".csv");
   if (!link) return;
-  const text = [names, ...rows].map((cells) => cells.join(",")).join("\r\n");
   const made = link.firstElementChild.cloneNode(true);
-  made.href = `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(`${text}\r\n`)}`;
+  made.href = csvOf(names, rows);
   made.download = made.download.replace(".csv", "-filtered.csv");
   replaceChildren(link, made);
 }
