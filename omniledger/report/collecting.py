@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, cubes, health, keeping, queries, quota, terms
+from omniledger.report import billing, cubes, health, history, hours, keeping, queries, quota, terms
 from omniledger.report.billing import BillFigures
 from omniledger.report.figures import (
     Gate,
@@ -28,6 +28,8 @@ from omniledger.report.figures import (
 )
 from omniledger.report.formats import count, plural, usd, visible
 from omniledger.report.health import HealthFigures
+from omniledger.report.history import GateHistory
+from omniledger.report.hours import Hours
 from omniledger.report.keeping import Alert, Revision, Runs
 from omniledger.report.quota import QuotaFigures
 from omniledger.report.snapshot import Row, Snapshot
@@ -61,6 +63,8 @@ class Figures:
     quarantine: tuple[Quarantined, ...]
     definitions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """What each column of a mart means, by mart and column."""
+    hours: Hours = field(default_factory=Hours)
+    history: GateHistory = field(default_factory=GateHistory)
     cubes: Mapping[str, Any] = field(default_factory=dict)
     """What a reader can filter, by name."""
 
@@ -122,6 +126,8 @@ def _figures(snapshot: Snapshot) -> Figures:
         merge=_merge(snapshot),
         quarantine=_quarantine(snapshot),
         definitions=terms.read(snapshot),
+        hours=hours.read(snapshot),
+        history=history.read(snapshot),
         cubes=cubes.read(snapshot),
     )
 

@@ -18,7 +18,7 @@ from omniledger.report import queries
 from omniledger.report.formats import plural, visible
 from omniledger.report.snapshot import Row, Snapshot
 
-CELLS_KEPT = 36_000
+CELLS_KEPT = 30_000
 """Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
 
 TOOLS_NAMED = 25

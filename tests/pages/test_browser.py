@@ -166,10 +166,26 @@ def pages(root: Path) -> list[str]:
     return ["", "models/", "data_docs/", *(str(p.relative_to(root)) for p in (validation, suite))]
 
 
-def test_axe_finds_nothing_serious(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+NAVIGATION = ["Overview", "Usage", "Health", "Reconciliation", "Runs and gate", "Models"]
+
+
+def leads_everywhere(seen: Seen, server: site.SiteServer) -> bool:
+    """Whether the page has the one navigation, and each of its links a page."""
+    entries = seen.page.eval_on_selector_all(
+        "nav[aria-label=Site] a", "all => all.map(a => [a.innerText, a.href])"
+    )
+    assert [name for name, _ in entries if name != "omniledger"] == [*NAVIGATION, "Data Docs"]
+    paths = [href.removeprefix(server.url).partition("#")[0] for _, href in entries]
+    return all((server.root / (path or "index.html")).is_file() for path in paths)
+
+
+def test_every_page_leads_everywhere_and_axe_finds_nothing_serious(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
     server, _ = served
     for path in pages(server.root):
         seen = look(f"{server.url}{path}")
+        assert leads_everywhere(seen, server), path
         if path == "models/":
             seen.page.wait_for_selector("text=Welcome")
         assert serious(seen, {"resultTypes": ["violations"]}) == [], path
@@ -201,21 +217,6 @@ def test_a_figure_says_what_it_means_and_leads_to_its_column(
     term.click()
     seen.page.wait_for_selector("#column-requests")
     assert "#!/model/model.omniledger.fct_daily_usage#column-requests" in seen.page.url
-
-
-def test_one_navigation_leads_everywhere_from_everywhere(
-    served: tuple[site.SiteServer, Dsn], look: Look
-) -> None:
-    server, _ = served
-    names = ["Overview", "Usage", "Health", "Reconciliation", "Runs and gate", "Models"]
-    for path in pages(server.root):
-        seen = look(f"{server.url}{path}")
-        entries = seen.page.locator("nav[aria-label=Site] a").all()
-        shown = [entry.inner_text() for entry in entries]
-        assert [name for name in shown if name != "omniledger"] == [*names, "Data Docs"], path
-        for entry in entries:
-            target = entry.evaluate("a => a.href").removeprefix(server.url).partition("#")[0]
-            assert (server.root / (target or "index.html")).is_file(), path
 
 
 @pytest.mark.parametrize(

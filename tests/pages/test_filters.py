@@ -148,6 +148,9 @@ def test_health_and_incidents_follow_dates_and_server(
     assert cells.locator("[data-figure=unknown_seconds]").inner_text() == formats.duration(unknown)
     names = seen.page.locator("[aria-labelledby=incidents] tbody tr:visible th").all_inner_texts()
     assert set(names) <= {"files"}
+    link = seen.page.locator("a[download='omniledger-health-by-day.csv']").get_attribute("href")
+    listed = list(csv.DictReader(io.StringIO(unquote((link or "").partition(",")[2])[1:])))
+    assert len(listed) == ask(dsn, "select count(*) from analytics.fct_daily_health")[0][0]
 
 
 @pytest.fixture(scope="module")

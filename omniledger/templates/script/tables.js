@@ -93,6 +93,13 @@ function fillUsage(cube, cells) {
   const total = sumOf(cube, groupsOf(cube, cells, () => 0));
   for (const place of document.querySelectorAll("[data-total]")) {
     const name = place.dataset.total;
+    if (name === "cache_share") {
+      const [cached, fresh] = [total.tokens_cached, total.tokens_input];
+      const isKnown = cached !== null && fresh !== null;
+      const part = isKnown ? share(cached, BigInt(cached) + BigInt(fresh)) : null;
+      replaceChildren(place, part ?? "not known");
+      continue;
+    }
     const value = name === "requests" && total[name] === null ? 0 : total[name];
     const write = name.endsWith("_usd") ? usd : count;
     const text = write(value, cube.figures[name].scale, name === "cost_difference_usd");
