@@ -125,12 +125,12 @@ def strips(
         )
     else:
         scale = alt.Scale(domain=list(days))
-        label = alt.Axis(labelExpr=_DAY_LABEL, minExtent=50) if len(days) > 1 else None
+        beside = alt.Axis(labelExpr=label, minExtent=50) if len(days) > 1 else None
         parts = alt.Axis(format=".0%", values=[0, 0.5, 1])
         bars = bars.encode(
             x=alt.X("value:Q", stack="normalize", axis=parts),
-            y=alt.Y("day:O", axis=label, scale=scale),
-        ).properties(width=width - (72 if label else 36), height=20 * len(days))
+            y=alt.Y("day:O", axis=beside, scale=scale),
+        ).properties(width=width - (72 if beside else 36), height=20 * len(days))
     bars = bars.encode(
         color=_color(colors, width), order=alt.Order("order:Q"), description="hover:N"
     )

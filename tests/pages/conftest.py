@@ -64,7 +64,7 @@ def dbt_page(folder: Path) -> Path:
     maps = ("saved_queries", "unit_tests", "functions", "parent_map", "child_map", "selectors")
     overview = {"name": "__overview__", "package_name": "dbt", "block_contents": "# Welcome"}
     column = {"name": "requests", "description": "Requests to a model.", "data_type": "bigint"}
-    mart = {
+    mart: dict[str, Any] = {
         "resource_type": "model", "name": "fct_daily_usage", "package_name": "omniledger",
         "unique_id": MART, "fqn": ["omniledger", "marts", "fct_daily_usage"], "raw_code": "select",
         "database": "omniledger", "schema": "analytics_build", "alias": "fct_daily_usage",

@@ -91,6 +91,7 @@ def test_a_link_shows_the_sums_of_the_marts_rows(
     server, dsn = large
     seen = filtered(look, f"{server.url}?{query}")
     assert figures_of(seen) == figures_in(dsn, where)
+    assert ("No such user here" in seen.text("#filter output")) == ("no+such" in query)
     assert seen.complaints == []
 
 

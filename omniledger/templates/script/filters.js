@@ -149,7 +149,9 @@ function apply(filter, cubes, said) {
   eraseDrawings();
   const isActive = FIELDS.some((name) => filter[name] !== null);
   document.body.classList.toggle("is-filtered", isActive);
-  if (!isActive) return void (said.textContent = "Everything is shown.");
+  const missing = said.dataset.missing ?? "";
+  delete said.dataset.missing;
+  if (!isActive) return void (said.textContent = missing || "Everything is shown.");
   const { usage, tools, health } = cubes;
   const dates = [filter.from, filter.to];
   const isServer = filter.server === null ? {} : { server: (one) => one.name === filter.server };
@@ -170,7 +172,7 @@ function apply(filter, cubes, said) {
     drawHealth(health, cells);
   }
   hideRows(filter);
-  said.textContent = `Filtered: ${sentence}`;
+  said.textContent = `${missing}Filtered: ${sentence}`;
 }
 
 async function start() {
@@ -186,6 +188,7 @@ async function start() {
     if (form[name].value === "") {
       // What the address asks for isn't here (any more).
       form[name].value = "";
+      if (filter[name] !== null) said.dataset.missing = `No such ${name} here: all are shown. `;
       filter[name] = null;
     }
   }
