@@ -16,6 +16,8 @@ from great_expectations.render.view.view import DefaultJinjaPageView
 from jinja2 import ChoiceLoader, FileSystemLoader, pass_context
 from jinja2.runtime import Context
 
+from omniledger.report.navigation import links
+
 _TEMPLATES = Path(__file__).parent / "data_docs"
 
 
@@ -39,6 +41,7 @@ class OfflinePage(DefaultJinjaPageView):
         super().__init__(**directories)
         ours, theirs = FileSystemLoader(_TEMPLATES), self.env.loader
         self.env.loader = ChoiceLoader([ours, theirs] if theirs is not None else [ours])
+        self.env.globals["site_links"] = links
 
     @pass_context
     def render_content_block(

@@ -6,7 +6,7 @@ Lengths are read by Vega from decimal strings: no figure of money is a float her
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from omniledger.report.billing import CostDay
 from omniledger.report.durations import ModelTime, StepTime
 from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
 from omniledger.report.health import HealthFigures, ServerHealth
+from omniledger.report.hours import HourHealth, Hours
 from omniledger.report.quota import QuotaRow
 from omniledger.report.servers import ServerCost
 from omniledger.report.shapes import FEW_DAYS, Record
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 NAMES_SHOWN = 12
-SERVERS_SHOWN = 20
+SERVERS_SHOWN = 12
 """More rows than these are left to the table beside the chart."""
 
 LEAST_DOWN_DRAWN = 86400 // 8
@@ -161,6 +162,14 @@ def _spend(name: str, label: str, amounts: Sequence[tuple[str, Decimal | None]])
     return draw(name, label, lambda width: shapes.rows(records, width, {"Recomputed": _BLUE}))
 
 
+def cache_share(total: Usage) -> str:
+    """The part of all input tokens that was read from the cache."""
+    cached, fresh = total.tokens_cached, total.tokens_input
+    if cached is None or fresh is None or not cached + fresh:
+        return formats.NOT_KNOWN
+    return formats.share(Decimal(cached) / (cached + fresh))
+
+
 def cost_basis(total: Usage) -> Markup:
     """How the cost of each request is known, as one bar of all requests."""
     numbers = (
@@ -253,14 +262,42 @@ def run_models(models: Sequence[ModelTime]) -> Markup:
     )
 
 
-def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
-    parts = (
+def hours(figures: Hours) -> Markup:
+    """The last hours of the least healthy servers, as bars of up, down, unknown and disabled."""
+    servers = list(dict.fromkeys(hour.server for hour in figures.drawn))
+    names = dict(zip(servers, _names(servers), strict=True))
+    records = [
+        _record(
+            names[hour.server], state, seconds, "", f"{hour.hour_at.astimezone(UTC):%Y-%m-%dT%H}"
+        )
+        | {"hover": f"{hour.server}, {formats.moment(hour.hour_at)}: {state.lower()} {time}"}
+        for hour in figures.drawn
+        for state, seconds in zip(_STATES, _states_of(hour), strict=True)
+        if seconds
+        for time in (formats.duration(seconds),)
+    ]
+    every = sorted({record["day"] for record in records})
+    return draw(
+        "hours",
+        "Time that each server was up, down, unknown or disabled, by hour.",
+        lambda width: shapes.strips(
+            records, width, _STATES, [*names.values()], every, label=shapes.HOUR_LABEL
+        ),
+    )
+
+
+def _states_of(health: ServerHealth | HourHealth) -> tuple[int, int, int, int]:
+    """Seconds in the order of the states."""
+    return (
         health.up_seconds,
         health.down_seconds,
         health.unknown_seconds,
         health.disabled_seconds,
     )
-    for state, seconds in zip(_STATES, parts, strict=True):
+
+
+def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
+    for state, seconds in zip(_STATES, _states_of(health), strict=True):
         if seconds:
             time = formats.duration(seconds)
             day = health.day.isoformat() if health.day is not None else ""

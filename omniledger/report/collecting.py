@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,19 @@ from psycopg.pq import TransactionStatus
 
 from omniledger.database import first_line
 from omniledger.errors import DatabaseError
-from omniledger.report import billing, durations, health, keeping, queries, quota, servers
+from omniledger.report import (
+    billing,
+    cubes,
+    durations,
+    health,
+    history,
+    hours,
+    keeping,
+    queries,
+    quota,
+    servers,
+    terms,
+)
 from omniledger.report.billing import BillFigures
 from omniledger.report.durations import Durations
 from omniledger.report.figures import (
@@ -29,6 +41,8 @@ from omniledger.report.figures import (
 )
 from omniledger.report.formats import count, plural, usd, visible
 from omniledger.report.health import HealthFigures
+from omniledger.report.history import GateHistory
+from omniledger.report.hours import Hours
 from omniledger.report.keeping import Alert, Revision, Runs
 from omniledger.report.quota import QuotaFigures
 from omniledger.report.servers import ServerCost
@@ -63,6 +77,12 @@ class Figures:
     gate: Gate | None
     merge: Merge | None
     quarantine: tuple[Quarantined, ...]
+    definitions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """What each column of a mart means, by mart and column."""
+    hours: Hours = field(default_factory=Hours)
+    history: GateHistory = field(default_factory=GateHistory)
+    cubes: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader can filter, by name."""
 
 
 def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -> Figures:
@@ -123,6 +143,10 @@ def _figures(snapshot: Snapshot) -> Figures:
         gate=_gate(snapshot),
         merge=_merge(snapshot),
         quarantine=_quarantine(snapshot),
+        definitions=terms.read(snapshot),
+        hours=hours.read(snapshot),
+        history=history.read(snapshot),
+        cubes=cubes.read(snapshot),
     )
 
 
@@ -151,7 +175,7 @@ def _usage(snapshot: Snapshot) -> UsageFigures | None:
 
 
 def _sums(row: Row) -> Usage:
-    return Usage(**{field.name: row[field.name] for field in fields(Usage)})
+    return Usage(**{one.name: row[one.name] for one in fields(Usage)})
 
 
 def _users(snapshot: Snapshot, ids: list[int]) -> dict[str, tuple[str, str]]:

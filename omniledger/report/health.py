@@ -12,7 +12,7 @@ from omniledger.report.snapshot import Row, Snapshot, server_name
 DAYS_SHOWN = 90
 
 DAYS_LISTED = 14
-"""Days of each server in the table; its CSV has all that the chart shows."""
+"""Days of each server in the table; a script offers all that the chart shows as CSV."""
 
 INCIDENTS_SHOWN = 50
 

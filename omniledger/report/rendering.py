@@ -14,7 +14,10 @@ from omniledger.report import charts, formats
 from omniledger.report.answers import answers
 from omniledger.report.billing import CAUSES, cost_days
 from omniledger.report.collecting import Figures
+from omniledger.report.cubes import packed
+from omniledger.report.navigation import links
 from omniledger.report.tables import csv_link
+from omniledger.report.terms import Terms
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,31 +34,48 @@ ICON = (
 def render(figures: Figures) -> str:
     """The report as HTML."""
     costs = cost_days(figures.usage, figures.bill)
-    return _page("report.html.j2", figures=figures, answers=answers(figures), costs=costs)
-
-
-def placeholder(title: str, text: str, *, home: str) -> str:
-    """A small page that stands where a part of the site isn't built yet; `home` leads back."""
-    return _page("placeholder.html.j2", title=title, text=text, home=home)
-
-
-def content_policy(style: str) -> str:
-    """The Content-Security-Policy of a page of ours: its own style, data images, nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'"
+    return _page(
+        "report.html.j2",
+        figures=figures,
+        answers=answers(figures),
+        costs=costs,
+        terms=Terms(figures.definitions),
+        packed=packed(figures.cubes) if figures.cubes else "",
+        script=_script() if figures.cubes else "",
     )
 
 
-def _page(template: str, **values: object) -> str:
+def placeholder(title: str, text: str, *, home: str, here: str = "") -> str:
+    """A small page that stands where a part of the site isn't built yet; `home` leads back.
+
+    `here` is the part's name in the navigation.
+    """
+    up = home.removesuffix("index.html")
+    return _page("placeholder.html.j2", title=title, text=text, home=home, up=up, here=here)
+
+
+def content_policy(style: str, script: str = "") -> str:
+    """The Content-Security-Policy of a page of ours: its style, its script, data images."""
+    scripts = f"script-src 'sha256-{_digest(script)}'; " if script else ""
+    return (
+        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; {scripts}"
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _page(template: str, script: str = "", **values: object) -> str:
     style = _style()
     return (
         _environment()
         .get_template(template)
         .render(
             style=Markup(style),  # noqa: S704 -- a file of ours
-            policy=content_policy(style),
+            script=Markup(script),  # noqa: S704
+            policy=content_policy(style, script),
             icon=Markup(ICON),  # noqa: S704
             **values,
         )
@@ -65,6 +85,14 @@ def _page(template: str, **values: object) -> str:
 @cache
 def _style() -> str:
     return "\n" + (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    """The page's script: its parts in one, all of them ours."""
+    parts = ("cubes", "writing", "pictures", "tables", "filters")
+    texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
+    return '\n"use strict";\n' + "\n".join(texts)
 
 
 @cache
@@ -90,6 +118,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(
         charts=charts,
         causes=CAUSES,
+        navigation=links,
         plural=formats.plural,
         part_of=formats.part_of,
         csv_link=csv_link,

@@ -22,6 +22,7 @@ _LETTER = 8
 
 _SHORT_NUMBER = "format(datum.value, '~s')"
 _DAY_LABEL = "utcFormat(utcParse(datum.label, '%Y-%m-%d'), '%-d %b')"
+HOUR_LABEL = "utcFormat(utcParse(datum.label, '%Y-%m-%dT%H'), '%-d %b, %H:00')"
 
 
 def rows(
@@ -105,8 +106,12 @@ def strips(
     colors: Mapping[str, str],
     names: Sequence[str],
     days: Sequence[str],
+    *,
+    label: str = _DAY_LABEL,
 ) -> alt.FacetChart:
     """A strip a name: few days as rows under each other, more as columns side by side.
+
+    `label` is Vega's expression of what stands below a column, where they aren't days.
 
     Each record has its strip's name in `row`.
     """
@@ -115,15 +120,17 @@ def strips(
     bars = alt.Chart(_data(records)).mark_bar()
     if len(days) > FEW_DAYS:
         share = alt.Y("value:Q", stack="normalize", axis=None)
-        bars = bars.encode(x=_time_axis(days), y=share).properties(width=width - 16, height=36)
+        bars = bars.encode(x=_time_axis(days, label), y=share).properties(
+            width=width - 16, height=36
+        )
     else:
         scale = alt.Scale(domain=list(days))
-        label = alt.Axis(labelExpr=_DAY_LABEL, minExtent=50) if len(days) > 1 else None
+        beside = alt.Axis(labelExpr=label, minExtent=50) if len(days) > 1 else None
         parts = alt.Axis(format=".0%", values=[0, 0.5, 1])
         bars = bars.encode(
             x=alt.X("value:Q", stack="normalize", axis=parts),
-            y=alt.Y("day:O", axis=label, scale=scale),
-        ).properties(width=width - (72 if label else 36), height=20 * len(days))
+            y=alt.Y("day:O", axis=beside, scale=scale),
+        ).properties(width=width - (72 if beside else 36), height=20 * len(days))
     bars = bars.encode(
         color=_color(colors, width), order=alt.Order("order:Q"), description="hover:N"
     )
@@ -133,10 +140,10 @@ def strips(
     return chart
 
 
-def _time_axis(days: Sequence[str]) -> alt.X:
+def _time_axis(days: Sequence[str], label: str = _DAY_LABEL) -> alt.X:
     import altair as alt
 
-    axis = alt.Axis(labelExpr=_DAY_LABEL, labelAngle=0, labelOverlap=True)
+    axis = alt.Axis(labelExpr=label, labelAngle=0, labelOverlap=True)
     return alt.X("day:O", axis=axis, scale=alt.Scale(domain=list(days), paddingInner=0.25))
 
 

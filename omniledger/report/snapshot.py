@@ -60,6 +60,10 @@ class Snapshot:
             query = query.replace(name, relation_of_it if there else _STAND_INS[relation_of_it])
         return list(self._cursor.execute(query.encode(), values))
 
+    def catalog(self, query: str) -> list[Row]:
+        """The rows of a query over PostgreSQL's own catalog, which is always there."""
+        return list(self._cursor.execute(query.encode()))
+
     @property
     def as_of(self) -> datetime | None:
         """The time at which a demo's clock stands; a setting nobody can read stops no report."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +13,20 @@ import psycopg
 from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.report import collect, render
-from omniledger.report.rendering import ICON, placeholder
+from omniledger.report.rendering import placeholder
+from omniledger.site import dbt_page
 
 MODELS = Path("models", "index.html")
 DATA_DOCS = Path("data_docs", "index.html")
 
-_TRACKER = '"//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"'
-_DBT_ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
-
 _PLACEHOLDERS = {
     MODELS: (
+        "Models",
         "Models are not described here yet",
         "A run writes this page: every model, column and source, and how they hang together.",
     ),
     DATA_DOCS: (
+        "Data Docs",
         "Data Docs are not written yet",
         "The gate writes these pages: every expectation, and how the last figures met it.",
     ),
@@ -54,20 +53,13 @@ def build(
     page = render(collect(connection, show_emails=show_emails))
     with _writing(site_dir):
         if dbt_docs is not None and dbt_docs.is_file():
-            _write(site_dir / MODELS, _offline(dbt_docs.read_text(encoding="utf-8")))
-        for part, (title, text) in _PLACEHOLDERS.items():
+            _write(site_dir / MODELS, dbt_page.adapt(dbt_docs.read_text(encoding="utf-8")))
+        for part, (here, title, text) in _PLACEHOLDERS.items():
             if not (site_dir / part).exists():
-                _write(site_dir / part, placeholder(title, text, home="../index.html"))
+                page_there = placeholder(title, text, home="../index.html", here=here)
+                _write(site_dir / part, page_there)
         _write(site_dir / "index.html", page)
     return site_dir / "index.html"
-
-
-def _offline(dbt_page: str) -> str:
-    """dbt's page without what it would load: its tracker, and icons that are no files."""
-    page = dbt_page.replace(_TRACKER, '""').replace(
-        '<use xlink:href="{{ ', '<use ng-attr-xlink:href="{{ '
-    )
-    return _DBT_ICON.sub(lambda _: f'<link rel="icon" href="{ICON}"/>', page)
 
 
 def _write(path: Path, text: str) -> None:

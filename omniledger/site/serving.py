@@ -1,7 +1,7 @@
 """Serve the built site to this machine: the files of one folder, with headers that keep them in.
 
-Written for loopback. A page of ours may load nothing but its own style; dbt's page and Data Docs
-get what they can't do without, and no host but this one.
+Written for loopback. A page of ours may load nothing but its own style and script; dbt's page and
+Data Docs get what they can't do without, and no host but this one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ DATA_DOCS_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data
 """Data Docs style their elements one by one; they have no script."""
 
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
+_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 _log = logging.getLogger(__name__)
 
@@ -225,6 +226,8 @@ def _policy(parts: list[str], kind: str, content: bytes) -> str:
         return DATA_DOCS_POLICY
     if kind != "text/html":
         return NOTHING_POLICY
-    style = _STYLE.search(content)
-    own = content_policy(style[1].decode() if style else "")
+    # Both stand in the head, before any word of a stranger.
+    head = content.partition(b"</head>")[0]
+    style, script = _STYLE.search(head), _SCRIPT.search(head)
+    own = content_policy(style[1].decode() if style else "", script[1].decode() if script else "")
     return f"{own}; frame-ancestors 'none'"

@@ -19,7 +19,7 @@ import pytest
 from expectations import gate
 from expectations.verdict import Verdict
 from migrations.merge.pacing import Pace
-from omniledger.database import connect
+from omniledger.database import Connection, connect
 from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
 from omniledger.merging.verifying import verify

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from omniledger.database import Dsn, connect
 from tests.conftest import Server
 
 PUBLISHED = Path(__file__).parent / "published.sql"
+
+MART = "model.omniledger.fct_daily_usage"
 
 Published = Callable[..., Dsn]
 
@@ -54,17 +57,29 @@ def serving(site_dir: Path) -> Iterator[site.SiteServer]:
 
 
 def dbt_page(folder: Path) -> Path:
-    """dbt's static page as `dbt docs generate --static` writes it, of an empty project."""
+    """dbt's static page as `dbt docs generate --static` writes it, of a project with one mart."""
     [package] = importlib.util.find_spec("dbt").submodule_search_locations  # type: ignore[union-attr,misc]
     page = (Path(package) / "task" / "docs" / "index.html").read_text(encoding="utf-8")
     empty = ("nodes", "sources", "macros", "exposures", "metrics", "groups", "semantic_models")
     maps = ("saved_queries", "unit_tests", "functions", "parent_map", "child_map", "selectors")
     overview = {"name": "__overview__", "package_name": "dbt", "block_contents": "# Welcome"}
-    manifest = {
+    column = {"name": "requests", "description": "Requests to a model.", "data_type": "bigint"}
+    mart: dict[str, Any] = {
+        "resource_type": "model", "name": "fct_daily_usage", "package_name": "omniledger",
+        "unique_id": MART, "fqn": ["omniledger", "marts", "fct_daily_usage"], "raw_code": "select",
+        "database": "omniledger", "schema": "analytics_build", "alias": "fct_daily_usage",
+        "path": "fct_daily_usage.sql", "original_file_path": "models/fct_daily_usage.sql",
+        "description": "One row for each day.", "columns": {"requests": column}, "tags": [],
+        "meta": {}, "docs": {"show": True}, "config": {"materialized": "incremental"},
+        "refs": [], "sources": [], "metrics": [], "depends_on": {"macros": [], "nodes": []},
+        "language": "sql", "version": None, "contract": {"enforced": True}, "access": "protected",
+    }  # fmt: skip
+    manifest: dict[str, Any] = {
         "metadata": {"project_name": "omniledger"},
         "docs": {"doc.dbt.__overview__": overview},
         **{name: {} for name in empty + maps},
     }
+    manifest |= {"nodes": {MART: mart}, "parent_map": {MART: []}, "child_map": {MART: []}}
     page = page.replace('"MANIFEST.JSON INLINE DATA"', json.dumps(manifest))
     page = page.replace('"CATALOG.JSON INLINE DATA"', '{"nodes": {}, "sources": {}}')
     path = folder / "static_index.html"

@@ -509,3 +509,5 @@ insert into ledger.audit_quarantine (legacy_id, reason, row, quarantined_at) val
     (45, 'cost_estimate is not a number', '{}', now()),
     (46, 'cost_estimate is not a number', '{}', now()),
     (58, 'cost_estimate is infinite', '{}', now());
+
+comment on column analytics.fct_daily_usage.requests is 'Requests to a model.';

@@ -73,6 +73,63 @@ def test_open_incidents_come_first_and_silence_is_unknown(published: Published) 
     }
 
 
+HOURS = """
+truncate analytics.fct_hourly_health;
+insert into analytics.fct_hourly_health (
+    hourly_health_key, mcp_server_id, hour_at, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds, checks, p95_response_ms
+)
+select
+    server || '-' || hour, server, timestamptz '2026-02-12 12:00+00' - hour * interval '1 hour',
+    case when server = 9 and hour = 3 then 0 when server = 1 and hour = 5 then 1800 else 3600 end,
+    case when server = 9 and hour = 3 then 3600 else 0 end,
+    case when server = 1 and hour = 5 then 1800 else 0 end, 0, 12, 40.5
+from generate_series(0, 60) as hour
+cross join unnest(array[1, 9]) as server
+"""
+
+
+def test_the_last_hours_show_when_it_was_down_or_unknown(published: Published) -> None:
+    figures = figures_of(published(HOURS))
+    hours = figures.hours
+    assert len(hours.drawn) == 2 * 48
+    assert hours.drawn[0].server == "server 9"
+    assert [
+        (h.server, h.hour_at.hour, h.down_seconds, h.unknown_seconds) for h in hours.not_up
+    ] == [
+        ("server 9", 9, 3600, 0),
+        (hours.drawn[-1].server, 7, 0, 1800),
+    ]
+    page = render(figures)
+    assert 'id="hours"' in page
+    assert "hatch" in page
+
+
+def test_the_gates_history_has_what_did_not_always_pass(published: Published) -> None:
+    again = """
+    insert into ledger.gate_results (
+        run_id, suite, expectation, column_name, severity, passed, judged_at
+    )
+    select
+        '00000000-0000-0000-0000-0000000000aa', suite, expectation, column_name, severity, true,
+        max(judged_at) over () + interval '1 hour'
+    from ledger.gate_results
+    where run_id = (select run_id from ledger.gate_results order by judged_at desc limit 1)
+    """
+    dsn = published(again)
+    rows = figures_of(dsn).history.rows
+    assert rows
+    judged_since = [row for row in rows if row.expectation != "an earlier judgement"]
+    assert {row.verdicts for row in judged_since} == {"failed passed", "warning passed"}
+    assert all(row.count("failed") + row.count("warning") for row in rows)
+    [(never_passed,)] = ask(
+        dsn,
+        "select count(distinct (suite, expectation, column_name)) from ledger.gate_results"
+        " where not passed",
+    )
+    assert len(rows) == never_passed
+
+
 def test_addresses_are_shown_only_when_told_and_no_csv_cell_is_a_formula(
     published: Published,
 ) -> None:

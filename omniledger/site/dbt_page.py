@@ -1,0 +1,62 @@
+"""dbt's documentation page as a part of the site: offline, under our navigation, readable by all.
+
+dbt writes one page with its own scripts and templates. What is changed here is named one by one,
+and each change is a text that is either found or left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from omniledger.report.navigation import links
+from omniledger.report.rendering import ICON
+
+_TRACKER = '"//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"'
+_ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
+
+# A row of the table of columns gets an id, so that a figure of the report can lead to it.
+_COLUMN_ROW = 'ng-repeat-start="column in get_columns(model) track by column.index"'
+_COLUMN_ID = 'ng-attr-id="column-{{ column.name }}"'
+
+_SCROLLED = ('<div class="detail-body"', '<div class="table-responsive"')
+"""Boxes with a scroll bar of their own, which the keyboard has to reach."""
+
+_BAR_HEIGHT = "2.75rem"
+
+# Colours too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
+_STYLE = f"""<style>
+.site-bar {{ position: fixed; z-index: 9; top: 0; left: 0; right: 0; height: {_BAR_HEIGHT};
+  display: flex; gap: 1.15rem; align-items: center; padding: 0 1rem; overflow-x: auto;
+  background: #ffffff; border-bottom: 1px solid #dfe1dd; font-size: .9rem; white-space: nowrap; }}
+.site-bar a {{ color: #5a626d; }} .site-bar a:first-child {{ color: #1d2126; font-weight: 650; }}
+.site-bar a[aria-current] {{ color: #1d2126; text-decoration: underline; }}
+.app {{ top: {_BAR_HEIGHT} !important; height: calc(100% - {_BAR_HEIGHT}) !important; }}
+.switches .switch .switch-label, .filename-normal, .detail-label, h1 small, th, .text-light,
+.text-muted {{ color: #56606a !important; }}
+.app-content a, .nav-tabs a {{ color: #00696b !important; }}
+.section-content a, .markdown a {{ text-decoration: underline; }}
+</style>"""
+
+
+def adapt(page: str) -> str:
+    """dbt's page without what it would load from elsewhere, and with the site's navigation."""
+    page = page.replace(_TRACKER, '""')
+    page = page.replace('<use xlink:href="{{ ', '<use ng-attr-xlink:href="{{ ')
+    page = page.replace(_COLUMN_ROW, f"{_COLUMN_ID} {_COLUMN_ROW}")
+    for box in _SCROLLED:
+        page = page.replace(box, f'{box} tabindex="0"')
+    page = page.replace(",minimum-scale=1,maximum-scale=1", "")
+    page = _ICON.sub(lambda _: f'<link rel="icon" href="{ICON}"/>', page)
+    page = page.replace("<html>", '<html lang="en">', 1)
+    return page.replace("</head>", f"{_STYLE}</head>", 1).replace("<body>", f"<body>{_bar()}", 1)
+
+
+def _bar() -> str:
+    current = {True: ' aria-current="page"', False: ""}
+    entries = "".join(
+        f'<a href="{escape(link.href)}" target="_self"{current[link.is_here]}>{link.name}</a>'
+        for link in links("../", "Models")
+    )
+    home = '<a href="../index.html" target="_self">omniledger</a>'
+    return f'<nav class="site-bar" aria-label="Site">{home}{entries}</nav>'

@@ -1,0 +1,234 @@
+// Fill the page's tables with what a filter leaves, and put them back as they were.
+
+const NAMED = 25;
+const DAYS_LISTED = 92;
+
+const originals = new Map();
+
+// Remember a node's children once, and hand out a way to put other ones in their place.
+function replaceChildren(node, ...children) {
+  if (!originals.has(node)) originals.set(node, [...node.childNodes]);
+  node.replaceChildren(...children);
+}
+
+function restoreAll() {
+  for (const [node, children] of originals) node.replaceChildren(...children);
+  originals.clear();
+  for (const row of document.querySelectorAll("[data-left-out]")) {
+    row.hidden = false;
+    row.removeAttribute("data-left-out");
+  }
+}
+
+function html(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function unknown(word) {
+  const dash = html("span", { "aria-hidden": "true" }, "–");
+  return html("span", { class: "quiet" }, dash, html("span", { class: "spoken" }, word));
+}
+
+function numberCell(text, word) {
+  return html("td", { class: "num" }, text ?? unknown(word));
+}
+
+const USAGE_COLUMNS = [
+  ["requests", count], ["errors", count], ["tokens_input", count], ["tokens_output", count],
+  ["tokens_cached", count], ["cost_recomputed_usd", usd], ["cost_recorded_usd", usd],
+  ["cost_difference_usd", (units, scale) => usd(units, scale, true)],
+];
+
+function usageRow(cube, row) {
+  const detail = row.detail ? [" ", html("small", {}, html("bdi", {}, row.detail))] : [];
+  const head = html("th", { scope: "row" }, html("bdi", {}, row.name), ...detail);
+  const cells = USAGE_COLUMNS.map(([name, write]) => {
+    const word = write === count ? "not recorded" : "not known";
+    return numberCell(write(row[name], cube.figures[name].scale), word);
+  });
+  return html("tr", row.isRest ? { class: "rest" } : {}, head, ...cells);
+}
+
+function descending(name) {
+  return (one, other) => {
+    const [a, b] = [one[name], other[name]];
+    if (a === null || b === null) return (a === null) - (b === null);
+    return a < b ? 1 : a > b ? -1 : 0;
+  };
+}
+
+// The dearest first; what is past the list, or was summed when the page was built, is one row.
+function usageRows(cube, cells, by) {
+  const days = daysOf(cube);
+  const at = by === "day" ? days : membersOf(cube, by);
+  const groups = groupsOf(cube, cells, (cell) => at[cell]).map((group) => {
+    const day = dayAfter(cube.first, group.key);
+    return { ...group, ...(by === "day" ? { name: day, key: day } : cube.members[by][group.key]) };
+  });
+  const later = (one, other) => (one.key < other.key ? 1 : -1);
+  const dearer = (one, other) =>
+    descending("cost_recomputed_usd")(one, other) || descending("requests")(one, other) ||
+    (one.key < other.key ? -1 : 1);
+  const single = groups.filter((row) => !row.count).sort(by === "day" ? later : dearer);
+  const shown = single.slice(0, by === "day" ? DAYS_LISTED : NAMED);
+  const rest = [...single.slice(shown.length), ...groups.filter((row) => row.count)];
+  if (!rest.length) return shown;
+  const members = rest.reduce((sum, row) => sum + (row.count ?? 1), 0);
+  const name = plural(members, by === "day" ? "older day" : `other ${by}`);
+  return [...shown, { ...sumOf(cube, rest), name, isRest: true }];
+}
+
+function fillUsage(cube, cells) {
+  for (const table of document.querySelectorAll("table[data-by]")) {
+    const rows = usageRows(cube, cells, table.dataset.by);
+    replaceChildren(table.tBodies[0], ...rows.map((row) => usageRow(cube, row)));
+    offerCsv(table, ["name", ...Object.keys(cube.figures)], rows.map((row) => [
+      csvCell(row.name),
+      ...Object.entries(cube.figures).map(([name, { scale }]) => decimal(row[name], scale)),
+    ]));
+  }
+  const total = sumOf(cube, groupsOf(cube, cells, () => 0));
+  for (const place of document.querySelectorAll("[data-total]")) {
+    const name = place.dataset.total;
+    if (name === "cache_share") {
+      const [cached, fresh] = [total.tokens_cached, total.tokens_input];
+      const isKnown = cached !== null && fresh !== null;
+      const part = isKnown ? share(cached, BigInt(cached) + BigInt(fresh)) : null;
+      replaceChildren(place, part ?? "not known");
+      continue;
+    }
+    const value = name === "requests" && total[name] === null ? 0 : total[name];
+    const write = name.endsWith("_usd") ? usd : count;
+    const text = write(value, cube.figures[name].scale, name === "cost_difference_usd");
+    replaceChildren(place, text ?? (write === usd ? "not known" : "not recorded"));
+  }
+  return total;
+}
+
+function fillTools(cube, cells) {
+  const table = document.querySelector("table[data-tools]");
+  if (!table) return [];
+  const [servers, tools] = [membersOf(cube, "server"), membersOf(cube, "tool")];
+  const width = cube.members.tool.length;
+  const groups = groupsOf(cube, cells, (cell) => servers[cell] * width + tools[cell]);
+  const named = groups.map((group) => ({
+    ...group,
+    server: cube.members.server[Math.floor(group.key / width)].name,
+    tool: cube.members.tool[group.key % width],
+  }));
+  const single = named.filter((row) => row.tool.key !== "…").sort(descending("calls"));
+  const rest = named.filter((row) => row.tool.key === "…");
+  const rows = single.map((row) => ({ ...row, name: row.tool.name }));
+  if (rest.length) rows.push({ ...sumOf(cube, rest), name: "other tools", server: "", isRest: true });
+  const scale = (name) => cube.figures[name].scale;
+  replaceChildren(table.tBodies[0], ...rows.map((row) => html(
+    "tr", row.isRest ? { class: "rest" } : {},
+    html("th", { scope: "row" }, html("bdi", {}, row.name)),
+    html("td", {}, html("bdi", {}, row.server)),
+    ...["calls", "errors", "blocked", "users"].map((name) => numberCell(count(row[name]), "not recorded")),
+    ...["p50_duration_ms", "p95_duration_ms"].map((name) => {
+      return numberCell(milliseconds(row[name], scale(name)) ?? "not known");
+    }),
+  )));
+  const figures = Object.keys(cube.figures);
+  offerCsv(table, ["server", "tool", ...figures], rows.map((row) => [
+    csvCell(row.server), csvCell(row.name), ...figures.map((name) => decimal(row[name], scale(name))),
+  ]));
+  return rows;
+}
+
+// Health tables keep their rows; each cell says in `data-figure` what it holds.
+function fillHealth(cube, cells) {
+  const servers = membersOf(cube, "server");
+  const byKey = new Map(groupsOf(cube, cells, (cell) => servers[cell]).map((group) => {
+    return [cube.members.server[group.key].key, group];
+  }));
+  const scaleOf = (name) => cube.figures[name].scale;
+  const seconds = (group, name) => duration(group[name], scaleOf(name));
+  const special = {
+    uptime: (g) => share(g.up_seconds, BigInt(g.up_seconds) + BigInt(g.down_seconds)),
+    coverage: (g) => {
+      const known = BigInt(g.up_seconds) + BigInt(g.down_seconds);
+      return share(known, known + BigInt(g.unknown_seconds));
+    },
+    incidents: (g) => count(g.incidents),
+    budget_used: (g) => share(
+      BigInt(g.down_seconds ?? 0) * 10n ** BigInt(scaleOf("error_budget_seconds")),
+      g.error_budget_seconds,
+    ),
+  };
+  const told = new Map();
+  const medians = valuesOf(cube.figures.p50_response_ms);
+  for (const cell of cells) {
+    const { key } = cube.members.server[servers[cell]];
+    if (medians[cell] !== null) told.set(key, dayAfter(cube.first, daysOf(cube)[cell]));
+  }
+  for (const row of document.querySelectorAll("tr[data-health]")) {
+    const group = byKey.get(row.dataset.health);
+    if (!group) leaveOut(row);
+    else for (const cell of row.querySelectorAll("[data-figure]")) {
+      const name = cell.dataset.figure;
+      if (name === "response_date") {
+        replaceChildren(cell, told.get(row.dataset.health) ?? "");
+        continue;
+      }
+      const text = special[name]?.(group) ?? (name.endsWith("_ms")
+        ? milliseconds(group[name], scaleOf(name))
+        : special[name] ? null : seconds(group, name));
+      replaceChildren(cell, text ?? (name.endsWith("_ms") ? "not known" : unknown("not known")));
+    }
+  }
+}
+
+// The table lists the newest days of each server; its CSV has all that the chart shows.
+function offerDays(cube) {
+  const link = document.querySelector("a[download='omniledger-health-by-day.csv']");
+  if (!link) return;
+  const names = Object.keys(cube.figures);
+  const servers = membersOf(cube, "server");
+  link.href = csvOf(["server", "day", ...names], daysOf(cube).map((day, cell) => [
+    csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, day),
+    ...names.map((name) => decimal(valuesOf(cube.figures[name])[cell], cube.figures[name].scale)),
+  ]));
+}
+
+function leaveOut(row) {
+  row.hidden = true;
+  row.setAttribute("data-left-out", "");
+}
+
+// Rows that are of one day, user or server: those that the filter doesn't want are left out.
+function hideRows(filter) {
+  for (const row of document.querySelectorAll("tr[data-day], tr[data-user], tr[data-server]")) {
+    const { day, until, user, server } = row.dataset;
+    const isOut =
+      (day !== undefined && filter.to && day > filter.to) ||
+      (day !== undefined && filter.from && (until ?? day) < filter.from) ||
+      (user !== undefined && filter.user !== null && user !== filter.user) ||
+      (server !== undefined && filter.server !== null && server !== filter.server);
+    if (isOut) leaveOut(row);
+  }
+  for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) {
+    const rows = [...table.tBodies[0].rows];
+    const left = rows.filter((row) => !row.hidden).length;
+    const note = html("span", { class: "left" }, ` Filtered: ${left} of ${plural(rows.length, "row")}.`);
+    replaceChildren(table.caption, ...table.caption.cloneNode(true).childNodes, note);
+  }
+}
+
+function csvOf(names, rows) {
+  const text = [names, ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
+  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
+}
+
+function offerCsv(table, names, rows) {
+  const link = table.closest("[data-csv], article, section").querySelector(".csv");
+  if (!link) return;
+  const made = link.firstElementChild.cloneNode(true);
+  made.href = csvOf(names, rows);
+  made.download = made.download.replace(".csv", "-filtered.csv");
+  replaceChildren(link, made);
+}

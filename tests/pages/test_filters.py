@@ -1,0 +1,202 @@
+"""What a reader filters on the page is the marts', to the last digit, and can be sent as a link."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Page
+
+from omniledger import site
+from omniledger.database import Dsn, connect
+from omniledger.report import formats
+from tests.browser import Seen
+from tests.conftest import Server, ask
+from tests.pages.conftest import Published, serving
+
+Look = Callable[..., Seen]
+
+LARGE = """
+update analytics.fct_daily_usage
+set cost_recomputed_usd = cost_recomputed_usd + 9007199254.740993, tokens_input = 9007199254740993
+where user_id = 1 and usage_date = '2026-02-11'
+"""
+"""Figures that a float, or a script's own number, would round."""
+
+SHOWN = {
+    "requests": "coalesce(sum(requests), 0)::bigint",
+    "tokens-input": "sum(tokens_input)::bigint",
+    "tokens-output": "sum(tokens_output)::bigint",
+    "cost-recomputed": "sum(cost_recomputed_usd)",
+    "cost-recorded": "sum(cost_recorded_usd)",
+    "cost-difference": "sum(cost_difference_usd)",
+}
+
+
+@pytest.fixture(scope="module")
+def large(
+    published_template: Dsn, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[site.SiteServer, Dsn]]:
+    folder = tmp_path_factory.mktemp("filtered")
+    dsn = server.new(published_template.dbname)
+    ask(dsn, LARGE)
+    with connect(dsn) as connection:
+        site.build(connection, folder)
+    with serving(folder) as site_server:
+        yield site_server, dsn
+
+
+def filtered(look: Look, url: str) -> Seen:
+    seen = look(url)
+    seen.page.wait_for_selector("#filter:visible")
+    return seen
+
+
+def figures_of(seen: Seen) -> list[str]:
+    return [seen.text(f"#{name}") for name in SHOWN]
+
+
+def figures_in(dsn: Dsn, where: str) -> list[str]:
+    [row] = ask(
+        dsn, f"select {', '.join(SHOWN.values())} from analytics.fct_daily_usage where {where}"
+    )
+    *counts, recomputed, recorded, difference = row
+    return [
+        *(formats.count(number) for number in counts),
+        formats.usd(recomputed),
+        formats.usd(recorded),
+        formats.usd(difference, plus=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ("from=2026-02-11", "usage_date >= '2026-02-11'"),
+        ("from=2026-02-11&to=2026-02-11&user=1", "usage_date = '2026-02-11' and user_id = 1"),
+        ("user=none", "user_id is null"),
+        ("model=claude-3-5-haiku", "llm_model = 'claude-3-5-haiku'"),
+        ("to=2025-01-01", "false"),
+        ("user=no+such", "true"),
+    ],
+)
+def test_a_link_shows_the_sums_of_the_marts_rows(
+    large: tuple[site.SiteServer, Dsn], look: Look, query: str, where: str
+) -> None:
+    server, dsn = large
+    seen = filtered(look, f"{server.url}?{query}")
+    assert figures_of(seen) == figures_in(dsn, where)
+    assert ("No such user here" in seen.text("#filter output")) == ("no+such" in query)
+    assert seen.complaints == []
+
+
+def test_tables_charts_and_csv_follow_and_come_back(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, dsn = large
+    seen = filtered(look, server.url)
+    before = seen.page.inner_text("main")
+    pictures = seen.page.locator("#usage svg[role=img]:visible").count()
+    seen.page.select_option("#filter [name=user]", "1")
+    assert seen.page.url == f"{server.url}?user=1"
+    table = seen.page.locator("[aria-labelledby=by-model]")
+    expected = ask(
+        dsn,
+        "select llm_model, sum(requests)::text, sum(cost_recomputed_usd)"
+        " from analytics.fct_daily_usage where user_id = 1 group by 1"
+        " order by 3 desc nulls last, sum(requests) desc, 1",
+    )
+    rows = [row.inner_text().split("\t") for row in table.locator("tbody tr").all()]
+    assert [(row[0].strip(), row[1], row[6]) for row in rows] == [
+        (model, requests, formats.usd(cost)) for model, requests, cost in expected
+    ]
+    link = table.locator(".csv a").get_attribute("href") or ""
+    text = unquote(link.partition(",")[2]).removeprefix("\ufeff")
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert [(one["name"], Decimal(one["cost_recomputed_usd"])) for one in read] == [
+        (model, cost) for model, _, cost in expected
+    ]
+    assert seen.page.locator("#usage .live svg:visible").count() >= 5
+    seen.page.click("#filter button")
+    assert seen.page.locator(".live").count() == 0
+    assert seen.page.locator("#usage svg[role=img]:visible").count() == pictures
+    assert seen.page.inner_text("main") == before
+    assert seen.page.url == server.url
+    assert seen.complaints == []
+
+
+def test_health_and_incidents_follow_dates_and_server(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, dsn = large
+    seen = filtered(look, f"{server.url}?server=files&from=2026-02-10&to=2026-02-10")
+    [(share, up, unknown)] = ask(
+        dsn,
+        "select uptime_share, up_seconds, unknown_seconds from analytics.fct_daily_health as health"
+        " join analytics.dim_mcp_servers using (mcp_server_id)"
+        " where mcp_server_name = 'files' and health_date = '2026-02-10'",
+    )
+    rows = seen.page.locator("tr[data-health][id]:visible")
+    assert rows.count() == 1
+    cells = rows.first
+    assert cells.locator("[data-figure=uptime]").inner_text() == formats.share(share)
+    assert cells.locator("[data-figure=up_seconds]").inner_text() == formats.duration(up)
+    assert cells.locator("[data-figure=unknown_seconds]").inner_text() == formats.duration(unknown)
+    names = seen.page.locator("[aria-labelledby=incidents] tbody tr:visible th").all_inner_texts()
+    assert set(names) <= {"files"}
+    link = seen.page.locator("a[download='omniledger-health-by-day.csv']").get_attribute("href")
+    listed = list(csv.DictReader(io.StringIO(unquote((link or "").partition(",")[2])[1:])))
+    assert len(listed) == ask(dsn, "select count(*) from analytics.fct_daily_health")[0][0]
+
+
+@pytest.fixture(scope="module")
+def script(browser: Browser, large: tuple[site.SiteServer, Dsn]) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(large[0].url)
+    yield page
+    page.close()
+
+
+units = st.integers(min_value=-(10**22), max_value=10**22)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(units, st.integers(0, 12)), min_size=1))
+def test_the_script_writes_figures_as_the_page_does(
+    script: Page, amounts: list[tuple[int, int]]
+) -> None:
+    told = [[str(number), scale] for number, scale in amounts]
+    exact = [Decimal(number).scaleb(-scale) for number, scale in amounts]
+    write = "all => all.map(([n, s]) => [usd(BigInt(n), s, true), decimal(BigInt(n), s)])"
+    written = script.evaluate(write, told)
+    assert [one for one, _ in written] == [formats.usd(amount, plus=True) for amount in exact]
+    assert [Decimal(one) for _, one in written] == exact
+    seconds = [abs(number) % 10**7 for number, _ in amounts]
+    durations = script.evaluate("all => all.map(s => duration(s))", seconds)
+    assert durations == [formats.duration(one) for one in seconds]
+    pairs = [[one, one + other] for one, other in zip(seconds, reversed(seconds), strict=True)]
+    shares = script.evaluate("all => all.map(([p, w]) => share(p, w) ?? 'not known')", pairs)
+    assert shares == [formats.share(Decimal(p) / w if w else None) for p, w in pairs]
+
+
+def test_two_thousand_users_can_be_filtered_one_by_one(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    dsn = published(
+        "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, llm_model,"
+        " source_system, requests, errors, blocked, cost_recomputed_usd)"
+        " select 'crowd ' || n, '2026-02-12', n, 'crowded', 'chat', 1, 0, 0, n * 0.0000001"
+        " from generate_series(1000, 2999) as n"
+    )
+    with connect(dsn) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?user=1234&model=crowded")
+        assert figures_of(seen)[0] == "1"
+        assert seen.text("#cost-recomputed") == "$0.0001234"
+        assert seen.complaints == []
