@@ -25,19 +25,6 @@ pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 180
 
-# FastAPI refuses nulls since 0.152, and Prefect's client sends two when it looks, after each
-# deployment, whether a worker is there, to give advice on the screen.
-PREFECT = """
-from prefect.cli import app
-from prefect.client.orchestration import PrefectClient
-
-async def nobody(*_, **__):
-    return []
-
-PrefectClient.read_workers_for_work_pool = nobody
-app()
-"""
-
 
 def until(what: Callable[[], Any]) -> Any:
     """Wait for a condition; its value."""
@@ -109,7 +96,7 @@ class Schedule:
     def prefect(self, *arguments: str, **environment: str) -> None:
         """Prefect's own command line, on the server of the schedule."""
         done = subprocess.run(
-            [sys.executable, "-c", PREFECT, *arguments],
+            [sys.executable, "-m", "prefect", *arguments],
             env={**self.environment, **environment, "PREFECT_API_URL": self.state()["api_url"]},
             cwd=PROJECT_DIR,
             capture_output=True,
