@@ -16,6 +16,7 @@ _OF_SUITE = {
     "daily_usage": _ANEW.format(mart="fct_daily_usage"),
     "daily_quota": _ANEW.format(mart="fct_daily_quota"),
     "daily_tool_usage": _ANEW.format(mart="fct_daily_tool_usage"),
+    "daily_mcp_cost": _ANEW.format(mart="fct_daily_mcp_cost"),
     "daily_health": _ANEW.format(mart="fct_daily_health"),
     "hourly_health": _ANEW.format(mart="fct_hourly_health"),
     "incidents": _ANEW.format(mart="fct_incidents"),
@@ -35,6 +36,10 @@ _OF_SUITE = {
         "Look whether something happened on that day (an outage, a new client, a writer that "
         "stopped); where it is the new usual, the warning ends by itself in a few weeks, and "
         "ledger.settings can hold other bounds."
+    ),
+    "pruned_days": (
+        "Those rows came after the raw rows of their day were removed: they are kept, and in no "
+        "figure. Find out what writes so late; where they matter, say so beside the figures."
     ),
     "mcp_health_log": (
         "Mend the clock or the writer of those events in omni2.mcp_health_log; until then no "

@@ -6,6 +6,7 @@ from great_expectations.core import ExpectationSuite
 
 from expectations.rules import Judged, never_null, no_rows, unique
 from expectations.scope import Scope, literal
+from expectations.staleness import up_to_date
 
 _KEY = ("mcp_cost_key", "usage_date", "mcp_server", "llm_model")
 
@@ -112,6 +113,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 _DAYS_TO_COME.format(today=literal(scope.today)),
                 column="usage_date",
             ),
+            *up_to_date(scope, "fct_daily_mcp_cost", "usage_date", "omni2.audit_logs"),
         ],
     )
     return (Judged(suite, mart="fct_daily_mcp_cost", key=_KEY),)

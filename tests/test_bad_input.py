@@ -132,7 +132,6 @@ def test_what_was_built_by_a_clock_that_was_ahead_is_built_anew(server: Server) 
     dsn = server.state("investigation:upgraded")
     ask(
         dsn,
-        "create schema analytics_build;"
         "create table analytics_build.fct_daily_usage as select now() as built_at",
     )
     with connect(dsn) as connection:

@@ -14,6 +14,7 @@ comment on table ledger.forced_publications is
 
 create or replace function ledger.refuse_to_forget() returns trigger
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception '%.% is kept for ever: its rows are neither changed nor deleted',

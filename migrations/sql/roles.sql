@@ -64,6 +64,11 @@ begin
         select format('grant usage on schema %I to omniledger_writer', '{legacy_schema}')
         where to_regnamespace(quote_ident('{legacy_schema}')) is not null
     );
+    -- Who wrote the old table writes its view; the table itself is kept as it was.
+    statements := statements || array(
+        select 'revoke all on ledger.audit_logs_legacy from omniledger_writer'
+        where to_regclass('ledger.audit_logs_legacy') is not null
+    );
     -- The old name's ids go on from the old sequence.
     statements := statements || array(
         select distinct format('grant usage on sequence %s to omniledger_writer', s.oid::regclass)

@@ -15,6 +15,7 @@ from migrations.merge.cutover import make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
+from migrations.roles import granting
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, session
@@ -22,6 +23,13 @@ from omniledger.errors import NotReadyError, OmniledgerError
 from omniledger.settings import Settings
 
 _log = logging.getLogger("omniledger.merge")
+
+_HAS_ROLES = """
+select exists (
+    select from pg_roles
+    where rolname = 'omniledger_runner' and has_schema_privilege(oid, 'ledger', 'usage')
+)
+"""
 
 _IS_MERGED = """
     select
@@ -57,9 +65,17 @@ def run(
             session(dsn, autocommit=True, **OWN_SESSION) as connection,
         ):
             revisions.require_schema_steps(connection)
-            return carry_out(connection, settings, show)
+            certificate = carry_out(connection, settings, show)
+            grant_again(connection, settings.legacy_schema)
+            return certificate
     except OmniledgerError as error:
         raise waiting.given_up() or error from error
+
+
+def grant_again(connection: Connection, legacy_schema: str) -> None:
+    """Give the roles their rights on what the merge moved and made, where they have any here."""
+    if connection.execute(_HAS_ROLES).fetchone() == (True,):
+        connection.execute(granting(legacy_schema).encode())
 
 
 def carry_out(

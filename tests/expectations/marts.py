@@ -7,7 +7,7 @@ from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server
 
 _MARTS = Path(__file__).with_name("marts.sql")
-_FORCED = PROJECT_DIR / "migrations" / "sql" / "forced_publications.sql"
+_SQL = PROJECT_DIR / "migrations" / "sql"
 _NAME = "built marts"
 
 
@@ -17,7 +17,8 @@ def built_marts(server: Server) -> Dsn:
         dsn = server.new()
         with connect(dsn) as connection:
             connection.execute(_MARTS.read_bytes())
-            connection.execute(_FORCED.read_bytes())
+            for name in ("run_steps", "forced_publications"):
+                connection.execute((_SQL / f"{name}.sql").read_bytes())
         server.templates[_NAME] = dsn
     return server.new(server.templates[_NAME].dbname)
 

@@ -78,7 +78,8 @@ create table ledger.runs (
     finished_at timestamp with time zone,
     verdict text default 'running' not null,
     reason text,
-    figures jsonb
+    figures jsonb,
+    versions jsonb
 );
 
 create table ledger.provider_buckets (

@@ -43,6 +43,7 @@ def twice(key: str, new: str, where: str, **other: str) -> str:
 
 
 USAGE, QUOTA, TOOLS = "fct_daily_usage", "fct_daily_quota", "fct_daily_tool_usage"
+MCP_COST = "fct_daily_mcp_cost"
 HEALTH, HOURS, INCIDENTS = "fct_daily_health", "fct_hourly_health", "fct_incidents"
 FOCUS, BILL = "fct_focus", "fct_bill_reconciliation"
 USERS, SERVERS = "dim_users", "dim_mcp_servers"
@@ -173,6 +174,47 @@ FAULTS = (
         "daily_tool_usage",
         MISSING,
         {"usage_date": D5, "mcp_server": "files", "missing": "users"},
+    ),
+    Fault(
+        MCP_COST,
+        "wrong sum",
+        f"update {{mart}} set cost_usd = cost_usd + 0.000000000001"
+        f" where usage_date = '{D1}' and mcp_server = 'files'",
+        "daily_mcp_cost",
+        "Each day's sums equal the daily usage's, to the last digit",
+        {"usage_date": D1, "figure": "cost_usd"},
+    ),
+    Fault(
+        MCP_COST,
+        "doubled row",
+        twice("mcp_cost_key", "'twice'", f"usage_date = '{D2}' and mcp_server = 'search'"),
+        "daily_mcp_cost",
+        "Each day, server and model has one row",
+        {"usage_date": D2, "mcp_server": "search", "rows": 2},
+    ),
+    Fault(
+        MCP_COST,
+        "missing day",
+        f"delete from {{mart}} where usage_date = '{D4}'",
+        "daily_mcp_cost",
+        "Each day's sums equal the daily usage's, to the last digit",
+        {"usage_date": D4, "figure": "cost_usd", "in_all_servers": "0"},
+    ),
+    Fault(
+        MCP_COST,
+        "negative",
+        f"update {{mart}} set calls = -1 where usage_date = '{D2}' and mcp_server = 'files'",
+        "daily_mcp_cost",
+        "Each figure is a number from zero up",
+        {"usage_date": D2, "mcp_server": "files", "figure": "calls", "value": "-1"},
+    ),
+    Fault(
+        MCP_COST,
+        "NULL",
+        f"update {{mart}} set calls = null where usage_date = '{D5}' and mcp_server = 'files'",
+        "daily_mcp_cost",
+        "calls is never missing",
+        {"usage_date": D5, "mcp_server": "files"},
     ),
     Fault(
         HEALTH,
@@ -451,6 +493,7 @@ LATE: dict[tuple[str, str], dict[str, Any]] = {
     ("daily_usage", STALE): {"usage_date": D5, "first_id": 900, "rows_changed": 1},
     ("daily_quota", STALE): {"usage_date": D5, "first_id": 900},
     ("daily_tool_usage", STALE): {"usage_date": D5, "first_id": 900},
+    ("daily_mcp_cost", STALE): {"usage_date": D5, "first_id": 900},
     ("bill_focus", STALE): {"usage_date": D5, "first_id": 900},
     ("daily_health", STALE): {"health_date": D5, "first_id": 900},
     ("hourly_health", STALE): {"health_date": D5, "first_id": 900},

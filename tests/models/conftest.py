@@ -25,6 +25,7 @@ USAGE, TOOLS, HEALTH = "fct_daily_usage", "fct_daily_tool_usage", "fct_daily_hea
 QUOTA, FOCUS = "fct_daily_quota", "fct_focus"
 SERVERS = "fct_daily_mcp_cost"
 HOURS, INCIDENTS = "fct_hourly_health", "fct_incidents"
+LEARNT = "int_health_learnt"
 MARTS = (USAGE, QUOTA, TOOLS, SERVERS, HEALTH, HOURS, FOCUS)
 """The marts that are built day by day."""
 PRICED = (USAGE, SERVERS, FOCUS)
@@ -108,7 +109,7 @@ class Marts:
         upstream = "+" if settings else ""
         names = (*(marts or MARTS), "dim_mcp_servers")
         if HEALTH in names:
-            names = (*names, HOURS, INCIDENTS)
+            names = (*names, LEARNT, HOURS, INCIDENTS)
         select = ("--select", *(upstream + name for name in names))
         environment = {f"OMNILEDGER_{name.upper()}": value for name, value in settings.items()}
         self.dbt(self.dsn, "run", *select, *options, **environment)
@@ -116,15 +117,15 @@ class Marts:
 
     def rows(self, mart: str) -> list[tuple[Any, ...]]:
         """All rows, with who built them."""
-        return ask(self.dsn, f"select m.* from analytics_build.{mart} as m order by 1")
+        return ask(self.dsn, f"select m.* from analytics_build.{mart} as m order by 1, 2")
 
     def figures(self, mart: str) -> list[dict[str, Any]]:
         """All rows without who built them."""
-        return _figures(self.dsn, f"select m.* from analytics_build.{mart} as m order by 1")
+        return _figures(self.dsn, f"select m.* from analytics_build.{mart} as m order by 1, 2")
 
     def figures_anew(self, mart: str) -> list[dict[str, Any]]:
         """What the rows would be if the mart were built anew."""
-        return _figures(self.dsn, f"select m.* from ({self.anew[mart]}) as m order by 1")
+        return _figures(self.dsn, f"select m.* from ({self.anew[mart]}) as m order by 1, 2")
 
     def built(self, mart: str) -> dict[date, Any]:
         """When each day was built."""
@@ -143,7 +144,7 @@ class Marts:
         assert changed == {date.fromisoformat(day) for day in days}
 
     def assert_as_if_built_anew(self) -> None:
-        for mart in (*MARTS, INCIDENTS):
+        for mart in (*MARTS, LEARNT, INCIDENTS):
             assert self.figures(mart) == self.figures_anew(mart)
         assert ask(self.dsn, _CONTROL) == []
 
@@ -224,7 +225,9 @@ def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Prepar
     dbt = Dbt(Settings(home=tmp_path_factory.mktemp("state")))
     dbt(dsn, "parse")
     code = {result.node.name: result.node.compiled_code for result in dbt(dsn, "run")}
-    prepared = Prepared(server, dsn, dbt, {mart: code[mart] for mart in (*MARTS, INCIDENTS)})
+    prepared = Prepared(
+        server, dsn, dbt, {mart: code[mart] for mart in (*MARTS, LEARNT, INCIDENTS)}
+    )
     prepared.keep("empty")
     return prepared
 

@@ -38,8 +38,7 @@ def fill(marts: Marts) -> None:
     marts.run(USAGE, FOCUS)
     ask(
         dsn,
-        "create schema analytics; create table analytics.fct_focus as"
-        " select * from analytics_build.fct_focus",
+        "create table analytics.fct_focus as select * from analytics_build.fct_focus",
     )
 
 
