@@ -208,3 +208,11 @@
     ).rows[0][0]) }}
     {%- endif -%}
 {%- endmacro %}
+
+
+{# For a table that views read: it is emptied where all is built anew, and not dropped. #}
+{% macro begin_anew() -%}
+    {%- if execute and is_incremental() and flags.FULL_REFRESH -%}
+    delete from {{ this }}
+    {%- endif -%}
+{%- endmacro %}

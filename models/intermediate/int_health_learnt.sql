@@ -1,16 +1,17 @@
 {#
     Kept, not computed by each of those who ask: it takes a look at the checks of two days for each
     day and server. Who is built from it builds the days again that are newer here
-    (`taught_by` of `find_changed_days`).
+    (`taught_by` of `find_changed_days`). Views read it, so that it is emptied and never dropped.
 #}
 {{
     config(
         materialized='incremental',
         incremental_strategy='changed_days',
         on_schema_change='append_new_columns',
+        full_refresh=false,
         unique_key='health_date',
         indexes=[{'columns': ['health_date']}],
-        pre_hook=["{{ begin_build() }}", "{{ find_changed_days(
+        pre_hook=["{{ begin_build() }}", "{{ begin_anew() }}", "{{ find_changed_days(
             events=ref('stg_mcp_health_log'),
             deletions=ref('stg_deleted_days'),
             source_table='mcp_health_log',

@@ -1,12 +1,14 @@
 {#
     A list to save work by, which need not be whole: who does not find a name in it asks
     `ledger.canonical_model`. So a run looks at what lately changed, whatever the history.
+    Views read it, so that it is never dropped.
 #}
 {{
     config(
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
+        full_refresh=false,
         post_hook='analyze {{ this }}',
     )
 }}
