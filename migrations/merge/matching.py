@@ -27,7 +27,7 @@ _IN_RANGE = """
     {range}
     and {text} is not null
     and {time} between '1900-01-01' and '9999-01-01'
-    and {complaint} is null
+    and {sound}
 """
 
 # The gateway's rows are narrowed to the range's own time, so that a batch reads a slice of them.
@@ -108,9 +108,7 @@ def match_history(
     parts = {
         "legacy": table,
         "ledger": LEDGER,
-        "in_range": sql.SQL(_IN_RANGE).format(
-            range=RANGE, complaint=statements.complaint, **meanings
-        ),
+        "in_range": sql.SQL(_IN_RANGE).format(range=RANGE, sound=statements.sound, **meanings),
         **meanings,
     }
     span, pair = sql.SQL(_SPAN).format(**parts), sql.SQL(_PAIR).format(**parts)

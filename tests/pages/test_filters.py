@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from omniledger import site
 from omniledger.database import Dsn, connect
@@ -123,7 +123,7 @@ def test_tables_charts_and_csv_follow_and_come_back(
     ]
     assert seen.page.locator("#usage .live svg:visible").count() >= 5
     seen.page.click("#filter button")
-    assert seen.page.locator(".live").count() == 0
+    expect(seen.page.locator(".live")).to_have_count(0)
     assert seen.page.locator("#usage svg[role=img]:visible").count() == pictures
     assert seen.page.inner_text("main") == before
     assert seen.page.url == server.url
