@@ -1,8 +1,11 @@
-{# The default model by its one name. #}
+{# The default model by its one name; a query of its own, so that it is looked up once. #}
 {% macro default_model() -%}
-    coalesce(
-        ledger.canonical_model({{ setting_literal('default_model') }}),
-        {{ setting_literal('default_model') }}
+    (
+        select
+            coalesce(
+                ledger.canonical_model({{ setting_literal('default_model') }}),
+                {{ setting_literal('default_model') }}
+            )
     )
 {%- endmacro %}
 

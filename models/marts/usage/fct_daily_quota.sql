@@ -3,7 +3,7 @@
         incremental_strategy='changed_days',
         unique_key='usage_date',
         indexes=[{'columns': ['usage_date']}],
-        pre_hook="{{ find_changed_days(
+        pre_hook=["{{ find_changed_days(
             events=ref('stg_audit_logs'),
             deletions=ref('stg_deleted_days'),
             source_table='audit_logs',
@@ -12,7 +12,7 @@
             inputs=ref('int_quota_inputs'),
             inputs_by_model=false,
             told_otherwise=days_of_other_terms(ref('stg_limit_history'), ref('int_model_prices')),
-        ) }}",
+        ) }}", "{{ plan_for_many_rows() }}"],
         post_hook=[
             "{{ keep_pruned_days() }}",
             "{{ remember_build_inputs(
