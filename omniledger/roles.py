@@ -14,6 +14,20 @@ OWNER, WRITER, RUNNER, READER = ROLES = (
 )
 
 
+_HAVE_RIGHTS = """
+select from pg_roles where rolname = %s and has_schema_privilege(oid, 'ledger', 'usage')
+"""
+
+
+def grant_again(connection: Connection, legacy_schema: str) -> None:
+    """Give the roles their rights on what a merge moved and made, where they have any here."""
+    # With it comes Alembic, which who publishes has no use for.
+    from migrations.roles import granting
+
+    if connection.execute(_HAVE_RIGHTS, [RUNNER]).rowcount:
+        connection.execute(granting(legacy_schema).encode())
+
+
 def let_readers_read(connection: Connection, relation: sql.Composable) -> None:
     """Grant SELECT on a published table that was just made, where there is a role of readers."""
     is_there = connection.execute("select from pg_roles where rolname = %s", [READER])

@@ -148,7 +148,7 @@ left join ledger.user_map as m on {person} = m.legacy_user_id
 where
     {scope}
     -- A list is looked up by its hash, which costs less than a join with what made it.
-    and case when {sound} then l.id::bigint <> all(%(settled)s::bigint[]) end
+    and case when {complaint} is null then l.id::bigint <> all(%(settled)s::bigint[]) end
 """
 
 _UNMATCH = """
@@ -331,7 +331,7 @@ class Statements:
             legacy=self.table,
             ledger=LEDGER,
             scope=scope,
-            sound=self.sound,
+            complaint=self.complaint,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
             person=self.person,

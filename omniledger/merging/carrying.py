@@ -15,21 +15,14 @@ from migrations.merge.cutover import make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
-from migrations.roles import granting
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError, OmniledgerError
+from omniledger.roles import grant_again
 from omniledger.settings import Settings
 
 _log = logging.getLogger("omniledger.merge")
-
-_HAS_ROLES = """
-select exists (
-    select from pg_roles
-    where rolname = 'omniledger_runner' and has_schema_privilege(oid, 'ledger', 'usage')
-)
-"""
 
 _IS_MERGED = """
     select
@@ -70,12 +63,6 @@ def run(
             return certificate
     except OmniledgerError as error:
         raise waiting.given_up() or error from error
-
-
-def grant_again(connection: Connection, legacy_schema: str) -> None:
-    """Give the roles their rights on what the merge moved and made, where they have any here."""
-    if connection.execute(_HAS_ROLES).fetchone() == (True,):
-        connection.execute(granting(legacy_schema).encode())
 
 
 def carry_out(
