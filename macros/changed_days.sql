@@ -216,3 +216,25 @@
     delete from {{ this }}
     {%- endif -%}
 {%- endmacro %}
+
+
+{# What the marts of priced requests have in common: what changes a day of theirs. #}
+{% macro find_changed_usage(told_otherwise) -%}
+    {{ find_changed_days(
+        events=ref('stg_audit_logs'),
+        deletions=ref('stg_deleted_days'),
+        source_table='audit_logs',
+        settings=['reporting_timezone', 'default_model'],
+        settings_view=ref('int_settings'),
+        inputs=ref('int_usage_inputs'),
+        told_otherwise=told_otherwise,
+    ) }}
+{%- endmacro %}
+
+
+{% macro remember_usage_inputs() -%}
+    {{ remember_build_inputs(
+        settings=['reporting_timezone', 'default_model'],
+        inputs=ref('int_usage_inputs'),
+    ) }}
+{%- endmacro %}

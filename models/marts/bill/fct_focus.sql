@@ -3,21 +3,10 @@
         incremental_strategy='changed_days',
         unique_key='usage_date',
         indexes=[{'columns': ['usage_date']}],
-        pre_hook="{{ find_changed_days(
-            events=ref('stg_audit_logs'),
-            deletions=ref('stg_deleted_days'),
-            source_table='audit_logs',
-            settings=['reporting_timezone', 'default_model'],
-            settings_view=ref('int_settings'),
-            inputs=ref('int_usage_inputs'),
-            told_otherwise=days_of_other_models('jsonb_array_elements_text(model_names)'),
-        ) }}",
+        pre_hook="{{ find_changed_usage(days_of_other_models('jsonb_array_elements_text(model_names)')) }}",
         post_hook=[
             "{{ keep_pruned_days() }}",
-            "{{ remember_build_inputs(
-                settings=['reporting_timezone', 'default_model'],
-                inputs=ref('int_usage_inputs'),
-            ) }}",
+            "{{ remember_usage_inputs() }}",
         ],
     )
 }}
