@@ -10,7 +10,7 @@ from migrations.merge import foreign_keys
 from migrations.merge.copy import forget
 from migrations.merge.run import unfinished
 from migrations.merge.statements import Statements
-from migrations.merge.watch import unwatch
+from migrations.merge.watch import unwatch, unwatch_ledger
 from migrations.patience import patiently
 from omniledger.database import Connection
 
@@ -28,11 +28,12 @@ def abandon(connection: Connection) -> None:
         return
     if legacy.has_table:
         patiently(connection, legacy.relation, partial(unwatch, connection, legacy))
+    patiently(connection, "omni2.audit_logs", partial(unwatch_ledger, connection))
     patiently(connection, "omni2.audit_logs", partial(foreign_keys.drop, connection))
     with connection.transaction():
         forget(connection, Statements(legacy), _EVERYTHING, {})
         connection.execute("delete from omni2.audit_logs where source_system = 'legacy'")
-        for table in ("audit_quarantine", "audit_merge_changes"):
+        for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
         connection.execute(
             "delete from ledger.merge_runs where finished_at is null and cutover_xid is null"

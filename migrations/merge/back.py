@@ -8,6 +8,7 @@ from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, indexes, triggers
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
+from migrations.merge.watch import unwatch_ledger
 from omniledger.database import Connection
 
 _FRESH = """
@@ -77,8 +78,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
             reference.point_to(connection, sql.SQL("{} (id)").format(archive))
         forget(connection, statements, sql.SQL("true"), {})
-        connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
-        connection.execute("drop function if exists ledger.note_tombstone")
+        unwatch_ledger(connection)
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)
         with dependents.carried(connection, legacy.relation):

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from migrations.legacy import SUMMED
 from migrations.merge.batches import Progress, Range, count, in_batches
-from migrations.merge.statements import LEDGER, Statements
+from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
 from omniledger.certificate import sentence
 from omniledger.database import Connection
 
@@ -47,7 +47,7 @@ with paired as (
     left join (
         select distinct legacy_id from ledger.audit_tombstones where {known}
     ) as t on l.id = t.legacy_id
-    where l.id > %(after)s and l.id <= %(upto)s
+    where {scope}
 )
 
 select
@@ -251,7 +251,8 @@ def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Com
         legacy=statements.table,
         ledger=LEDGER,
         complaint=statements.complaint,
-        known=sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s"),
+        known=KNOWN,
+        scope=RANGE,
         old=sql.SQL(", ").join(
             # A column of a domain is carried as the type below it.
             sql.SQL("l.{}::{}").format(sql.Identifier(name), sql.SQL(types[name]))

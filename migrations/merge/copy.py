@@ -10,10 +10,9 @@ from psycopg import errors, sql
 
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.pacing import Pace
-from migrations.merge.statements import RANGE, Statements
+from migrations.merge.statements import KNOWN, RANGE, Statements
 from omniledger.database import Connection
 
-_KNOWN = sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s")
 _CHANGED = sql.SQL("l.id = any(%(ids)s)")
 KNOWN_IDS = sql.SQL("legacy_id = any(%(ids)s)")
 
@@ -21,11 +20,25 @@ _CHANGES_AT_ONCE = 5_000
 """How many notes of changed rows one transaction applies; some seconds of a busy gateway."""
 
 _TAKE_CHANGES = """
-delete from ledger.audit_merge_changes
-where change_id in (
-    select change_id from ledger.audit_merge_changes order by change_id limit %(at_most)s
+with written as (
+    delete from ledger.audit_merge_changes
+    where change_id in (
+        select change_id from ledger.audit_merge_changes order by change_id limit %(at_most)s
+    )
+    returning legacy_id
+),
+
+deleted as (
+    delete from ledger.audit_tombstones
+    where legacy_id in (
+        select legacy_id from ledger.audit_tombstones order by legacy_id limit %(at_most)s
+    )
+    returning legacy_id
 )
-returning legacy_id
+
+select legacy_id from written
+union all
+select legacy_id from deleted
 """
 
 _TRIES = 3
@@ -37,18 +50,13 @@ def copy_history(
     statements: Statements,
     pace: Pace,
 ) -> Iterator[Progress]:
-    """Bring over every old row that was not set aside, each batch in a transaction of its own.
+    """Copy every old row that was neither matched nor set aside, a batch in one transaction.
 
     What is in the ledger already is passed over, so a copy that was killed goes on where it was.
-
-    The batches don't wait for the disk: a crash of the server takes the last of them back, whole,
-    and the next upgrade repeats them. The cut over's commit, which does wait, flushes all of them.
     """
     table = statements.table
     done, total = 0, count(connection, table)
     yield Progress("copying", 0, total)
-    for worker in workers:
-        worker.execute("set synchronous_commit = off")
 
     def bring(worker: Connection, chunk: Range) -> None:
         began = time.monotonic()
@@ -61,10 +69,10 @@ def copy_history(
 
 
 def _repeating(worker: Connection, statements: Statements, chunk: Range) -> None:
-    """Bring over one range, again where a killed upgrade's last batch was still committing it."""
+    """Copy one range, again where a killed upgrade's last batch was still committing it."""
     for tried in range(1, _TRIES + 1):
         try:
-            return bring_over(worker, statements, RANGE, _KNOWN, chunk.values())
+            return copy(worker, statements, RANGE, KNOWN, chunk.values())
         except errors.UniqueViolation:
             if tried == _TRIES:
                 raise
@@ -86,6 +94,18 @@ def bring_over(
     """
     with connection.transaction():
         connection.execute(statements.apply_matches(scope, known), values)
+        copy(connection, statements, scope, known, values)
+
+
+def copy(
+    connection: Connection,
+    statements: Statements,
+    scope: sql.Composable,
+    known: sql.Composable,
+    values: dict[str, object],
+) -> None:
+    """Copy the old rows that the ledger can hold and has not; the arguments of `bring_over`."""
+    with connection.transaction():
         (settled,) = connection.execute(statements.settled(known), values).fetchone() or ([],)
         connection.execute(statements.copy(scope), {**values, "settled": settled})
 
@@ -96,7 +116,7 @@ def apply_changes(
     window: Decimal,
     at_most: int | None = _CHANGES_AT_ONCE,
 ) -> int:
-    """Bring over again the old rows that were written since they were copied.
+    """Bring over again the old rows that were written since, or whose rows in the ledger went.
 
     What the ledger has of them is taken back first, so that a row that was deleted is gone and
     one that was changed is judged and matched anew. The caller's transaction, if any, goes on.
@@ -114,10 +134,12 @@ def apply_changes(
             return 0
         values: dict[str, object] = {"ids": ids, "window": window}
         forget(connection, statements, sql.SQL("k.legacy_id = any(%(ids)s)"), values)
-        connection.execute("delete from omni2.audit_logs where legacy_id = any(%(ids)s)", values)
-        connection.execute(
-            "delete from ledger.audit_quarantine where legacy_id = any(%(ids)s)", values
-        )
+        # The tombstones that the first of them leaves go with the second.
+        for table in ("omni2.audit_logs", "ledger.audit_tombstones", "ledger.audit_quarantine"):
+            connection.execute(
+                sql.SQL("delete from {} where legacy_id = any(%(ids)s)").format(sql.SQL(table)),
+                values,
+            )
         connection.execute(statements.quarantine(_CHANGED), values)
         connection.execute(statements.match(_CHANGED), values)
         bring_over(connection, statements, _CHANGED, KNOWN_IDS, values)

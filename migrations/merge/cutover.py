@@ -15,18 +15,6 @@ from migrations.merge.watch import unwatch
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
 
-_TOMBSTONE = """
-create or replace function ledger.note_tombstone() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    insert into ledger.audit_tombstones (legacy_id) values (old.legacy_id);
-    return null;
-end
-$$
-"""
-
 _LEDGER_SEQUENCE = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
 
 
@@ -101,10 +89,7 @@ def _text(identifier: sql.Identifier) -> str:
 
 
 def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier | None) -> None:
-    """Make the view with the old name, columns, types and defaults.
-
-    Deletes through it leave a tombstone, so that a row which is gone is never taken for lost.
-    """
+    """Make the view with the old name, columns, types and defaults."""
     view = sql.SQL(legacy.relation)
     columns = [
         sql.SQL("{} as {}").format(sql.Identifier(c.target), sql.Identifier(c.name))
@@ -127,12 +112,6 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
             )
         )
     derived.carry(connection, legacy)
-    connection.execute(_TOMBSTONE)
-    connection.execute("drop trigger if exists omniledger_tombstone on omni2.audit_logs")
-    connection.execute(
-        "create trigger omniledger_tombstone after delete on omni2.audit_logs for each row"
-        " when (old.legacy_id is not null) execute function ledger.note_tombstone()"
-    )
 
 
 def _let_writers_count(

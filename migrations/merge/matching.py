@@ -8,7 +8,7 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.merge.batches import Progress, Range, count, in_batches
-from migrations.merge.statements import LEDGER, RANGE, Statements
+from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
 from omniledger.database import Connection
 
 # Every pair that could be one request is noted first. Whether each is the other's nearest is then
@@ -23,9 +23,8 @@ create unlogged table ledger.audit_candidates (
 )
 """
 
-_IN_RANGE = """
-    {range}
-    and {text} is not null
+_MATCHABLE = """
+    {text} is not null
     and {time} between '1900-01-01' and '9999-01-01'
     and {sound}
 """
@@ -33,10 +32,11 @@ _IN_RANGE = """
 # The gateway's rows are narrowed to the range's own time, so that a batch reads a slice of them.
 _SPAN = """
 select
-    min({time}) - %(window)s * interval '1 second' as since,
-    max({time}) + %(window)s * interval '1 second' as until
+    min({time}) filter (where {matchable}) - %(window)s * interval '1 second' as since,
+    max({time}) filter (where {matchable}) + %(window)s * interval '1 second' as until,
+    bool_or({complaint} is not null) as has_unsound
 from {legacy} as l
-where {in_range}
+where {range}
 """
 
 _PAIR = """
@@ -52,7 +52,8 @@ inner join {ledger} as g
         between {time} - %(window)s * interval '1 second'
         and {time} + %(window)s * interval '1 second'
 where
-    {in_range}
+    {range}
+    and {matchable}
     and g.timestamp between %(since)s and %(until)s
     and g.source_system = 'gateway'
 """
@@ -93,9 +94,10 @@ from (
 def match_history(
     connection: Connection, workers: Sequence[Connection], statements: Statements, window: Decimal
 ) -> Iterator[Progress]:
-    """Note in `ledger.audit_matches` which old row and which gateway row are one request.
+    """Find which old row and which gateway row are one request, and give the latter what it lacked.
 
-    Rows that the ledger can't hold are noted in `ledger.audit_quarantine` on the way.
+    The pairs are noted in `ledger.audit_matches`. Rows that the ledger can't hold are noted in
+    `ledger.audit_quarantine` on the way.
 
     Args:
         connection: an autocommit connection.
@@ -108,7 +110,9 @@ def match_history(
     parts = {
         "legacy": table,
         "ledger": LEDGER,
-        "in_range": sql.SQL(_IN_RANGE).format(range=RANGE, sound=statements.sound, **meanings),
+        "range": RANGE,
+        "matchable": sql.SQL(_MATCHABLE).format(sound=statements.sound, **meanings),
+        "complaint": statements.complaint,
         **meanings,
     }
     span, pair = sql.SQL(_SPAN).format(**parts), sql.SQL(_PAIR).format(**parts)
@@ -118,9 +122,10 @@ def match_history(
     connection.execute(_START)
 
     def note_pairs(worker: Connection, chunk: Range) -> None:
-        worker.execute(quarantine, chunk.values())
         values = {**chunk.values(), "window": window}
-        since, until = worker.execute(span, values).fetchone() or (None, None)
+        since, until, has_unsound = worker.execute(span, values).fetchone() or (None, None, True)
+        if has_unsound:
+            worker.execute(quarantine, values)
         if since is not None:
             worker.execute(pair, {**values, "since": since, "until": until})
 
@@ -130,6 +135,14 @@ def match_history(
     connection.execute("analyze ledger.audit_candidates")
     connection.execute(sql.SQL(_CHOOSE).format(ledger=LEDGER))
     connection.execute("analyze ledger.audit_matches")
+    apply_matches = statements.apply_matches(RANGE, KNOWN)
+    for _ in in_batches(
+        connection,
+        workers,
+        table,
+        lambda worker, chunk: worker.execute(apply_matches, chunk.values()),
+    ):
+        yield Progress("matching", done, max(total, done))
 
 
 def take_ambiguous(connection: Connection) -> int:

@@ -23,7 +23,7 @@ from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
-from migrations.merge.watch import watch
+from migrations.merge.watch import watch, watch_ledger
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -102,6 +102,7 @@ def merge(
         DatabaseError: others held a lock for too long.
     """
     run_id = _begin(connection, legacy)
+    patiently(connection, "omni2.audit_logs", partial(watch_ledger, connection))
     if not legacy.has_table:
         _make_empty_name(connection, legacy, run_id)
         return None
@@ -110,6 +111,10 @@ def merge(
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
     with workers_of(connection, workers) as crew:
+        for worker in crew:
+            # A crash of the server takes the last batches back, whole, and the next upgrade repeats
+            # them. The cut over's commit, which does wait for the disk, flushes all of them.
+            worker.execute("set synchronous_commit = off")
         for progress in match_history(connection, crew, statements, window):
             show(progress)
         _note_ambiguous(connection, run_id)

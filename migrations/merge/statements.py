@@ -14,6 +14,9 @@ LEDGER = sql.SQL("omni2.audit_logs")
 RANGE = sql.SQL("l.id > %(after)s and l.id <= %(upto)s")
 """The old rows `l` of one `migrations.merge.batches.Range`."""
 
+KNOWN = sql.SQL("legacy_id > %(after)s and legacy_id <= %(upto)s")
+"""The same of what is known of them by `legacy_id`."""
+
 # Both logs of a request have the same person and text and lie at most a window apart, and each is
 # the other's nearest; between two as near the lower id wins. Rivals are looked for among all old
 # rows, so that the answer does not depend on which of them are asked about. Few are asked about at
@@ -131,13 +134,7 @@ from gaining as l
 where a.id = l.omniledger_audit_id
 """
 
-_SETTLED = """
-select array(
-    select legacy_id from ledger.audit_matches where {known}
-    union all
-    select legacy_id from {ledger} where {known}
-)
-"""
+_SETTLED = "select array(select legacy_id from {ledger} where {known})"
 
 # No ON CONFLICT, which costs a tenth: a batch that meets another's row is repeated.
 _COPY = """
@@ -321,7 +318,7 @@ class Statements:
         )
 
     def settled(self, known: sql.Composable) -> sql.Composed:
-        """The ids of the old rows that a match or the ledger has already, as one array."""
+        """The ids of the old rows that the ledger has already, as one array."""
         return sql.SQL(_SETTLED).format(ledger=LEDGER, known=known)
 
     def copy(self, scope: sql.Composable) -> sql.Composed:

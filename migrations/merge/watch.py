@@ -1,7 +1,8 @@
-"""Note, from now on, which rows of the legacy table are written while it is being copied."""
+"""Note, from now on, which old rows are written while they are copied, and which copies go."""
 
 from psycopg import sql
 
+from migrations.ddl import make_trigger
 from migrations.legacy import Legacy
 from omniledger.database import Connection
 
@@ -19,6 +20,20 @@ begin
     if tg_op = 'INSERT' or tg_op = 'UPDATE' and new.id <> old.id then
         insert into ledger.audit_merge_changes (legacy_id) values (new.id);
     end if;
+    return null;
+end
+$$
+"""
+
+_TOMBSTONE_TRIGGER = "omniledger_tombstone"
+
+_TOMBSTONE = """
+create or replace function ledger.note_tombstone() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into ledger.audit_tombstones (legacy_id) values (old.legacy_id);
     return null;
 end
 $$
@@ -47,3 +62,30 @@ def unwatch(connection: Connection, legacy: Legacy) -> None:
         )
     )
     connection.execute("drop function if exists ledger.note_legacy_change")
+
+
+def watch_ledger(connection: Connection) -> None:
+    """Let each row of the ledger that has an old id leave a tombstone when it is deleted.
+
+    Until the cut over a tombstone is one more change to apply: the old row is still there, and is
+    brought over again. From then on it says that a row which is gone was not lost.
+    """
+    with connection.transaction():
+        connection.execute(_TOMBSTONE)
+        connection.execute(
+            make_trigger(
+                _TOMBSTONE_TRIGGER,
+                "omni2.audit_logs",
+                "after delete on omni2.audit_logs for each row"
+                " when (old.legacy_id is not null) execute function ledger.note_tombstone()",
+            ).encode()
+        )
+
+
+def unwatch_ledger(connection: Connection) -> None:
+    """Let rows of the ledger go without a trace again."""
+    with connection.transaction():
+        connection.execute(
+            f"drop trigger if exists {_TOMBSTONE_TRIGGER} on omni2.audit_logs".encode()
+        )
+        connection.execute("drop function if exists ledger.note_tombstone")

@@ -5,12 +5,14 @@ commit out of order.
 
 Locks: ACCESS EXCLUSIVE for an instant at each ALTER TABLE, SHARE ROW EXCLUSIVE for an instant at
 each trigger. The column comes first and its default after, so that nothing is rewritten.
-Way back: triggers, functions and columns are dropped.
+Way back: triggers, functions and columns are dropped, and with them the tables that runs built,
+which could not be brought up to date after a time without notes.
 
 Revision ID: 0004
 Revises: 0003
 """
 
+from migrations.built import drop_built
 from migrations.ddl import make_trigger, run, run_live, sql
 
 revision = "0004"
@@ -48,6 +50,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    drop_built("table")
     for table in _TABLES:
         run_live(
             table,

@@ -2,12 +2,13 @@
 
 Locks: none that anybody could wait for; only new tables are made.
 Way back: they are dropped where nothing was removed. Else they stay: without them the next run
-would build days of which the rows are gone.
+would build days of which the rows are gone. The views that runs built go first.
 
 Revision ID: 0018
 Revises: 0017
 """
 
+from migrations.built import drop_built
 from migrations.ddl import run, sql
 
 revision = "0018"
@@ -31,4 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    drop_built("view")
     run(_DROP_UNLESS_USED)

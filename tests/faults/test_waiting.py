@@ -78,13 +78,13 @@ def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_
     assert ask(dsn, invalid) == [(0,)]
 
 
-def test_it_waits_for_a_row_that_somebody_changed_and_goes_on_when_he_is_done(
+def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
     server: Server, tmp_path: Path
 ) -> None:
     dsn = server.state("investigation")
     revisions.upgrade(dsn, "0006")
     # Row 1 of the ledger is matched, so the merge has to write to it.
-    with somebody(dsn, "update omni2.audit_logs set success = true where id = 1"):
+    with somebody(dsn, "select from omni2.audit_logs where id = 1 for update"):
         upgrade = Upgrade.start(dsn, tmp_path / "log")
         wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
         assert not upgrade.is_over()

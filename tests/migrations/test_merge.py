@@ -183,6 +183,36 @@ def test_a_live_row_that_the_ledger_can_not_hold_is_never_refused(merged: Dsn) -
     ) == [(None, None, "the row has no time")]
 
 
+@pytest.mark.parametrize("step", ["copy_history", "apply_changes", "cut_over"])
+def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Both the row of a request that both systems logged, and one that was copied just now."""
+    from migrations.merge import run
+
+    real = getattr(run, step)
+
+    def delete_first(*args: object, **kwargs: object) -> object:
+        ask(dsn, "delete from omni2.audit_logs where legacy_id in (101, 102)")
+        return real(*args, **kwargs)
+
+    dsn = each_server.state("investigation")
+    with monkeypatch.context() as patch:
+        patch.setattr(run, step, delete_first)
+        revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
+        " from ledger.merge_runs",
+    ) == [(11, 8, 1, 2, True)]
+    assert ask(
+        dsn,
+        "select legacy_id, source_system from omni2.audit_logs where legacy_id in (101, 102)"
+        " order by legacy_id",
+    ) == [(101, "legacy"), (102, "legacy")]
+    assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
+
+
 def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merged: Dsn) -> None:
     with connect(merged) as connection:
         done = last_done(connection)
