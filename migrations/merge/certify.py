@@ -64,7 +64,7 @@ select
             where fate = 'copied' and not was_changed and not is_equal
         )
     )[1:5] as differing,
-    sum(fingerprint::numeric) as fingerprints,
+    sum(fingerprint) as fingerprints,
     {sums}
 from paired
 """
@@ -74,6 +74,8 @@ _COUNTS = ("total", "copied", "matched", "quarantined", "mended", "deleted", "ch
 
 _NAMED = 5
 """How many ids of a fault are named."""
+
+_WHOLE = ("smallint", "integer", "bigint")
 
 _EXACT = Context(prec=1000)
 """Sums of any amounts that a column holds, without a rounding."""
@@ -233,6 +235,10 @@ class _Found:
 def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Composed:
     sides, sums = [], []
     for target, old in summed.items():
+        column = statements.legacy.by_meaning[target]
+        # A sum of bigint is as exact as one of numeric, and takes less than half of the time.
+        is_whole = column.type in _WHOLE and column.derives != target
+        type_ = sql.SQL("bigint" if is_whole else "numeric")
         names = {"side": sql.Identifier(f"{target}_ledger"), "old": sql.Identifier(target)}
         sides.append(
             sql.SQL("{} as {old}, a.{} as {side}").format(old, sql.Identifier(target), **names)
@@ -240,11 +246,11 @@ def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Com
         carried = sql.SQL("filter (where fate not in ('quarantined', 'mended', 'lost'))")
         sums.append(
             sql.SQL(
-                "sum({old}::numeric) {carried}, sum(case"
+                "sum({old}::{type}) {carried}, sum(case"
                 " when was_changed or fate = 'deleted'"
                 " or fate = 'matched' and not {name} = any(gained) then {old}"
-                " else {side} end::numeric) {carried}"
-            ).format(name=sql.Literal(target), carried=carried, **names)
+                " else {side} end::{type}) {carried}"
+            ).format(name=sql.Literal(target), type=type_, carried=carried, **names)
         )
     types = {column.name: column.type for column in statements.legacy.columns}
     return sql.SQL(_CERTIFY).format(
