@@ -204,7 +204,7 @@ def measure_copy(bench: Bench, repeat: int) -> None:
     for name, goal in (("one", ">= 0.95"), ("two", ">= 1.2")):
         rate, ratio = bench.rows / seconds[name], seconds["plain"] / seconds[name]
         show(f"copy with {name} worker(s), and its ratio", f"{rate:,.0f} rows/s  {ratio:.2f}", goal)
-    for step in ("matching", "certifying"):
+    for step in ("matching", "filling in", "certifying"):
         value = statistics.median(result.get(step, 0) for result in beside)
         show(f"{step}, beside {seconds['one']:.1f} s of copying", f"{value:.1f} s")
     bench.drop("trial")

@@ -132,17 +132,19 @@ def match_history(
     for chunk, _ in in_batches(connection, workers, table, note_pairs):
         done += chunk.rows
         yield Progress("matching", done, max(total, done))
+    done = 0
+    yield Progress("filling in", 0, total)
     connection.execute("analyze ledger.audit_candidates")
     connection.execute(sql.SQL(_CHOOSE).format(ledger=LEDGER))
     connection.execute("analyze ledger.audit_matches")
     apply_matches = statements.apply_matches(RANGE, KNOWN)
-    for _ in in_batches(
-        connection,
-        workers,
-        table,
-        lambda worker, chunk: worker.execute(apply_matches, chunk.values()),
-    ):
-        yield Progress("matching", done, max(total, done))
+
+    def fill_in(worker: Connection, chunk: Range) -> None:
+        worker.execute(apply_matches, chunk.values())
+
+    for chunk, _ in in_batches(connection, workers, table, fill_in):
+        done += chunk.rows
+        yield Progress("filling in", done, max(total, done))
 
 
 def take_ambiguous(connection: Connection) -> int:

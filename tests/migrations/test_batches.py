@@ -104,6 +104,7 @@ def test_a_copy_with_two_workers_that_was_stopped_goes_on(history: Dsn) -> None:
     assert list(dict.fromkeys(steps)) == [
         "watching",
         "matching",
+        "filling in",
         "copying",
         "catching up",
         "cutting over",
