@@ -37,6 +37,26 @@ State = Callable[[Connection], None]
 gc.set_threshold(100_000, 50, 100)
 
 
+LONGEST = (
+    "test_schedule.py",
+    "test_pipeline.py",
+    "test_rebuilt_days.py",
+    "test_gate.py",
+    "test_kills.py",
+    "test_changed_days.py",
+    "test_random_histories.py",
+    "test_states.py",
+    "test_cli.py",
+    "test_embedded.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that none is left to one core when all else is done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
 def from_files(*files: Path) -> State:
     """A starting state out of SQL files."""
 
