@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 UV := $(shell command -v uv 2>/dev/null)
-# A file stays with one worker, for its tests share what they made.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# A file stays with one worker, for its tests share what they made; tests/conftest.py has the order.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

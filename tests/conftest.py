@@ -1,5 +1,6 @@
 """A real PostgreSQL, and databases on it in each starting state."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,10 +21,40 @@ pytest_plugins = ["tests.browser"]
 STATES = Path(__file__).parent / "states"
 GATEWAY = Path(__file__).parent.parent / "samples" / "gateway.sql"
 
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNSAFE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 """What a server that may lose everything needs not do."""
 
 State = Callable[[Connection], None]
+
+# Nearly all objects are of the libraries' modules, and stay: walking them again and again costs a
+# tenth of the time.
+gc.set_threshold(100_000, 50, 100)
+
+
+LONGEST = (
+    "test_schedule.py",
+    "test_pipeline.py",
+    "test_rebuilt_days.py",
+    "test_gate.py",
+    "test_kills.py",
+    "test_changed_days.py",
+    "test_random_histories.py",
+    "test_states.py",
+    "test_cli.py",
+    "test_embedded.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that none is left to one core when all else is done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 def from_files(*files: Path) -> State:
@@ -41,6 +72,8 @@ class Server:
     """A server and the databases that tests made on it; states are made once and copied."""
 
     dsn: Dsn
+    copying: str = ""
+    """How a database is copied, where it is not left to the server."""
     templates: dict[str, Dsn] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
     made: list[str] = field(default_factory=list)
@@ -49,13 +82,17 @@ class Server:
         """A database of its own, copied from `template`."""
         name = f"omniledger_test_{os.getpid()}_{next(self.numbers)}"
         with connect(self.dsn, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("create database {} template {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
+            self.copy(connection, template, name)
         self.made.append(name)
         return replace(self.dsn, dbname=name)
+
+    def copy(self, connection: Connection, template: str, name: str) -> None:
+        """Make the database `name` out of `template`."""
+        connection.execute(
+            sql.SQL("create database {} template {} {}").format(
+                sql.Identifier(name), sql.Identifier(template), sql.SQL(self.copying)
+            )
+        )
 
     def state(self, name: str) -> Dsn:
         """A database in a state: `empty`, `gateway`, the name of a file in `tests/states`, or one
@@ -86,15 +123,17 @@ class Server:
 def started(root: Path, bin_dir: Path | None) -> Iterator[Server]:
     embedded = EmbeddedServer(root, bin_dir=bin_dir, options=UNSAFE)
     with embedded.lease() as endpoint:
-        yield Server(
-            Dsn(
-                endpoint.host,
-                endpoint.port,
-                endpoint.dbname,
-                endpoint.user,
-                endpoint.password,
-            )
-        )
+        dsn = Dsn(endpoint.host, endpoint.port, endpoint.dbname, endpoint.user, endpoint.password)
+        with connect(dsn) as connection:
+            version = connection.info.server_version
+            if version >= 160000:
+                # Tests connect thousands of times, and need no slow hash against guessing.
+                connection.execute("set scram_iterations = 1")
+                connection.execute(
+                    sql.SQL("alter role current_user password {}").format(dsn.password)
+                )
+        # Files are copied sooner than pages are logged; this is the way before PostgreSQL 15.
+        yield Server(dsn, "strategy file_copy" if version >= 150000 else "")
 
 
 @pytest.fixture(scope="session")

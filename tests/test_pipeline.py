@@ -21,7 +21,9 @@ import pytest
 from omniledger.database import Dsn
 from omniledger.demo.load import SAMPLE
 from tests.browser import Seen
-from tests.conftest import ask
+from tests.conftest import Server, ask
+from tests.migrations.operator import CERTIFICATE, put_off
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -63,14 +65,19 @@ class Place:
             text=True,
             check=False,
         )
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        assert "Traceback" not in said
-        return said
+        return said_by(done, code)
 
     @property
     def dsn(self) -> Dsn:
         return Dsn.parse(self.omniledger("db", "url").strip())
+
+
+def said_by(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
+    """All that a command said, once it is what it should be."""
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert "Traceback" not in said
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +108,14 @@ def shown(place: Place) -> str:
 @pytest.fixture(scope="module")
 def dsn(place: Place, shown: str) -> Dsn:
     return place.dsn
+
+
+@pytest.fixture(scope="module")
+def warm(place: Place, shown: str) -> Iterator[Warm]:
+    """For the runs after the first, which was a command of its own."""
+    warm = Warm(place.home, place.environment)
+    yield warm
+    warm.stop()
 
 
 def raw() -> tuple[int, int, int, Decimal]:
@@ -209,9 +224,11 @@ def test_every_old_row_is_accounted_for(dsn: Dsn) -> None:
     assert matched > 0
 
 
-def test_a_second_run_changes_nothing_and_speaks_json_if_asked(place: Place, dsn: Dsn) -> None:
+def test_a_second_run_changes_nothing_and_speaks_json_if_asked(
+    place: Place, dsn: Dsn, warm: Warm
+) -> None:
     before = ask(dsn, FINGERPRINT)
-    said = place.omniledger("run", "--log-format", "json")
+    said = said_by(warm.run("run", "--log-format", "json"))
     assert ask(dsn, FINGERPRINT) == before
     events = [json.loads(line) for line in said.splitlines()]
     [run] = json.loads(place.omniledger("runs", "--json", "--limit", "1"))
@@ -273,7 +290,7 @@ def lose_connections_once(dsn: Dsn) -> None:
 
 
 def test_a_late_row_changes_its_day_only_though_the_database_goes_away_in_each_step(
-    place: Place, dsn: Dsn
+    place: Place, dsn: Dsn, warm: Warm
 ) -> None:
     stamps = "select usage_date, max(built_at) from analytics.fct_daily_usage group by 1"
     before = dict(ask(dsn, stamps))
@@ -285,7 +302,7 @@ def test_a_late_row_changes_its_day_only_though_the_database_goes_away_in_each_s
         day,
     )
     lose_connections_once(dsn)
-    said = place.omniledger("run")
+    said = said_by(warm.run("run"))
     assert said.count("Trying again.") == len(TOUCHED)
     ask(dsn, "drop schema fault cascade")
     after = dict(ask(dsn, stamps))
@@ -294,7 +311,7 @@ def test_a_late_row_changes_its_day_only_though_the_database_goes_away_in_each_s
     assert tokens == raw()[1] + 7
 
 
-def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> None:
+def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn, warm: Warm) -> None:
     before = ask(dsn, FINGERPRINT)
     ask(
         dsn,
@@ -308,7 +325,7 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> 
         "insert into audit_logs (message, tokens_input, created_at)"
         " select 'odd', 7, min(created_at) from audit_logs",
     )
-    said = place.omniledger("run", code=5)
+    said = said_by(warm.run("run"), code=5)
     assert "The gate refused the figures" in said
     assert "Trying again." not in said
     assert "It was not published: The gate refused" in artifacts(place)["summary"]
@@ -322,7 +339,7 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn) -> 
     ]
     ask(dsn, "drop function analytics_build.spoil cascade")
     ask(dsn, "delete from audit_logs where message in ('late', 'odd')")
-    place.omniledger("run")
+    said_by(warm.run("run"))
     [(tokens,)] = ask(dsn, "select sum(tokens_input)::bigint from analytics.fct_daily_usage")
     assert tokens == raw()[1]
 
@@ -363,14 +380,21 @@ def test_no_password_is_in_anything_that_was_written(place: Place, shown: str) -
     assert password not in shown
 
 
-def test_another_trace_gives_its_own_sums(place: Place, tmp_path: Path) -> None:
+def test_the_flow_merges_too_and_shows_its_progress(server: Server, warm: Warm) -> None:
+    dsn = put_off(server)
+    done = warm.run("merge", "run", "--flow", DATABASE_URL=dsn.url())
+    assert dsn.password not in said_by(done)
+    assert done.stdout.strip() == f"{CERTIFICATE}."
+
+
+def test_another_trace_gives_its_own_sums(place: Place, warm: Warm, tmp_path: Path) -> None:
     trace = tmp_path / "mine.csv"
     trace.write_text(
         "TIMESTAMP,ContextTokens,GeneratedTokens\n"
         "2024-02-29 23:59:59.9999990,1000,10\n"
         "2024-03-01 00:00:00.0000000,2000,20\n"
     )
-    said = place.omniledger("demo", "--trace", str(trace))
+    said = said_by(warm.run("demo", "--trace", str(trace)))
     assert "$0.00252" in said
     assert ask(
         place.dsn,

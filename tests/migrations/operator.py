@@ -1,4 +1,4 @@
-"""The command line as an operator types it, in this process."""
+"""The command line as an operator types it, in this process, and a merge for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,24 @@ from unittest import mock
 
 from click.testing import CliRunner
 
+from omniledger import revisions
 from omniledger.cli import cli
 from omniledger.database import Dsn, target
 from omniledger.errors import OmniledgerError
 from omniledger.settings import get_settings
+from tests.conftest import Server
+
+CERTIFICATE = "11 old rows = 7 copied + 2 matched + 2 in quarantine; proved to the last digit"
+"""What is told of the merge of `put_off`, and of that of the state `investigation`."""
+
+
+def put_off(server: Server) -> Dsn:
+    """A database in the state `investigation` that is upgraded, but for the merge."""
+    name = "investigation:later"
+    if name not in server.templates:
+        server.templates[name] = server.state("investigation")
+        revisions.upgrade(server.templates[name], "head", "merge=later")
+    return server.state(name)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server, ask
-from tests.migrations.operator import omniledger
+from tests.migrations.operator import CERTIFICATE, omniledger, put_off
 from tests.test_cli import run
-
-CERTIFICATE = "11 old rows = 7 copied + 2 matched + 2 in quarantine; proved to the last digit"
 
 
 @pytest.fixture
@@ -30,13 +28,9 @@ def merged(server: Server) -> Dsn:
     return server.state("investigation:upgraded")
 
 
-@pytest.fixture
-def put_off(server: Server) -> Dsn:
-    name = "investigation:later"
-    if name not in server.templates:
-        server.templates[name] = server.state("investigation")
-        revisions.upgrade(server.templates[name], "head", "merge=later")
-    return server.state(name)
+@pytest.fixture(name="put_off")
+def _put_off(server: Server) -> Dsn:
+    return put_off(server)
 
 
 def test_a_merge_that_is_put_off_leaves_the_old_table_and_everything_works(put_off: Dsn) -> None:
@@ -247,22 +241,6 @@ def test_the_printed_sql_runs_and_the_merge_completes_what_it_leaves_out(server:
     assert shape(dsn) == shape(other)
     revisions.downgrade(dsn, "base")
     assert ask(dsn, "select count(*) from public.audit_logs") == [(11,)]
-
-
-@pytest.mark.slow
-def test_the_flow_merges_too_and_shows_its_progress(
-    put_off: Dsn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    done = run(
-        "merge",
-        "run",
-        "--flow",
-        database=put_off.url(),
-        OMNILEDGER_HOME=str(tmp_path),
-    )
-    assert done.stdout.strip() == f"{CERTIFICATE}.", done.stderr
-    assert put_off.password not in done.stdout + done.stderr
 
 
 # ---- proved again, later

@@ -156,7 +156,8 @@ def is_alive(pid: int) -> bool:
 
 
 def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) -> None:
-    schedule.start("--every", "1d", "--watch-every", "10s")
+    # Each look is a process of its own, which takes seconds: they must not crowd each other out.
+    schedule.start("--every", "1d", "--watch-every", "20s")
     until(lambda: schedule.looks() >= 2)
     # The daily run was overdue, and is made up for.
     until(lambda: schedule.published() == 1)
