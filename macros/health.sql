@@ -12,8 +12,11 @@
                 then cast(
                     least(
                         greatest(
-                            round(percentile_disc(0.5) within group (order by gaps.seconds) / 30)
-                            * 30,
+                            round(
+                                extract(
+                                    epoch from percentile_disc(0.5) within group (order by gaps.gap)
+                                ) / 30
+                            ) * 30,
                             {{ bounds.least }}
                         ),
                         {{ bounds.most }}
@@ -22,11 +25,8 @@
         end as interval_seconds
     from (
         select
-            extract(
-                epoch from checks.observed_at - lag(checks.observed_at) over (
-                    order by checks.observed_at
-                )
-            ) as seconds
+            checks.observed_at
+            - lag(checks.observed_at) over (order by checks.observed_at) as gap
         from (
             select latest.observed_at
             from {{ events }} as latest
@@ -39,12 +39,18 @@
             limit {{ bounds.checks }}
         ) as checks
     ) as gaps
-    where gaps.seconds > 0
+    where gaps.gap > interval '0'
 {%- endmacro %}
 
 
 {% macro longest_hold_seconds(servers) -%}
     (select coalesce(max(longest_hold_seconds), 0) from {{ servers }})
+{%- endmacro %}
+
+
+{# Words are compared without what separates their parts: `Circuit open` is `circuit_open`. #}
+{% macro letters(words) -%}
+    nullif(translate(lower({{ words }}), E' \t\r\n_-', ''), '')
 {%- endmacro %}
 
 
@@ -62,7 +68,8 @@
 
 {# For a few rows each, in order: the planner takes them for fewer still, and would sort them. #}
 {% macro look_into_index() -%}
-    set local enable_bitmapscan = off
+    set local enable_bitmapscan = off;
+    set local enable_sort = off
 {%- endmacro %}
 
 
