@@ -85,3 +85,29 @@
         0
     )
 {%- endmacro %}
+
+
+{#
+    What changes a day of health: its events and those that hold into it, what it is expected to
+    have, and, for whoever is built from them, the intervals that its checks teach.
+#}
+{% macro find_changed_health(grid, taught_by=none, more_columns=[], more_settings=[]) -%}
+    {{ find_changed_days(
+        events=ref('stg_mcp_health_log'),
+        deletions=ref('stg_deleted_days'),
+        source_table='mcp_health_log',
+        settings=health_settings() + more_settings,
+        settings_view=ref('int_settings'),
+        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
+        grid=grid,
+        grid_columns=['health_date', 'mcp_server_id']
+        + (['day_seconds', 'stated_interval_seconds'] if taught_by else [])
+        + more_columns,
+        taught_by=taught_by,
+    ) }}
+{%- endmacro %}
+
+
+{% macro remember_health_inputs(more_settings=[]) -%}
+    {{ remember_build_inputs(settings=health_settings() + more_settings) }}
+{%- endmacro %}
