@@ -43,6 +43,47 @@
 {%- endmacro %}
 
 
+{#
+    The number of a server's last event that is dated more than a check ahead. Nobody can tell when
+    what was noted before it happened, as the same clock may have dated it. (`+ 0`, or the planner
+    would walk down all ids to find the greatest.)
+#}
+{% macro last_event_ahead(health_log, server, now) -%}
+    (
+        select max(ahead.id + 0)
+        from {{ health_log }} as ahead
+        where
+            ahead.mcp_server_id = {{ server }}
+            and ahead.timestamp
+            > {{ now }} + interval '{{ setting('health_check_interval_seconds') | int }} seconds'
+    )
+{%- endmacro %}
+
+
+{% macro last_trusted_event(health_log) -%}
+    select max(trusted.event_at)
+    from (
+        select distinct mcp_server_id
+        from {{ health_log }}
+        where mcp_server_id is not null
+    ) as servers
+    cross join lateral (
+        select {{ last_event_ahead(health_log, 'servers.mcp_server_id', 'now()') }} as event_id
+        offset 0  -- once a server, not once an event
+    ) as ahead
+    cross join lateral (
+        select events.timestamp as event_at
+        from {{ health_log }} as events
+        where
+            events.mcp_server_id = servers.mcp_server_id
+            and events.timestamp <= now()
+            and (ahead.event_id is null or events.id > ahead.event_id)
+        order by events.timestamp desc
+        limit 1
+    ) as trusted
+{%- endmacro %}
+
+
 {% macro longest_hold_seconds(servers) -%}
     (select coalesce(max(longest_hold_seconds), 0) from {{ servers }})
 {%- endmacro %}
