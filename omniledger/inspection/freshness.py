@@ -5,7 +5,7 @@ The same rule as `dim_mcp_servers` has, but without models: it answers before th
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from omniledger.database import Connection
@@ -164,6 +164,12 @@ class Checks(NamedTuple):
     def is_missed(self) -> bool:
         """Whether checks should come, and don't."""
         return self.verdict in ("silent", "never checked")
+
+    @property
+    def told(self) -> str:
+        """The verdict, the last event and how often there should be one."""
+        last = "never" if self.last_at is None else self.last_at.astimezone(UTC).isoformat()
+        return f"{self.verdict}, last noted {last}, due every {self.interval_seconds} s"
 
     def __str__(self) -> str:
         if self.last_at is None:

@@ -69,6 +69,14 @@ def test_a_server_that_comes_or_goes_changes_every_day(filled: Marts) -> None:
     filled.assert_as_if_built_anew()
 
 
+def test_another_name_changes_no_day(filled: Marts) -> None:
+    ask(filled.dsn, "update omni2.mcp_servers set name = 'renamed'")
+    with filled.changing(HEALTH):
+        filled.run(HEALTH)
+    names = "select mcp_server_name from analytics_build.dim_mcp_servers"
+    assert ask(filled.dsn, names) == [("renamed",)]
+
+
 def test_an_event_before_the_first_adds_the_days_between(filled: Marts) -> None:
     event_at(filled, "2026-02-26 12:00+00")
     with filled.changing(HEALTH, "2026-02-26", "2026-02-27", "2026-02-28"):
