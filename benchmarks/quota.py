@@ -1,22 +1,20 @@
 """The quota check before each request, beside the gateway's query of today, in the same run.
 
-    .venv/bin/python -m benchmarks.quota [--rows 10000000] [--clients 8] [--seconds 20]
+    .venv/bin/python -m benchmarks.quota [--rows 10000000] [--clients 8] [--pace 500]
 
 Both answer on the same database: the check, which finds the limit too
-(`ledger.check_usage_limit`), and the investigation's sum alone. pgbench asks, with prepared
-statements and without a pause; it shares this machine's processors with the server, so that what a
-client waits for its turn is in the figures.
+(`ledger.check_usage_limit`), and the investigation's sum alone. One client of pgbench asks without
+a pause, then all clients at a pace, then all without a pause (`benchmarks.load` says what each
+tells). The goal is for the check at the pace.
 """
 
 import argparse
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
+from benchmarks import load
 from benchmarks.database import fresh_database
-from omniledger.database import Dsn, connect
-from omniledger.embedded import EmbeddedServer
+from omniledger.database import connect
 
 USERS = 1000
 
@@ -46,39 +44,11 @@ where user_id = :user_id and timestamp >= current_date and success = true;
 """
 
 
-def measure(
-    pgbench: Path, dsn: Dsn, query: str, clients: int, seconds: int
-) -> tuple[float, float, float]:
-    """Answers a second, and the median and 99th percentile of the waiting, in milliseconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "query.sql"
-        script.write_text(USER + query)
-        subprocess.run(
-            [
-                *(pgbench, "-n", "-M", "prepared", "-c", str(clients), "-j", "2"),
-                *("-T", str(seconds), "-f", script, "-l", "--log-prefix", f"{folder}/took"),
-            ],
-            env={**os.environ, **dsn.environment()},
-            check=True,
-            capture_output=True,
-        )
-        # client, number, microseconds, ...
-        took = sorted(
-            int(line.split()[2])
-            for log in Path(folder).glob("took.*")
-            for line in log.read_text().splitlines()
-        )
-    return (
-        len(took) / seconds,
-        took[len(took) // 2] / 1000,
-        took[int(len(took) * 0.99)] / 1000,
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--pace", type=float, default=500, help="checks a second, by all clients")
     parser.add_argument("--seconds", type=int, default=20)
     given = parser.parse_args()
     with (
@@ -89,15 +59,13 @@ def main() -> None:
             connection.execute(FILL.format(users=USERS, rows=given.rows).encode())
             connection.execute("vacuum analyze omni2.audit_logs")
             connection.execute("select ledger.refresh_limits()")
-        pgbench = EmbeddedServer(Path(folder) / "postgres").bin_dir / "pgbench"
-        for clients in (1, given.clients):
+        for clients, pace in ((1, None), (given.clients, given.pace), (given.clients, None)):
             for what, query in (("the query of today", TODAY), ("check_usage_limit", CHECK)):
-                rate, median, p99 = measure(pgbench, dsn, query, clients, given.seconds)
-                print(
-                    f"{what:<20} {given.rows:>12,} rows, clients: {clients:>2} {rate:>9,.0f}/s"
-                    f"   median {median:.3f} ms   p99 {p99:.3f} ms   goal 1 ms",
-                    flush=True,
+                waiting = load.ask(
+                    dsn, USER + query, clients=clients, seconds=given.seconds, pace=pace
                 )
+                print(f"{what:<20} {waiting}", flush=True)
+    print("goal: a p99 below 1 ms at the pace")
 
 
 if __name__ == "__main__":

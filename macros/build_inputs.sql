@@ -15,6 +15,7 @@
         possible_tokens('tokens'),
         possible_cost('cost'),
         possible_response('milliseconds'),
+        letters('words'),
         learnt_interval('events', 'server', 'since', 'until'),
         share('part', 'whole'),
         share_of_part('amount'),

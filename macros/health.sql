@@ -12,8 +12,11 @@
                 then cast(
                     least(
                         greatest(
-                            round(percentile_disc(0.5) within group (order by gaps.seconds) / 30)
-                            * 30,
+                            round(
+                                extract(
+                                    epoch from percentile_disc(0.5) within group (order by gaps.gap)
+                                ) / 30
+                            ) * 30,
                             {{ bounds.least }}
                         ),
                         {{ bounds.most }}
@@ -22,11 +25,8 @@
         end as interval_seconds
     from (
         select
-            extract(
-                epoch from checks.observed_at - lag(checks.observed_at) over (
-                    order by checks.observed_at
-                )
-            ) as seconds
+            checks.observed_at
+            - lag(checks.observed_at) over (order by checks.observed_at) as gap
         from (
             select latest.observed_at
             from {{ events }} as latest
@@ -39,12 +39,59 @@
             limit {{ bounds.checks }}
         ) as checks
     ) as gaps
-    where gaps.seconds > 0
+    where gaps.gap > interval '0'
+{%- endmacro %}
+
+
+{#
+    The number of a server's last event that is dated more than a check ahead. Nobody can tell when
+    what was noted before it happened, as the same clock may have dated it. (`+ 0`, or the planner
+    would walk down all ids to find the greatest.)
+#}
+{% macro last_event_ahead(health_log, server, now) -%}
+    (
+        select max(ahead.id + 0)
+        from {{ health_log }} as ahead
+        where
+            ahead.mcp_server_id = {{ server }}
+            and ahead.timestamp
+            > {{ now }} + interval '{{ setting('health_check_interval_seconds') | int }} seconds'
+    )
+{%- endmacro %}
+
+
+{% macro last_trusted_event(health_log) -%}
+    select max(trusted.event_at)
+    from (
+        select distinct mcp_server_id
+        from {{ health_log }}
+        where mcp_server_id is not null
+    ) as servers
+    cross join lateral (
+        select {{ last_event_ahead(health_log, 'servers.mcp_server_id', 'now()') }} as event_id
+        offset 0  -- once a server, not once an event
+    ) as ahead
+    cross join lateral (
+        select events.timestamp as event_at
+        from {{ health_log }} as events
+        where
+            events.mcp_server_id = servers.mcp_server_id
+            and events.timestamp <= now()
+            and (ahead.event_id is null or events.id > ahead.event_id)
+        order by events.timestamp desc
+        limit 1
+    ) as trusted
 {%- endmacro %}
 
 
 {% macro longest_hold_seconds(servers) -%}
     (select coalesce(max(longest_hold_seconds), 0) from {{ servers }})
+{%- endmacro %}
+
+
+{# Words are compared without what separates their parts: `Circuit open` is `circuit_open`. #}
+{% macro letters(words) -%}
+    nullif(translate(lower({{ words }}), E' \t\r\n_-', ''), '')
 {%- endmacro %}
 
 
@@ -62,7 +109,8 @@
 
 {# For a few rows each, in order: the planner takes them for fewer still, and would sort them. #}
 {% macro look_into_index() -%}
-    set local enable_bitmapscan = off
+    set local enable_bitmapscan = off;
+    set local enable_sort = off
 {%- endmacro %}
 
 
@@ -77,4 +125,30 @@
         ) filter (where intervals.server_state = '{{ state }}'),
         0
     )
+{%- endmacro %}
+
+
+{#
+    What changes a day of health: its events and those that hold into it, what it is expected to
+    have, and, for whoever is built from them, the intervals that its checks teach.
+#}
+{% macro find_changed_health(grid, taught_by=none, more_columns=[], more_settings=[]) -%}
+    {{ find_changed_days(
+        events=ref('stg_mcp_health_log'),
+        deletions=ref('stg_deleted_days'),
+        source_table='mcp_health_log',
+        settings=health_settings() + more_settings,
+        settings_view=ref('int_settings'),
+        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
+        grid=grid,
+        grid_columns=['health_date', 'mcp_server_id']
+        + (['day_seconds', 'stated_interval_seconds'] if taught_by else [])
+        + more_columns,
+        taught_by=taught_by,
+    ) }}
+{%- endmacro %}
+
+
+{% macro remember_health_inputs(more_settings=[]) -%}
+    {{ remember_build_inputs(settings=health_settings() + more_settings) }}
 {%- endmacro %}

@@ -7,6 +7,7 @@ cadence as (
         check_interval_seconds * {{ setting('health_hold_factor') | int }} as hold_seconds
 
     from {{ ref('int_health_cadence') }}
+    order by health_date, mcp_server_id
 
 ),
 
@@ -27,7 +28,7 @@ joined as (
         cadence.hold_seconds,
         events.event_at < cadence.starts_at as is_carried_in,
         events.health_event_id,
-        events.mcp_server_id,
+        cadence.mcp_server_id,
         events.event_at,
         events.observed_at,
         events.status_word,
@@ -53,3 +54,4 @@ joined as (
 )
 
 select * from joined
+order by health_date, mcp_server_id

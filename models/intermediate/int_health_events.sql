@@ -1,41 +1,30 @@
-with
+-- Without a WITH, as `stg_mcp_health_log` is, and for its reason.
+select
+    happened.health_event_id,
+    happened.mcp_server_id,
+    happened.event_at,
+    date_trunc('second', happened.event_at) as observed_at,
+    words.status_word,
+    words.event_word,
+    coalesce(words.known_state, 'down') as server_state,
+    case coalesce(words.known_state, 'down') when 'down' then 3 when 'disabled' then 2 else 1 end
+        as badness,
+    words.known_state is null as is_unknown_word,
+    coalesce(words.event_word like 'healthcheck%', true) as is_check,
+    {{ possible_response('happened.response_ms') }} as response_ms,
+    happened.response_ms is not null and {{ possible_response('happened.response_ms') }} is null
+        as is_impossible_response,
+    nullif(btrim(left(happened.error_message, 500)), '') as error_message,
+    happened.change_xid
 
-health_log as (
-
-    select * from {{ ref('stg_mcp_health_log') }}
-
-),
-
-clock as (
-
-    select * from {{ ref('int_clock') }}
-
-),
-
--- words are compared without what separates their parts: `Circuit open` is `circuit_open`
-worded as (
-
+from {{ ref('stg_mcp_health_log') }} as happened
+-- where there is a status, it alone speaks; else the event does (`offset 0` has each read once, not
+-- by every column that asks for it)
+cross join lateral (
     select
-        *,
-        nullif(translate(lower(reported_status), E' \t\r\n_-', ''), '') as status_word,
-        nullif(translate(lower(event_type), E' \t\r\n_-', ''), '') as event_word
-
-    from health_log
-    where
-        mcp_server_id is not null
-        -- a clock that was never set says 1970; without this line that is 20,000 days of silence
-        and event_at >= timestamptz '2000-01-01 00:00+00'
-        -- what is dated later waits until its time has come
-        and event_at < (select clock.as_of_at + interval '1 second' from clock)
-
-),
-
--- where there is a status, it alone speaks; else the event does
-classified as (
-
-    select
-        *,
-        case coalesce(status_word, event_word)
+        letters.status_word,
+        letters.event_word,
+        case coalesce(letters.status_word, letters.event_word)
             when 'healthy' then 'up'
             when 'load' then 'up'
             when 'startup' then 'up'
@@ -54,33 +43,18 @@ classified as (
             when 'maintenance' then 'disabled'
             when 'shutdown' then 'disabled'
         end as known_state
-
-    from worded
-
-),
-
-final as (
-
-    select
-        health_event_id,
-        mcp_server_id,
-        event_at,
-        date_trunc('second', event_at) as observed_at,
-        status_word,
-        event_word,
-        coalesce(known_state, 'down') as server_state,
-        case coalesce(known_state, 'down') when 'down' then 3 when 'disabled' then 2 else 1 end
-            as badness,
-        known_state is null as is_unknown_word,
-        coalesce(event_word like 'healthcheck%', true) as is_check,
-        {{ possible_response('response_ms') }} as response_ms,
-        response_ms is not null and {{ possible_response('response_ms') }} is null
-            as is_impossible_response,
-        nullif(btrim(left(error_message, 500)), '') as error_message,
-        change_xid
-
-    from classified
-
-)
-
-select * from final
+    from (
+        select
+            {{ letters('happened.reported_status') }} as status_word,
+            {{ letters('happened.event_type') }} as event_word
+    ) as letters
+    offset 0  -- noqa: AM09
+) as words
+where
+    happened.mcp_server_id is not null
+    -- a clock that was never set says 1970; without this line that is 20,000 days of silence
+    and happened.event_at >= timestamptz '2000-01-01 00:00+00'
+    -- what is dated later waits until its time has come
+    and happened.event_at < (
+        select clock.as_of_at + interval '1 second' from {{ ref('int_clock') }} as clock
+    )

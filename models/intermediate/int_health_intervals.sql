@@ -6,6 +6,7 @@ with
 grid as (
 
     select * from {{ ref('int_health_grid') }}
+    order by health_date, mcp_server_id
 
 ),
 

@@ -1,7 +1,7 @@
 {#
     Kept, not computed by each of those who ask: it takes a look at the checks of two days for each
     day and server. Who is built from it builds the days again that are newer here
-    (`taught_by` of `find_changed_days`). Views read it, so that it is emptied and never dropped.
+    (`taught_by` of `find_changed_health`). Views read it, so that it is emptied and never dropped.
 #}
 {{
     config(
@@ -11,17 +11,13 @@
         full_refresh=false,
         unique_key='health_date',
         indexes=[{'columns': ['health_date']}],
-        pre_hook=["{{ begin_build() }}", "{{ begin_anew() }}", "{{ find_changed_days(
-            events=ref('stg_mcp_health_log'),
-            deletions=ref('stg_deleted_days'),
-            source_table='mcp_health_log',
-            settings=health_settings(),
-            settings_view=ref('int_settings'),
-            held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
-            grid=ref('int_health_grid'),
-            grid_columns=['health_date', 'mcp_server_id'],
-        ) }}", "{{ look_into_index() }}"],
-        post_hook="{{ remember_build_inputs(settings=health_settings()) }}",
+        pre_hook=[
+            "{{ begin_build() }}",
+            "{{ begin_anew() }}",
+            "{{ find_changed_health(ref('int_health_grid')) }}",
+            "{{ look_into_index() }}",
+        ],
+        post_hook="{{ remember_health_inputs() }}",
     )
 }}
 

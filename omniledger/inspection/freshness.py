@@ -5,7 +5,7 @@ The same rule as `dim_mcp_servers` has, but without models: it answers before th
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from omniledger.database import Connection
@@ -35,7 +35,13 @@ seen as (
             from omni2.mcp_health_log as h
             where h.mcp_server_id = servers.id
                 and h.timestamp >= '2000-01-01 00:00+00' and h.timestamp <= %(now)s
-        ) as last_at
+        ) as last_at,
+        (
+            select max(h.id + 0)  -- else the planner would walk down all ids
+            from omni2.mcp_health_log as h
+            where h.mcp_server_id = servers.id
+                and h.timestamp > %(now)s + %(interval)s * interval '1 second'
+        ) as id_ahead
     from servers
 ),
 
@@ -100,6 +106,22 @@ expected as (
         order by state = 'up', state = 'disabled', error_message
         limit 1
     ) as last_event on true
+),
+
+-- the same clock may have dated what was noted before an event of the future
+trusted as (
+    select
+        *,
+        id_ahead is not null and not exists (
+            select 1
+            from omni2.mcp_health_log as h
+            where h.mcp_server_id = expected.id
+                and h.timestamp
+                >= %(now)s - interval_seconds * %(factor)s * interval '1 second'
+                and h.timestamp <= %(now)s
+                and h.id > id_ahead
+        ) as is_ahead
+    from expected
 )
 
 select
@@ -111,11 +133,13 @@ select
         when last_at is null then 'never checked'
         when state = 'disabled' then 'disabled'
         when last_at < %(now)s - interval_seconds * %(factor)s * interval '1 second' then 'silent'
+        when is_ahead then 'silent'
         else 'running'
     end,
     state,
-    error_message
-from expected
+    error_message,
+    is_ahead
+from trusted
 order by last_at nulls first, name
 """
 
@@ -123,7 +147,8 @@ order by last_at nulls first, name
 class Checks(NamedTuple):
     """When a server was last noticed, how often it should be (s), and what that means.
 
-    `state` is what the last event said: `up`, `down` or `disabled`.
+    `state` is what the last event said: `up`, `down` or `disabled`. `is_ahead` where the last events
+    noted are dated in the future, so that `last_at` may be long ago.
     """
 
     server_id: int
@@ -133,15 +158,24 @@ class Checks(NamedTuple):
     verdict: str
     state: str | None = None
     last_error: str | None = None
+    is_ahead: bool = False
 
     @property
     def is_missed(self) -> bool:
         """Whether checks should come, and don't."""
         return self.verdict in ("silent", "never checked")
 
+    @property
+    def told(self) -> str:
+        """The verdict, the last event and how often there should be one."""
+        last = "never" if self.last_at is None else self.last_at.astimezone(UTC).isoformat()
+        return f"{self.verdict}, last noted {last}, due every {self.interval_seconds} s"
+
     def __str__(self) -> str:
         if self.last_at is None:
             return f"{self.name} (never)"
+        if self.is_ahead:
+            return f"{self.name} (events dated in the future hide its last check)"
         return (
             f"{self.name} (last {self.last_at:%Y-%m-%d %H:%M}, due every {self.interval_seconds} s)"
         )

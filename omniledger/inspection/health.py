@@ -23,6 +23,7 @@ def running(look: Look) -> Answer:
         Figure("silent", len(missed)),
         Figure("down", len(down)),
         Figure.of("events", count),
+        *(Figure(f"checks of {server.name}", server.told) for server in servers),
     )
     also = f"; last seen down: {', '.join(down[:_SHOWN])}" if down else ""
     if not missed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,10 @@ def test_the_investigations_questions_are_answered_before_the_upgrade(each_serve
     assert "Nothing is in its way" in seen["What is left to upgrade?"]["meaning"]
     assert told["Was anything changed by hand?"] == "nothing"
     assert "2 of 2 servers are silent" in told["Are health checks running?"]
+    checks = {f["name"]: f["value"] for f in seen["Are health checks running?"]["figures"]}
+    last = datetime(2026, 2, 10, 10, 10, tzinfo=UTC).isoformat()
+    assert checks["checks of files"] == f"silent, last noted {last}, due every 300 s"
+    assert checks["checks of search"] == "never checked, last noted never, due every 300 s"
     assert "cannot tell" not in {one["state"] for one in seen.values()}
 
 

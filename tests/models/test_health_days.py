@@ -13,7 +13,7 @@ from omniledger.database import connect
 from omniledger.inspection.freshness import freshness
 from omniledger.settings import Settings
 from tests.conftest import ask
-from tests.models.conftest import HEALTH, INCIDENTS, Marts, Prepared, event_at
+from tests.models.conftest import HEALTH, INCIDENTS, Marts, Prepared, event_at, request_at
 
 FIRST, LAST = "2026-03-01", "2026-03-05"
 ALL = tuple(f"2026-03-0{day}" for day in range(1, 6))
@@ -67,6 +67,14 @@ def test_a_server_that_comes_or_goes_changes_every_day(filled: Marts) -> None:
     with filled.changing(HEALTH, *ALL):
         filled.run(HEALTH)
     filled.assert_as_if_built_anew()
+
+
+def test_another_name_changes_no_day(filled: Marts) -> None:
+    ask(filled.dsn, "update omni2.mcp_servers set name = 'renamed'")
+    with filled.changing(HEALTH):
+        filled.run(HEALTH)
+    names = "select mcp_server_name from analytics_build.dim_mcp_servers"
+    assert ask(filled.dsn, names) == [("renamed",)]
 
 
 def test_an_event_before_the_first_adds_the_days_between(filled: Marts) -> None:
@@ -162,6 +170,9 @@ def test_inspection_and_marts_agree_on_who_is_silent(marts: Marts) -> None:
     )
     checked(6, range(29, 30))
     checked(7, range(29, 30))
+    checked(8, range(500, -70, -10))  # its clock is an hour ahead
+    event_at(marts, "2099-01-01 00:00+00", server=9)
+    checked(9, range(100, 0, -10))
     marts.dbt(marts.dsn, "run", "--select", "stg_mcp_servers", "dim_mcp_servers")
     built = ask(
         marts.dsn,
@@ -176,11 +187,36 @@ def test_inspection_and_marts_agree_on_who_is_silent(marts: Marts) -> None:
         (5, 300, "never checked"),
         (6, 600, "running"),
         (7, 300, "silent"),
+        (8, 600, "silent"),
+        (9, 600, "running"),
     ]
     with connect(marts.dsn) as connection:
         live = freshness(connection, datetime(2026, 3, 6, tzinfo=UTC), Settings())
     assert {c.server_id: c.state for c in live if c.state != "up"} == {4: "disabled", 5: None}
     assert sorted((c.server_id, c.interval_seconds, c.verdict) for c in live) == built
+    hidden = "events dated in the future hide its last check"
+    assert {str(c) for c in live if c.is_ahead} == {f"server {n} ({hidden})" for n in (3, 8)}
+
+
+def test_events_of_the_future_make_no_log_look_fresh(marts: Marts) -> None:
+    """One alone, or all those of a clock that runs ahead; what is noted after them counts again."""
+
+    def noted(*minutes_ago: int, server: int = 1) -> None:
+        for minutes in minutes_ago:
+            at = datetime.now(UTC) - timedelta(minutes=minutes)
+            event_at(marts, at.isoformat(), server=server)
+            request_at(marts, at.isoformat())
+
+    def fresh() -> dict[str, str]:
+        results = marts.dbt(marts.dsn, "source", "freshness")
+        return {r.node.name: str(r.status) for r in results if r.node.resource_type == "source"}
+
+    noted(24 * 60 + 1, -24 * 60)
+    assert fresh() == {"audit_logs": "warn", "mcp_health_log": "warn"}
+    noted(*range(240, -240, -5), server=2)
+    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "warn"}
+    noted(50)
+    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "pass"}
 
 
 _STATES = {"healthy": "up", "timeout": "down", "disabled": "disabled", "what": "down"}

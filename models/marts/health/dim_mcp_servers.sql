@@ -30,6 +30,7 @@ pruned as (
 health_log as not materialized (
 
     select
+        id,
         cast(mcp_server_id as integer) as mcp_server_id,
         cast(timestamp as timestamptz) as event_at
 
@@ -101,7 +102,12 @@ named as (
                 and health_log.event_at >= timestamptz '2000-01-01 00:00+00'
                 and health_log.event_at
                 < (select clock.as_of_at + interval '1 second' from clock)
-        ) as last_event_at
+        ) as last_event_at,
+        {{ last_event_ahead(
+            source('omni2', 'mcp_health_log'),
+            'known.mcp_server_id',
+            '(select clock.as_of_at from clock)',
+        ) }} as event_id_ahead
 
     from known
     left join servers on known.mcp_server_id = servers.mcp_server_id
@@ -167,6 +173,20 @@ final as (
                 expected.last_event_at
                 < clock.as_of_at
                 - expected.check_interval_seconds * {{ factor }} * interval '1 second'
+                then 'silent'
+            when
+                expected.event_id_ahead is not null
+                and not exists (
+                    select 1
+                    from health_log
+                    where
+                        health_log.mcp_server_id = expected.mcp_server_id
+                        and health_log.event_at
+                        >= clock.as_of_at
+                        - expected.check_interval_seconds * {{ factor }} * interval '1 second'
+                        and health_log.event_at < clock.as_of_at + interval '1 second'
+                        and health_log.id > expected.event_id_ahead
+                )
                 then 'silent'
             else 'running'
         end as checks_verdict,

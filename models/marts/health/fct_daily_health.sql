@@ -3,26 +3,11 @@
         incremental_strategy='changed_days',
         unique_key='health_date',
         indexes=[{'columns': ['health_date']}],
-        pre_hook=["{{ find_changed_days(
-            events=ref('stg_mcp_health_log'),
-            deletions=ref('stg_deleted_days'),
-            source_table='mcp_health_log',
-            settings=health_settings(),
-            settings_view=ref('int_settings'),
-            held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
-            grid=ref('int_health_grid'),
-            grid_columns=[
-                'health_date',
-                'mcp_server_id',
-                'day_seconds',
-                'stated_interval_seconds',
-            ],
-            taught_by=ref('int_health_learnt'),
-        ) }}", "{{ plan_for_many_rows() }}"],
-        post_hook=[
-            "{{ keep_pruned_days() }}",
-            "{{ remember_build_inputs(settings=health_settings()) }}",
+        pre_hook=[
+            "{{ find_changed_health(ref('int_health_grid'), taught_by=ref('int_health_learnt')) }}",
+            "{{ plan_for_many_rows() }}",
         ],
+        post_hook=["{{ keep_pruned_days() }}", "{{ remember_health_inputs() }}"],
     )
 }}
 

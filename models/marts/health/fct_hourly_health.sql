@@ -10,24 +10,16 @@
         incremental_strategy='changed_days',
         unique_key='health_date',
         indexes=[{'columns': ['health_date']}],
-        pre_hook=["{{ find_changed_days(
-            events=ref('stg_mcp_health_log'),
-            deletions=ref('stg_deleted_days'),
-            source_table='mcp_health_log',
-            settings=health_settings() + ['health_hourly_days'],
-            settings_view=ref('int_settings'),
-            held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
-            grid=ref('int_health_hours'),
-            grid_columns=[
-                'health_date',
-                'mcp_server_id',
-                'hour_at',
-                'day_seconds',
-                'stated_interval_seconds',
-            ],
-            taught_by=ref('int_health_learnt'),
-        ) }}", "{{ plan_for_many_rows() }}"],
-        post_hook="{{ remember_build_inputs(settings=health_settings() + ['health_hourly_days']) }}",
+        pre_hook=[
+            "{{ find_changed_health(
+                ref('int_health_hours'),
+                taught_by=ref('int_health_learnt'),
+                more_columns=['hour_at'],
+                more_settings=['health_hourly_days'],
+            ) }}",
+            "{{ plan_for_many_rows() }}",
+        ],
+        post_hook="{{ remember_health_inputs(['health_hourly_days']) }}",
     )
 }}
 
