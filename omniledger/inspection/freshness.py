@@ -147,8 +147,8 @@ order by last_at nulls first, name
 class Checks(NamedTuple):
     """When a server was last noticed, how often it should be (s), and what that means.
 
-    `state` is what the last event said: `up`, `down` or `disabled`. `is_ahead` where the last events
-    noted are dated in the future, so that `last_at` may be long ago.
+    `state` is what the last event said: `up`, `down` or `disabled`. `is_ahead` where the last
+    events noted are dated in the future, so that `last_at` may be long ago.
     """
 
     server_id: int
