@@ -1,3 +1,6 @@
+-- In order of day and server, here and where the cadence is read: so whoever groups by them, or has
+-- windows over them, sorts the few hundred checks of each by themselves, not all history.
+
 with
 
 cadence as (

@@ -20,36 +20,37 @@ select
 from {{ ref('stg_mcp_health_log') }} as happened
 -- where there is a status, it alone speaks; else the event does (`offset 0` has each read once, not
 -- by every column that asks for it)
-cross join lateral (
-    select
-        letters.status_word,
-        letters.event_word,
-        case coalesce(letters.status_word, letters.event_word)
-            when 'healthy' then 'up'
-            when 'load' then 'up'
-            when 'startup' then 'up'
-            when 'healthchecksuccess' then 'up'
-            when 'recoverysuccess' then 'up'
-            when 'unhealthy' then 'down'
-            when 'timeout' then 'down'
-            when 'disconnected' then 'down'
-            when 'circuitopen' then 'down'
-            when 'error' then 'down'
-            when 'loadfailed' then 'down'
-            when 'healthcheckfailed' then 'down'
-            when 'circuitopened' then 'down'
-            when 'recoveryfailed' then 'down'
-            when 'disabled' then 'disabled'
-            when 'maintenance' then 'disabled'
-            when 'shutdown' then 'disabled'
-        end as known_state
-    from (
+cross join
+    lateral (
         select
-            {{ letters('happened.reported_status') }} as status_word,
-            {{ letters('happened.event_type') }} as event_word
-    ) as letters
-    offset 0  -- noqa: AM09
-) as words
+            letters.status_word,
+            letters.event_word,
+            case coalesce(letters.status_word, letters.event_word)
+                when 'healthy' then 'up'
+                when 'load' then 'up'
+                when 'startup' then 'up'
+                when 'healthchecksuccess' then 'up'
+                when 'recoverysuccess' then 'up'
+                when 'unhealthy' then 'down'
+                when 'timeout' then 'down'
+                when 'disconnected' then 'down'
+                when 'circuitopen' then 'down'
+                when 'error' then 'down'
+                when 'loadfailed' then 'down'
+                when 'healthcheckfailed' then 'down'
+                when 'circuitopened' then 'down'
+                when 'recoveryfailed' then 'down'
+                when 'disabled' then 'disabled'
+                when 'maintenance' then 'disabled'
+                when 'shutdown' then 'disabled'
+            end as known_state
+        from (
+            select
+                {{ letters('happened.reported_status') }} as status_word,
+                {{ letters('happened.event_type') }} as event_word
+        ) as letters
+        offset 0  -- noqa: AM09
+    ) as words
 where
     happened.mcp_server_id is not null
     -- a clock that was never set says 1970; without this line that is 20,000 days of silence

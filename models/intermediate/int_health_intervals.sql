@@ -1,5 +1,6 @@
 -- Every window below is partitioned by day and server, and nothing is read twice: so a condition on
 -- health_date reaches the events, and a day is computed from its own events and the ones held over.
+-- The grid comes in the order of `int_health_day_events`, so that both are merged, not sorted.
 
 with
 
@@ -165,7 +166,7 @@ merged as (
         )[1] as last_error
 
     from numbered
-    group by 1, 2, 3, 4, 5
+    group by health_date, mcp_server_id, starts_at, server_state, interval_number
 
 ),
 
