@@ -221,6 +221,23 @@ def require_owner(connection: Connection, relation: str) -> None:
         )
 
 
+def require_creatable(connection: Connection, schema: str) -> None:
+    """Refuse a schema in which we may not make the view of the old name.
+
+    Raises:
+        NotReadyError: it says who lacks the right.
+    """
+    row = connection.execute(
+        "select current_user where not has_schema_privilege(%s, 'create')", (schema,)
+    ).fetchone()
+    if row is not None:
+        raise NotReadyError(
+            f"{row[0]} may create nothing in the schema {schema}, in which the old name becomes a "
+            f"view; nothing was changed: `grant create on schema {schema} to {row[0]}`, and run "
+            "the upgrade again."
+        )
+
+
 def require_our_view(connection: Connection, relation: str, name: str) -> None:
     """Refuse a view with the old name that the upgrade did not make.
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING
-from omniledger.database import Connection, Dsn, connect
+from omniledger.database import Connection, Dsn
+from omniledger.sessions import lasting
 
 LOCK = 0x6F6D6E696C656467
 """The advisory lock of an upgrade: the letters "omniledg"."""
@@ -37,8 +38,11 @@ def taken(dsn: Dsn, say: Callable[[str], object]) -> Iterator[Connection]:
 
     Args:
         say: told once, where it has to wait.
+
+    Raises:
+        NotReadyError: no lock can be held there; see `lasting`.
     """
-    with connect(dsn, autocommit=True, application_name=IN_LINE) as guard:
+    with lasting(dsn, application_name=IN_LINE) as guard:
         told = False
         while guard.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
             if not told:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 
@@ -24,9 +23,8 @@ from omniledger.settings import get_settings
 MIGRATING = "omniledger migrations"
 """The application name of every session that changes the database."""
 
-OWN_SESSION: dict[str, Any] = {"application_name": MIGRATING, "prepare_threshold": None}
-"""How a session of the merge connects: each statement is planned for its own rows, since a plan
-for any rows walks whole tables, at the cut over while writers wait."""
+OWN_SESSION = {"application_name": MIGRATING}
+"""How such a session connects."""
 
 IN_LINE = "omniledger turn"
 """That of the session that waits for its turn, and holds it."""

@@ -196,6 +196,9 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
         connection = psycopg.connect(
             dsn.conninfo(),
             autocommit=autocommit,
+            # A plan for any values walks whole tables where one for its own looks into an index,
+            # and behind a pooler the next transaction's session knows nothing of it.
+            prepare_threshold=None,
             **{"application_name": "omniledger", "connect_timeout": 10, **parameters},
         )
     except psycopg.OperationalError as error:
@@ -242,10 +245,7 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             "make room and run the command again, it goes on where it was."
         )
     if error.sqlstate == "25006":
-        return NotReadyError(
-            f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
-            "name the server that takes them in DATABASE_URL."
-        )
+        return takes_no_writes(dsn)
     if error.sqlstate in _AGAIN:
         return PassingError(
             f"Others were at work on the same rows or held a lock: {first_line(error)}; "
@@ -264,12 +264,22 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     )
 
 
+def takes_no_writes(dsn: Dsn) -> NotReadyError:
+    """One sentence for a server that only reads."""
+    return NotReadyError(
+        f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
+        "name the server that takes them in DATABASE_URL."
+    )
+
+
 def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     """One sentence for a connection that didn't come about, or broke."""
     text = str(error).lower()
     kind = DatabaseError
     if "password authentication failed" in text or "no password supplied" in text:
         way_out = "the server refuses the user or the password; look at DATABASE_URL"
+    elif "ssl" in text or "certificate" in text:
+        way_out = f"no SSL came about: {first_line(error)}; look at sslmode in DATABASE_URL"
     elif "does not exist" in text:
         way_out = "the server knows no such database or user; look at DATABASE_URL"
     elif "could not translate" in text or "resolve" in text or "name or service" in text:
@@ -280,8 +290,6 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     elif "timeout" in text or "timed out" in text:
         kind = PassingError
         way_out = "the server doesn't answer in time; look at the network and at DATABASE_URL"
-    elif "ssl" in text:
-        way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
     else:
         kind = PassingError
         way_out = f"{first_line(error)}; run the command again when the server is well"

@@ -16,8 +16,9 @@ from uuid import UUID, uuid4
 from psycopg.pq import TransactionStatus
 
 from omniledger import revisions, screen, versions
-from omniledger.database import Connection, Dsn, session
+from omniledger.database import Connection, Dsn
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
+from omniledger.sessions import lasting
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
@@ -249,7 +250,7 @@ def turn(dsn: Dsn) -> Iterator[Connection]:
     Raises:
         NotReadyError: one is at work.
     """
-    with session(dsn, autocommit=True) as connection, no_run_at_work(connection):
+    with lasting(dsn) as connection, no_run_at_work(connection):
         yield connection
 
 

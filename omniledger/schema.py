@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -292,11 +294,17 @@ def include_name(name: str | None, kind: str, parents: Any) -> bool:
 
 @contextmanager
 def compared(connection: Connection) -> Iterator[MigrationContext]:
-    """What Alembic compares with `metadata`: the database of an open connection, which it reads."""
+    """What Alembic compares with `metadata`: the database of a connection, on another one to it.
+
+    SQLAlchemy begins and ends transactions as it likes; the caller may be inside of one.
+    """
     from alembic.migration import MigrationContext
 
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool
-    )
+    def another() -> Connection:
+        info = connection.info
+        secret = {"password": info.password} if info.password else {}
+        return psycopg.connect(make_conninfo(info.dsn, **secret), prepare_threshold=None)
+
+    engine = sa.create_engine("postgresql+psycopg://", creator=another, poolclass=sa.NullPool)
     with engine.connect() as reading:
         yield MigrationContext.configure(reading, opts={**COMPARING, "include_name": include_name})

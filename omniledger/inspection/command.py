@@ -21,12 +21,6 @@ from omniledger.settings import get_settings
 _MARKS = {State.IN_ORDER: "ok", State.DRIFT: "drift", State.CANNOT_TELL: "?"}
 _COLOURS = {State.IN_ORDER: "green", State.DRIFT: "yellow", State.CANNOT_TELL: "red"}
 
-STATEMENT_TIMEOUT_MS = 10_000
-"""How long one question may take on a busy database."""
-
-EXACT_TIMEOUT_MS = 3_600_000
-"""How long it may take where everything is counted."""
-
 _QUESTION_WIDTH = 38
 
 
@@ -38,9 +32,6 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
     """
     dsn = target()
     with session(dsn, autocommit=True) as connection:
-        timeout = EXACT_TIMEOUT_MS if is_exact else STATEMENT_TIMEOUT_MS
-        connection.execute("set default_transaction_read_only = on")
-        connection.execute(f"set statement_timeout = {timeout}".encode())
         look = Look(connection, get_settings(), is_exact, watch_seconds)
         findings = ask(look)
         found = document(dsn, look, findings)

@@ -104,7 +104,8 @@ def certificate(look: Look) -> Answer:
     row = None
     if look.revision is not None:
         try:
-            row = look.connection.execute(_CERTIFICATE).fetchone()
+            with look.connection.transaction():
+                row = look.connection.execute(_CERTIFICATE).fetchone()
         except psycopg.errors.UndefinedTable:
             row = None
     if row is None:

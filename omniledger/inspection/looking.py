@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +18,12 @@ from omniledger.counting import Count, counted, estimated
 from omniledger.database import Connection
 from omniledger.inspection.clock import now
 from omniledger.settings import Settings
+
+STATEMENT_TIMEOUT_MS = 10_000
+"""How long one statement may take on a busy database."""
+
+EXACT_TIMEOUT_MS = 3_600_000
+"""How long it may take where everything is counted."""
 
 UPGRADE = "Run `alembic upgrade head`."
 
@@ -57,7 +65,7 @@ class Look:
     """One inspection.
 
     Attributes:
-        connection: in autocommit, read-only, with a statement timeout.
+        connection: in autocommit.
         is_exact: whether to count, however long that takes.
         watch_seconds: for how long at least to watch who writes.
         inserted_before: the server's insert counters of each log when the inspection began.
@@ -70,6 +78,18 @@ class Look:
     watch_seconds: float = 0
     inserted_before: dict[tuple[str, str], int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One transaction that writes nothing and never waits long.
+
+        Nothing is set for the session: behind a pooler somebody else has it next.
+        """
+        with self.connection.transaction():
+            self.connection.execute("set transaction read only")
+            timeout = EXACT_TIMEOUT_MS if self.is_exact else STATEMENT_TIMEOUT_MS
+            self.connection.execute(f"set local statement_timeout = {timeout}".encode())
+            yield
 
     @cached_property
     def now(self) -> datetime:

@@ -67,8 +67,9 @@ def _after(look: Look) -> Answer:
     if look.revision is None:
         return Answer(State.IN_ORDER, "there is no old log")
     try:
-        row = look.connection.execute(_CERTIFIED).fetchone()
-        found = unmapped_users(look.connection)
+        with look.connection.transaction():
+            row = look.connection.execute(_CERTIFIED).fetchone()
+            found = unmapped_users(look.connection)
     except psycopg.errors.UndefinedFunction:
         return Answer(State.IN_ORDER, "there is no old log")
     known = int(row[0] or 0) if row else 0

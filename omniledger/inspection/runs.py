@@ -16,7 +16,8 @@ def published(look: Look) -> Answer:
     row = None
     if look.revision is not None:
         try:
-            row = look.connection.execute(_LAST_RUN).fetchone()
+            with look.connection.transaction():
+                row = look.connection.execute(_LAST_RUN).fetchone()
         except psycopg.errors.UndefinedTable:
             row = None
     if row is None:
@@ -37,7 +38,8 @@ def published(look: Look) -> Answer:
 
 def _what_readers_see(look: Look) -> str:
     try:
-        forced = standing_force(look.connection)
+        with look.connection.transaction():
+            forced = standing_force(look.connection)
     except psycopg.errors.UndefinedTable:
         # The upgrade to where it is kept is still to come.
         forced = None
