@@ -54,6 +54,21 @@ _HUSH = (
 )
 """What keeps even bound values out of the log, where this login may say so."""
 
+_WOULD_LOG = """
+select
+    current_setting('log_parameter_max_length') <> '0'
+    and (
+        current_setting('log_statement') = 'all'
+        or exists (
+            select
+            from pg_settings
+            where
+                name in ('log_min_duration_statement', 'log_min_duration_sample')
+                and setting::bigint between 0 and 1000
+        )
+    )
+"""
+
 _COLUMNS = """
 select column_name, column_type
 from source.source_columns
@@ -106,6 +121,8 @@ _OF_VIEWS = {
         ("change_xid", "bigint"),
     ),
 }
+
+_COPY = "A copy of the source's table of the same name; only the copying writes it."
 
 _INDEXES = {
     "audit_logs": ("(timestamp)", "(mcp_target, timestamp desc)", "(user_id, timestamp)"),
@@ -223,8 +240,15 @@ def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
             options=listed,
         )
     )
-    connection.execute(_SAY, [run_as, source.user, source.password])
-    connection.execute(_MAP_USER)
+    if source.password and connection.execute(_WOULD_LOG).fetchone() == (True,):
+        raise NotReadyError(
+            "The analytics server writes the values of statements to its log, and would write the "
+            "source's password there: have an administrator run `alter role "
+            f"{connection.info.user} set log_parameter_max_length = 0`, then attach again."
+        )
+    for login in {run_as, connection.info.user}:
+        connection.execute(_SAY, [login, source.user, source.password])
+        connection.execute(_MAP_USER)
     connection.execute(_SAY, ["", "", ""])
     connection.execute(_of_link("create schema if not exists {foreign}"))
 
@@ -256,7 +280,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     if wanted:
         _make_foreign(connection, table, wanted)
     here = tuple(connection.execute(_COLUMNS_HERE, [f"{table.schema}.{table.name}"]).fetchall())
-    if not table.columns or sorted(here) == sorted(wanted):
+    if not table.columns or (here == wanted and _is_copy(connection, table)):
         return False
     connection.execute(sql.SQL("drop table if exists {} cascade").format(table.copy))
     if not wanted:
@@ -265,6 +289,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     make = sql.SQL("create table {} (like {})").format(table.copy, table.foreign)
     connection.execute(make)
     connection.execute(sql.SQL("alter table {} add primary key (id)").format(table.copy))
+    connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(_COPY)))
     if table not in LOGS:
         return True
     on = sql.SQL("create index on {} ").format(table.copy)
@@ -278,6 +303,12 @@ def _make_copy(connection: Connection, table: Table) -> bool:
         ).format(table.copy)
     )
     return True
+
+
+def _is_copy(connection: Connection, table: Table) -> bool:
+    """Whether it was made here, and not by the migrations, as a gateway's own."""
+    query = "select obj_description(to_regclass(%s), 'pg_class')"
+    return connection.execute(query, [f"{table.schema}.{table.name}"]).fetchone() == (_COPY,)
 
 
 def _distribute(connection: Connection) -> bool:

@@ -13,7 +13,6 @@ like any other, written by one writer.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from psycopg import sql
@@ -25,7 +24,7 @@ from omniledger.database import Connection
 _LAST = "select identity, oldest_xid, next_xid from ledger.ingests order by id desc limit 1"
 
 _FROZEN = """
-select greatest(%s, max(before_at), '-infinity'::timestamptz) from ledger.prunings
+select coalesce(greatest(%s, max(before_at)), '-infinity')::text from ledger.prunings
 """
 
 _WAS_EMPTIED = """
@@ -50,14 +49,14 @@ where source_table = %(name)s and change_xid >= %(since)s and change_xid < %(unt
 """
 
 _DELETE_ALL = """
-delete from {copy} where "timestamp" >= %(frozen)s or "timestamp" is null
+delete from {copy} where "timestamp" >= %(frozen)s::timestamptz or "timestamp" is null
 """
 
 _TAKE = """
 insert into {copy} ({columns})
 select {columns}
 from {foreign}
-where ("timestamp" >= %(frozen)s or "timestamp" is null){changed}
+where ("timestamp" >= %(frozen)s::timestamptz or "timestamp" is null){changed}
 on conflict (id) do update set {sets}, change_xid = default
 """
 _CHANGED = " and change_xid >= %(since)s and change_xid < %(until)s"
@@ -77,7 +76,7 @@ ranges as (
         source_table = %(name)s
         and change_xid >= %(since)s
         and change_xid < %(until)s
-        and period_start >= %(frozen)s
+        and period_start >= %(frozen)s::timestamptz
 
 ),
 
@@ -185,7 +184,7 @@ def _why_all(now: Snapshot, last: tuple[Any, ...] | None) -> str | None:
 
 
 def _copy_log(
-    connection: Connection, log: Table, now: Snapshot, since: int | None, frozen: datetime
+    connection: Connection, log: Table, now: Snapshot, since: int | None, frozen: str
 ) -> int:
     """Copy one log; days from before `frozen` stay as they are, for their rows were removed."""
     if since is not None:
