@@ -171,6 +171,7 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         if emptied:
             connection.execute("delete from ledger.ingests")
         has_citus = _distribute(connection)
+        connection.execute("select ledger.refresh_limits()")
         connection.execute(granting(settings.legacy_schema).encode())
         _let_run(connection, run_as or dsn.user)
         return Attached(tuple(emptied), found.pruned_before, has_citus)
@@ -288,7 +289,8 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     # Plain, without triggers and checks: what the source took, its copy takes.
     make = sql.SQL("create table {} (like {})").format(table.copy, table.foreign)
     connection.execute(make)
-    connection.execute(sql.SQL("alter table {} add primary key (id)").format(table.copy))
+    if "id" in table.columns:
+        connection.execute(sql.SQL("alter table {} add primary key (id)").format(table.copy))
     connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(_COPY)))
     if table not in LOGS:
         return True

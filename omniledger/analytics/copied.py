@@ -94,6 +94,9 @@ GATEWAY = (
     ),
     Table("auth_service", "users", ("id", "email", "username", "name", "role_id", "active")),
     Table("auth_service", "roles", ("id", "name", "cost_limit_daily")),
+    Table("auth_service", "teams", ("id", "team_cost_limit")),
+    Table("auth_service", "team_members", ("team_id", "user_id")),
+    Table("auth_service", "user_overrides", ("user_id", "custom_cost_limit")),
 )
 """Without what is secret in them; any table or column may be missing."""
 

@@ -11,8 +11,8 @@ import psycopg
 
 from omniledger import revisions
 from omniledger.analytics.copied import SERVER
-from omniledger.database import Connection, first_line
-from omniledger.errors import NotReadyError, PassingError
+from omniledger.database import Connection, first_line, is_passing
+from omniledger.errors import DatabaseError, NotReadyError, PassingError
 
 _IS_ATTACHED = "select exists (select from pg_foreign_server where srvname = %s)"
 
@@ -21,7 +21,7 @@ select identity, oldest_xid, next_xid, revision, pruned_before
 from source.source_snapshot
 """
 
-_GONE = ("08", "57", "40", "55", "53", "58", "HV")
+_GONE = ("08", "57", "40", "55", "53", "58")
 """Classes of errors after which the source may be well again the next time."""
 
 
@@ -51,6 +51,19 @@ def require_attached(connection: Connection) -> None:
         raise NotReadyError(
             "This database is attached to no source; name the analytics server in DATABASE_URL, "
             "and attach it with `omniledger analytics attach SOURCE_URL`."
+        )
+
+
+def require_own(connection: Connection) -> None:
+    """Refuse what would be lost in a copy, or makes no sense of one.
+
+    Raises:
+        NotReadyError: this database is a copy.
+    """
+    if is_attached(connection):
+        raise NotReadyError(
+            "This database is a copy of its source's: do this there, with the source in "
+            "DATABASE_URL; the next run here takes it over."
         )
 
 
@@ -86,14 +99,20 @@ def speaking_of_source() -> Iterator[None]:
         is_remote = "remote SQL command" in (error.diag.context or "")
         if error.diag.message_detail and state.startswith("08"):
             said = error.diag.message_detail.strip().splitlines()[0].rstrip(".")
-        if state.startswith(("08", "HV")) or (is_remote and state.startswith(_GONE)):
+        if (state == "08001" and not is_passing(said)) or state.startswith("HV"):
+            raise DatabaseError(
+                f"The source can't be reached from the analytics server: {said}; look at the "
+                "address and the login, and say them with `omniledger analytics attach` again."
+            ) from None
+        if state.startswith("08") or (is_remote and state.startswith(_GONE)):
             raise PassingError(
                 f"The source can't be read: {said}; the copy stays as it was, and the next run "
                 "takes over what this one did not."
             ) from None
-        if is_remote or "not-null" in said:
+        if is_remote:
             raise NotReadyError(
-                f"The source refuses to be read: {said}; let the login of the link read the "
-                "schemas omni2, auth_service and ledger there, at the newest revision."
+                f"The source refuses to be read: {said}; bring it to the newest revision with "
+                "`alembic upgrade head`, and let the login of the link read its schemas omni2, "
+                "auth_service and ledger, as omniledger_runner may."
             ) from None
         raise

@@ -128,17 +128,13 @@ def upkeep() -> None:
       DATABASE_URL=postgresql://me@gateway-db/gateway omniledger analytics upkeep
     """
     from omniledger import noting, revisions
-    from omniledger.analytics.link import is_attached
+    from omniledger.analytics.link import require_own
     from omniledger.database import session
-    from omniledger.errors import NotReadyError
     from omniledger.pricing import loading
 
     with session() as connection:
         revisions.require_head(connection)
-        if is_attached(connection):
-            raise NotReadyError(
-                "This database is a copy; name its source, the gateway's, in DATABASE_URL."
-            )
+        require_own(connection)
         people = noting.map_users(connection)
         noting.note_limits(connection)
         loaded = loading.load_if_new(connection)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import psycopg
 
+from omniledger.analytics.link import require_own
 from omniledger.database import Dsn, session, target
 from omniledger.inspection.findings import Finding, State, exit_code
 from omniledger.inspection.looking import Look
@@ -38,6 +39,7 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
     """
     dsn = target()
     with session(dsn, autocommit=True) as connection:
+        require_own(connection)
         timeout = EXACT_TIMEOUT_MS if is_exact else STATEMENT_TIMEOUT_MS
         connection.execute("set default_transaction_read_only = on")
         connection.execute(f"set statement_timeout = {timeout}".encode())
