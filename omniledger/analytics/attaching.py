@@ -158,7 +158,8 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         is_at_head = revisions.current(connection) == revisions.head()
     if not is_at_head:
         revisions.upgrade(dsn)
-    with session(dsn) as connection, speaking_of_source():
+    # One transaction: what is hushed is hushed to its end.
+    with session(dsn) as connection, speaking_of_source(), connection.transaction():
         _make_link(connection, source, run_as or dsn.user)
         for table in READ_ONLY:
             _make_foreign(connection, table, _OF_VIEWS[table.name])

@@ -79,10 +79,16 @@ def rows(dsn: Dsn, mart: str) -> list[str]:
     return [row for (row,) in ask(dsn, query)]
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="session")
+def elsewhere_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the second server's data are, and its log."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="session")
+def elsewhere(elsewhere_root: Path) -> Iterator[Server]:
     """A second server."""
-    with started(tmp_path_factory.mktemp("elsewhere"), None) as server:
+    with started(elsewhere_root, None) as server:
         yield server
 
 
