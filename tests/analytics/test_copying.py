@@ -134,6 +134,28 @@ def test_pruned_days_stay_in_the_copy(pair: Pair) -> None:
     pair.at_source("delete from ledger.prunings")
 
 
+def test_rows_that_were_pruned_here_do_not_come_back(pair: Pair) -> None:
+    """Neither one by one nor where all are taken anew."""
+    old = "select count(*) from omni2.mcp_health_log where timestamp < '2026-03-02'"
+    assert pair.at_source(old) != [(0,)]
+    pair.here(
+        "insert into ledger.prunings (before_date, before_at, built_xmin)"
+        " values ('2026-03-02', '2026-03-02 00:00+00', 1)"
+    )
+    pair.here("delete from omni2.mcp_health_log where timestamp < '2026-03-02'")
+    pair.at_source(
+        "update omni2.mcp_health_log set status = 'error' where timestamp < '2026-03-02'"
+    )
+    assert pair.copy().rows["mcp_health_log"] == 0
+    pair.here("update ledger.ingests set identity = 'another'")
+    pair.copy()
+    assert pair.here(old) == [(0,)]
+    pair.here("delete from ledger.prunings")
+    pair.here("update ledger.ingests set identity = 'another'")
+    pair.copy()
+    pair.assert_same_log()
+
+
 def test_a_source_whose_transaction_ids_went_back_is_taken_anew(pair: Pair) -> None:
     pair.copy()
     pair.here("update ledger.ingests set next_xid = next_xid + 1000000")
