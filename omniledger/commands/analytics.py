@@ -125,7 +125,7 @@ def upkeep() -> None:
 
     \b
     Example:
-      DATABASE_URL=postgresql://me@gateway-db/gateway omniledger analytics upkeep
+      omniledger analytics upkeep
     """
     from omniledger import noting, revisions
     from omniledger.analytics.link import require_own

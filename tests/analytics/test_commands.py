@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +161,41 @@ def test_upkeep_does_at_the_source_what_runs_would(source: Dsn, server: Server) 
     assert said.code == 0 and "limits noted" in said.output
     assert ask(owner, "select count(*) > 0 from ledger.limit_history") == [(True,)]
     assert ask(owner, "select count(*) > 1 from ledger.model_prices") == [(True,)]
+
+
+@pytest.mark.slow
+def test_a_run_copies_builds_judges_and_publishes_there(
+    analytics: Dsn, source: Dsn, server: Server, tmp_path: Path
+) -> None:
+    attach(analytics, source)
+    copy(analytics)
+    ask(
+        replace(server.dsn, dbname=source.dbname),
+        "insert into omni2.audit_logs"
+        " (timestamp, question, success, tokens_input, tokens_output, llm_model)"
+        " select now() - n * interval '1 minute', '?', true, 100, 10, 'claude-3-5-haiku'"
+        " from generate_series(1, 20) as n",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "omniledger", "run"],
+        env={
+            **os.environ,
+            "DATABASE_URL": analytics.url(),
+            "OMNILEDGER_HOME": str(tmp_path / "home"),
+            "OMNILEDGER_SITE_DIR": str(tmp_path / "site"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "source copied: 20 rows of audit_logs taken over" in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    totals = "select sum(requests), sum(tokens_input) from analytics.fct_daily_usage"
+    assert ask(analytics, totals) == [(20, 2000)]
+    steps = "select step from ledger.run_steps where part = '' order by started_at limit 2"
+    assert ask(analytics, steps) == [("source copied",), ("models built and tested",)]
+    assert (tmp_path / "site" / "index.html").is_file()
 
 
 def test_a_detached_server_keeps_the_copy_and_no_password(analytics: Dsn, source: Dsn) -> None:
