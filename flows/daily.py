@@ -14,7 +14,9 @@ from expectations import gate
 from expectations.verdict import Verdict
 from flows.artifacts import leave_pages, left_of
 from flows.retrying import retried
-from omniledger import modelling, publish, report, revisions, screen, site
+from omniledger import modelling, noting, publish, report, revisions, screen, site
+from omniledger.analytics.copying import Copied, copy_changes
+from omniledger.analytics.link import is_attached
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import PUBLISHING
@@ -28,6 +30,7 @@ from omniledger.runs import Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
 
+COPYING = "source copied"
 NOTING = "people and limits noted"
 PRICING = "prices loaded"
 BUILDING = "models built and tested"
@@ -35,7 +38,10 @@ JUDGING = "figures judged"
 DOCUMENTING = "model docs written"
 SHOWING = "site built"
 STEPS = (NOTING, PRICING, BUILDING, JUDGING, PUBLISHING, DOCUMENTING, SHOWING)
-"""What a run does, in order, by the names under which `ledger.run_steps` times it."""
+"""What a run does, in order, by the names under which `ledger.run_steps` times it.
+
+On an analytics server the source is copied instead of the first two, which are done there.
+"""
 
 
 @retried("check the schema")
@@ -55,8 +61,7 @@ def check_schema(dsn: Dsn, settings: Settings) -> bool:
 def map_users(dsn: Dsn) -> int:
     """Find the gateway's user of people who are new in the chat log."""
     with session(dsn) as connection:
-        row = connection.execute("select ledger.map_users()").fetchone()
-    return int(row[0]) if row else 0
+        return noting.map_users(connection)
 
 
 @retried("load the prices")
@@ -70,8 +75,14 @@ def load_prices(dsn: Dsn) -> Loaded | None:
 def note_limits(dsn: Dsn) -> None:
     """Look which tables say what users may spend, and note what changed."""
     with session(dsn) as connection:
-        connection.execute("select ledger.refresh_limits()")
-        connection.execute("select ledger.note_limits()")
+        noting.note_limits(connection)
+
+
+@retried("copy the source")
+def copy_source(dsn: Dsn) -> Copied:
+    """Take over what changed at the source of an analytics server."""
+    with session(dsn) as connection:
+        return copy_changes(connection)
 
 
 @retried("build the models")
@@ -146,15 +157,12 @@ def daily() -> Published:
 
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
-    with run.step(NOTING):
-        map_users(dsn)
-        note_limits(dsn)
-    with run.step(PRICING) as step:
-        loaded = load_prices(dsn)
-        if loaded is not None:
-            step.tell(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
-            for sentence in loaded.kept:
-                step.tell(sentence)
+    with session(dsn) as connection:
+        is_copy = is_attached(connection)
+    if is_copy:
+        copy(dsn, run)
+    else:
+        note(dsn, run)
     with run.step(BUILDING) as step:
         built = build_models(dsn, settings, run)
         step.tell(f"{len(built.models)} models, {built.tests} tests")
@@ -171,3 +179,26 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     with run.step(DOCUMENTING):
         write_docs(dsn, settings)
     return published
+
+
+def note(dsn: Dsn, run: Run) -> None:
+    """See who is who, what they may spend, and what models cost."""
+    with run.step(NOTING):
+        map_users(dsn)
+        note_limits(dsn)
+    with run.step(PRICING) as step:
+        loaded = load_prices(dsn)
+        if loaded is not None:
+            step.tell(f"{loaded.source}, {len(loaded.new)} new, {len(loaded.changed)} changed")
+            for sentence in loaded.kept:
+                step.tell(sentence)
+
+
+def copy(dsn: Dsn, run: Run) -> None:
+    """Take over what changed at the source; the gate holds the figures to all of it."""
+    with run.step(COPYING) as step:
+        copied = copy_source(dsn)
+        for sentence in copied.sentences:
+            step.tell(sentence)
+        step.rows = sum(copied.rows.values())
+    run.begin()

@@ -11,6 +11,7 @@ import click
 
 from omniledger import __version__
 from omniledger.commands.alerts import alerts
+from omniledger.commands.analytics import analytics
 from omniledger.commands.bill import bill
 from omniledger.commands.common import give_common_options
 from omniledger.commands.completion import completion
@@ -106,6 +107,7 @@ for command in (
     prices,
     models,
     bill,
+    analytics,
     export,
     logs,
     prune,

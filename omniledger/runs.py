@@ -143,16 +143,21 @@ class Run:
         self, connection: Connection, follows_refusal: bool, after_killed: Sequence[str] = ()
     ) -> None:
         self.run_id: UUID = uuid4()
-        [now] = connection.execute(_NOW).fetchall()
-        self.began = Began(*now)
         self.follows_refusal = follows_refusal
         self.after_killed = after_killed
-        self.figures: dict[str, Any] = {"xmin": self.began.xmin}
+        self.figures: dict[str, Any] = {}
         self.steps: list[tuple[Step, Decimal]] = []
         self.has_ended = False
         self.tell_step: Callable[[str], object] = lambda name: None
         """Told the name of each step that begins."""
         self._connection = connection
+        self.begin()
+
+    def begin(self) -> None:
+        """What is written from now on need not be in the run's figures; all before must be."""
+        [now] = self._connection.execute(_NOW).fetchall()
+        self.began = Began(*now)
+        self.figures["xmin"] = self.began.xmin
 
     @property
     def can_record(self) -> bool:

@@ -195,6 +195,17 @@ _table(
     _must("pruned_until", _AT),
 )
 _table(
+    "ingests",
+    _key("id", sa.BigInteger),
+    _must("taken_at", _AT),
+    _must("identity"),
+    _must("oldest_xid", sa.BigInteger),
+    _must("next_xid", sa.BigInteger),
+    _must("audit_rows", sa.BigInteger),
+    _must("health_rows", sa.BigInteger),
+    _some("why_all"),
+)
+_table(
     "gate_results",
     _must("run_id", sa.Uuid),
     _must("suite"),

@@ -128,10 +128,19 @@ IN_TESTS_OF_THEIR_OWN = {
     "db status": "test_embedded.py",
     "db psql": "test_embedded.py",
     "alerts test": "alerts/test_mail.py",
+    "analytics attach": "analytics/test_commands.py",
 }
 """Commands that serve, go to the network or move a server: run as their examples say there."""
 
-ANSWERS = {"inspect": 1, "export focus": 4, "gate explain": 4, "prune": 4, "publish": 4}
+ANSWERS = {
+    "inspect": 1,
+    "analytics detach": 4,
+    "analytics status": 1,
+    "export focus": 4,
+    "gate explain": 4,
+    "prune": 4,
+    "publish": 4,
+}
 """What an example ends with on a database that no run has filled, where it is not 0."""
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from psycopg import sql
 
+from omniledger.analytics.link import require_own
 from omniledger.bill.facts import Fact
 from omniledger.bill.reading import Document
 from omniledger.database import Connection
@@ -229,6 +230,7 @@ def take_in(connection: Connection, document: Document) -> Imported:
             raise NotReadyError(
                 "The database has no place for a bill yet; `alembic upgrade head` makes it."
             )
+        require_own(connection)
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(_STAGE)
         if not _copy(connection, document.read()):

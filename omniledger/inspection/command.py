@@ -12,6 +12,7 @@ from typing import Any
 import click
 import psycopg
 
+from omniledger.analytics.link import require_own
 from omniledger.database import Dsn, session, target
 from omniledger.inspection.findings import Finding, State, exit_code
 from omniledger.inspection.looking import Look
@@ -32,6 +33,7 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
     """
     dsn = target()
     with session(dsn, autocommit=True) as connection:
+        require_own(connection)
         look = Look(connection, get_settings(), is_exact, watch_seconds)
         findings = ask(look)
         found = document(dsn, look, findings)

@@ -17,6 +17,7 @@ from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
+from omniledger.analytics.link import require_own
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError, OmniledgerError
 from omniledger.roles import grant_again
@@ -58,6 +59,7 @@ def run(
             session(dsn, autocommit=True, **OWN_SESSION) as connection,
         ):
             revisions.require_schema_steps(connection)
+            require_own(connection)
             certificate = carry_out(connection, settings, show)
             grant_again(connection, settings.legacy_schema)
             return certificate

@@ -14,6 +14,7 @@ from migrations import turns
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge.run import last_done
 from migrations.merge.users import user_table
+from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.errors import InputError, NotReadyError
 from omniledger.revisions import require_schema_steps
@@ -126,6 +127,7 @@ class People:
             NotReadyError: the database isn't upgraded.
         """
         require_schema_steps(connection)
+        require_own(connection)
         done = last_done(connection)
         legacy = done.legacy if done else Legacy(settings.legacy_schema, ())
         archived = f"ledger.{ARCHIVE}" if done and done.legacy.has_table else None

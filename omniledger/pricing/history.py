@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.pricing.names import canonical
 
@@ -25,6 +26,7 @@ def say_model(connection: Connection, name: str, start: datetime | None) -> tupl
     Returns:
         The model, and whether its name is known.
     """
+    require_own(connection)
     known = canonical(connection, name)
     model = known or name.strip()
     connection.execute(_SAY, (start, model))

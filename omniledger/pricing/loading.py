@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.pricing import catalog
 from omniledger.pricing.catalog import ListedModel
@@ -72,6 +73,7 @@ def load(connection: Connection, models: Sequence[ListedModel], source: str) -> 
         models: the list.
         source: its name and version, which new rows carry.
     """
+    require_own(connection)
     connection.execute(_LOCK)
     now = connection.execute("select now()").fetchone()
     names = learn(connection, models, source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.errors import InputError
 from omniledger.pricing.names import canonical, introduce, nearest
@@ -140,6 +141,7 @@ def _say(
     source: str,
     discount: Decimal | None,
 ) -> None:
+    require_own(connection)
     close(connection, model, start, is_own=True)
     connection.execute(_SAY.encode(), (model, start, end, source, discount, *rates.values()))
 

@@ -1,0 +1,336 @@
+"""Attach an analytics server to the database whose figures it is to build, and detach it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from migrations.roles import granting
+from omniledger import revisions
+from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, READ_ONLY, SERVER, Table
+from omniledger.analytics.link import is_attached, require_attached, snapshot, speaking_of_source
+from omniledger.database import Connection, Dsn, session
+from omniledger.errors import NotReadyError
+from omniledger.settings import Settings
+
+OLDEST_SERVER = 140000
+"""Ranges of time are put together by `range_agg`, which came with PostgreSQL 14."""
+
+_HAS_ROWS = "select exists (select from {table})"
+
+# A statement's text may be logged, is shown to others while it runs, and is kept by
+# pg_stat_statements; so the password is never part of one. An error that is raised anew has no
+# context, in which it would be quoted.
+_MAP_USER = """
+do $omniledger$
+begin
+    execute format(
+        'create user mapping for %I server omniledger_source options (user %L, password %L)',
+        current_setting('omniledger.link_for'),
+        current_setting('omniledger.link_user'),
+        current_setting('omniledger.link_password')
+    );
+exception
+    when others then raise exception using message = sqlerrm, errcode = sqlstate;
+end
+$omniledger$
+"""
+_SAY = """
+select
+    set_config('omniledger.link_for', %s, true),
+    set_config('omniledger.link_user', %s, true),
+    set_config('omniledger.link_password', %s, true)
+"""
+
+_HUSH = (
+    "set local log_statement = 'none'",
+    "set local log_min_duration_statement = -1",
+    "set local log_min_duration_sample = -1",
+    "set local log_parameter_max_length = 0",
+)
+"""What keeps even bound values out of the log, where this login may say so."""
+
+_WOULD_LOG = """
+select
+    current_setting('log_parameter_max_length') <> '0'
+    and (
+        current_setting('log_statement') = 'all'
+        or exists (
+            select
+            from pg_settings
+            where
+                name in ('log_min_duration_statement', 'log_min_duration_sample')
+                and setting::bigint between 0 and 1000
+        )
+    )
+"""
+
+_COLUMNS = """
+select column_name, column_type
+from source.source_columns
+where table_schema = %s and table_name = %s
+order by position
+"""
+
+_COLUMNS_HERE = """
+select attname, format_type(atttypid, atttypmod)
+from pg_attribute
+where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
+order by attnum
+"""
+
+_UNLESS_DONE = """
+where
+    to_regclass(%(name)s) is not null
+    and to_regclass(%(name)s) not in (select logicalrelid from pg_dist_partition)
+"""
+_DEAL_OUT = "select create_distributed_table(%(name)s, 'id')" + _UNLESS_DONE
+_REFER = "select create_reference_table(%(name)s)" + _UNLESS_DONE
+
+_RIGHTS = (
+    "grant usage on schema omni2, auth_service, ledger, {foreign} to {login}",
+    "grant select on all tables in schema {foreign} to {login}",
+    "grant select, insert, update, delete on all tables in schema omni2, auth_service to {login}",
+    "grant select, insert, delete on ledger.deleted_days, ledger.audit_quarantine,"
+    " ledger.merge_runs to {login}",
+)
+"""What a login needs to copy; all else its role omniledger_runner has."""
+
+_OF_VIEWS = {
+    "source_snapshot": (
+        ("identity", "text"),
+        ("oldest_xid", "bigint"),
+        ("next_xid", "bigint"),
+        ("revision", "text"),
+        ("pruned_before", "timestamp with time zone"),
+    ),
+    "source_columns": (
+        ("table_schema", "text"),
+        ("table_name", "text"),
+        ("position", "integer"),
+        ("column_name", "text"),
+        ("column_type", "text"),
+    ),
+    "deleted_days": (
+        ("source_table", "text"),
+        ("period_start", "timestamp with time zone"),
+        ("change_xid", "bigint"),
+    ),
+}
+
+_COPY = "A copy of the source's table of the same name; only the copying writes it."
+
+_INDEXES = {
+    "audit_logs": ("(timestamp)", "(mcp_target, timestamp desc)", "(user_id, timestamp)"),
+    "mcp_health_log": ("(timestamp)", "(mcp_server_id, timestamp desc)"),
+}
+
+Columns = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What attaching found: copies that the next run fills, and what only the source has."""
+
+    emptied: tuple[str, ...]
+    pruned_before: datetime | None
+    has_citus: bool
+
+
+def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None) -> Attached:
+    """Make `dsn` keep a copy of `source`; the first run fills it. It can be done again.
+
+    Args:
+        dsn: the analytics server's database: empty, or attached before.
+        source: the gateway's, by the address that the analytics server reaches it under.
+        run_as: the login that runs on the analytics server, by default the one that attaches.
+
+    Raises:
+        NotReadyError: the database has a ledger of its own, or a right is missing.
+        PassingError: the analytics server can't reach the source.
+    """
+    with session(dsn) as connection:
+        _require_fit(connection, settings)
+        is_at_head = revisions.current(connection) == revisions.head()
+    if not is_at_head:
+        revisions.upgrade(dsn)
+    # One transaction: what is hushed is hushed to its end.
+    with session(dsn) as connection, speaking_of_source(), connection.transaction():
+        _make_link(connection, source, run_as or dsn.user)
+        for table in READ_ONLY:
+            _make_foreign(connection, table, _OF_VIEWS[table.name])
+        found = snapshot(connection)
+        emptied = [
+            table.name
+            for table in (*LOGS, *GATEWAY, *LEDGER)
+            if _make_copy(connection, table) and table in LOGS
+        ]
+        if emptied:
+            connection.execute("delete from ledger.ingests")
+        has_citus = _distribute(connection)
+        connection.execute("select ledger.refresh_limits()")
+        connection.execute(granting(settings.legacy_schema).encode())
+        _let_run(connection, run_as or dsn.user)
+        return Attached(tuple(emptied), found.pruned_before, has_citus)
+
+
+def detach(dsn: Dsn) -> None:
+    """Forget the source and its password; the copy and the figures stay as they are.
+
+    Raises:
+        NotReadyError: the database isn't attached.
+    """
+    with session(dsn) as connection:
+        require_attached(connection)
+        connection.execute(_of_link("drop server {server} cascade"))
+        connection.execute(_of_link("drop schema {foreign} cascade"))
+
+
+def _require_fit(connection: Connection, settings: Settings) -> None:
+    if connection.info.server_version < OLDEST_SERVER:
+        raise NotReadyError("An analytics server needs PostgreSQL 14 or newer.")
+    if is_attached(connection):
+        return
+    names = [(settings.legacy_schema, "audit_logs"), *((log.schema, log.name) for log in LOGS)]
+    for name in names:
+        table = sql.Identifier(*name)
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            with connection.transaction():
+                has_rows = connection.execute(sql.SQL(_HAS_ROWS).format(table=table)).fetchone()
+            if has_rows == (True,):
+                raise NotReadyError(
+                    f"This database has rows of its own in {'.'.join(name)}: name an empty "
+                    "database in DATABASE_URL, where the analytics are to live."
+                )
+
+
+def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
+    for statement in _HUSH:
+        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute(statement.encode())
+    try:
+        connection.execute("create extension if not exists postgres_fdw")
+    except psycopg.errors.InsufficientPrivilege:
+        raise NotReadyError(
+            "This login may not create the extension postgres_fdw: have an administrator run "
+            "`create extension postgres_fdw; grant usage on foreign data wrapper postgres_fdw to "
+            f"{connection.info.user};`, then attach again."
+        ) from None
+    connection.execute(_of_link("drop server if exists {server} cascade"))
+    options = {
+        "connect_timeout": "10",
+        "keepalives_idle": "30",
+        "application_name": "omniledger analytics",
+        **dict(source.options),
+        "host": source.host,
+        "port": str(source.port),
+        "dbname": source.dbname,
+        "fetch_size": "10000",
+        "updatable": "false",
+    }
+    listed = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.Literal(value))
+        for name, value in options.items()
+    )
+    connection.execute(
+        _of_link(
+            "create server {server} foreign data wrapper postgres_fdw options ({options})",
+            options=listed,
+        )
+    )
+    if source.password and connection.execute(_WOULD_LOG).fetchone() == (True,):
+        raise NotReadyError(
+            "The analytics server writes the values of statements to its log, and would write the "
+            "source's password there: have an administrator run `alter role "
+            f"{connection.info.user} set log_parameter_max_length = 0`, then attach again."
+        )
+    for login in {run_as, connection.info.user}:
+        connection.execute(_SAY, [login, source.user, source.password])
+        connection.execute(_MAP_USER)
+    connection.execute(_SAY, ["", "", ""])
+    connection.execute(_of_link("create schema if not exists {foreign}"))
+
+
+def _make_foreign(connection: Connection, table: Table, columns: Columns) -> None:
+    defined = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns
+    )
+    connection.execute(
+        _of_link(
+            "create foreign table {table} ({columns}) server {server}"
+            " options (schema_name {schema_name}, table_name {table_name})",
+            table=table.foreign,
+            columns=defined,
+            schema_name=sql.Literal(table.schema),
+            table_name=sql.Literal(table.name),
+        )
+    )
+
+
+def _make_copy(connection: Connection, table: Table) -> bool:
+    """Make the foreign table and its copy.
+
+    Returns:
+        Whether the copy was made anew, and so is empty: there was none, or it had other columns.
+    """
+    there = tuple(connection.execute(_COLUMNS, [table.schema, table.name]).fetchall())
+    wanted = tuple(c for c in there if not table.columns or c[0] in table.columns)
+    if wanted:
+        _make_foreign(connection, table, wanted)
+    here = tuple(connection.execute(_COLUMNS_HERE, [f"{table.schema}.{table.name}"]).fetchall())
+    if not table.columns or (here == wanted and _is_copy(connection, table)):
+        return False
+    connection.execute(sql.SQL("drop table if exists {} cascade").format(table.copy))
+    if not wanted:
+        return True
+    # Plain, without triggers and checks: what the source took, its copy takes.
+    make = sql.SQL("create table {} (like {})").format(table.copy, table.foreign)
+    connection.execute(make)
+    if "id" in table.columns:
+        connection.execute(sql.SQL("alter table {} add primary key (id)").format(table.copy))
+    connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(_COPY)))
+    if table not in LOGS:
+        return True
+    on = sql.SQL("create index on {} ").format(table.copy)
+    for definition in _INDEXES[table.name]:
+        connection.execute(on + sql.SQL(definition))
+    changes = sql.SQL("using brin (change_xid int8_minmax_multi_ops) with (pages_per_range = 32)")
+    connection.execute(on + changes)
+    connection.execute(
+        sql.SQL(
+            "alter table {} alter change_xid set default (pg_current_xact_id()::text::bigint)"
+        ).format(table.copy)
+    )
+    return True
+
+
+def _is_copy(connection: Connection, table: Table) -> bool:
+    """Whether it was made here, and not by the migrations, as a gateway's own."""
+    query = "select obj_description(to_regclass(%s), 'pg_class')"
+    return connection.execute(query, [f"{table.schema}.{table.name}"]).fetchone() == (_COPY,)
+
+
+def _distribute(connection: Connection) -> bool:
+    """Where Citus is there, deal the logs out to its workers, and give each the small tables."""
+    if not connection.execute("select from pg_extension where extname = 'citus'").fetchall():
+        return False
+    calls = [(log, _DEAL_OUT) for log in LOGS] + [(table, _REFER) for table in (*GATEWAY, *LEDGER)]
+    for table, call in calls:
+        connection.execute(call, {"name": f"{table.schema}.{table.name}"})
+    return True
+
+
+def _let_run(connection: Connection, run_as: str) -> None:
+    """Give the login that runs the rights to copy."""
+    if run_as != connection.info.user:
+        for right in _RIGHTS:
+            connection.execute(_of_link(right, login=sql.Identifier(run_as)))
+
+
+def _of_link(text: str, **parts: sql.Composable) -> sql.Composed:
+    names = {"server": sql.Identifier(SERVER), "foreign": sql.Identifier(FOREIGN)}
+    return sql.SQL(text).format(**names, **parts)
