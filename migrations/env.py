@@ -67,7 +67,9 @@ def first_cause(error: BaseException) -> BaseException:
 
 def engine(dsn: database.Dsn, name: str) -> sa.Engine:
     return sa.create_engine(
-        dsn.sqlalchemy_url(), poolclass=sa.NullPool, connect_args={"application_name": name}
+        dsn.sqlalchemy_url(),
+        poolclass=sa.NullPool,
+        connect_args={"application_name": name, "prepare_threshold": None},
     )
 
 

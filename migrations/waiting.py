@@ -26,7 +26,8 @@ MIGRATING = "omniledger migrations"
 
 OWN_SESSION: dict[str, Any] = {"application_name": MIGRATING, "prepare_threshold": None}
 """How a session of the merge connects: each statement is planned for its own rows, since a plan
-for any rows walks whole tables, at the cut over while writers wait."""
+for any rows walks whole tables, at the cut over while writers wait. (`connect` prepares nothing
+either, for poolers; here it would be slow besides.)"""
 
 IN_LINE = "omniledger turn"
 """That of the session that waits for its turn, and holds it."""

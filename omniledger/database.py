@@ -187,6 +187,9 @@ def embedded_dsn() -> Dsn:
 def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: Any) -> Connection:
     """Open a connection to `dsn`, by default to this process's database.
 
+    Nothing is prepared: behind a pooler the next transaction may be another session's, which knows
+    nothing of it.
+
     Raises:
         DatabaseError: no connection; the sentence says which server and what to look at.
         NotReadyError: the server is older than PostgreSQL 13.
@@ -196,7 +199,12 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
         connection = psycopg.connect(
             dsn.conninfo(),
             autocommit=autocommit,
-            **{"application_name": "omniledger", "connect_timeout": 10, **parameters},
+            **{
+                "application_name": "omniledger",
+                "connect_timeout": 10,
+                "prepare_threshold": None,
+                **parameters,
+            },
         )
     except psycopg.OperationalError as error:
         raise unreachable(error, dsn) from None
@@ -242,10 +250,7 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             "make room and run the command again, it goes on where it was."
         )
     if error.sqlstate == "25006":
-        return NotReadyError(
-            f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
-            "name the server that takes them in DATABASE_URL."
-        )
+        return takes_no_writes(dsn)
     if error.sqlstate in _AGAIN:
         return PassingError(
             f"Others were at work on the same rows or held a lock: {first_line(error)}; "
@@ -261,6 +266,14 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     return NotReadyError(
         f"The database refused a step: {first_line(error)}; "
         "mend that and run the command again, it goes on where it was."
+    )
+
+
+def takes_no_writes(dsn: Dsn) -> NotReadyError:
+    """One sentence for a server that can only be read."""
+    return NotReadyError(
+        f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
+        "name the server that takes them in DATABASE_URL."
     )
 
 

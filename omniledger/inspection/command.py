@@ -39,9 +39,7 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
     dsn = target()
     with session(dsn, autocommit=True) as connection:
         timeout = EXACT_TIMEOUT_MS if is_exact else STATEMENT_TIMEOUT_MS
-        connection.execute("set default_transaction_read_only = on")
-        connection.execute(f"set statement_timeout = {timeout}".encode())
-        look = Look(connection, get_settings(), is_exact, watch_seconds)
+        look = Look(connection, get_settings(), is_exact, watch_seconds, timeout)
         findings = ask(look)
         found = document(dsn, look, findings)
     if as_json:

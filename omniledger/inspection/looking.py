@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -57,9 +59,10 @@ class Look:
     """One inspection.
 
     Attributes:
-        connection: in autocommit, read-only, with a statement timeout.
+        connection: in autocommit; `reading` makes it read-only, with a statement timeout.
         is_exact: whether to count, however long that takes.
         watch_seconds: for how long at least to watch who writes.
+        timeout_ms: how long one statement may take; 0 for any time.
         inserted_before: the server's insert counters of each log when the inspection began.
         began: when that was, s of the monotonic clock.
     """
@@ -68,8 +71,22 @@ class Look:
     settings: Settings
     is_exact: bool = False
     watch_seconds: float = 0
+    timeout_ms: int = 0
     inserted_before: dict[tuple[str, str], int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A read-only transaction; its settings end with it, for through a pooler the session is
+        somebody else's next."""
+        # Not `transaction()`: SQLAlchemy, which one question lends the connection, may end it.
+        self.connection.execute("begin read only")
+        try:
+            self.connection.execute(f"set local statement_timeout = {self.timeout_ms}".encode())
+            yield
+        finally:
+            if not self.connection.closed:
+                self.connection.rollback()
 
     @cached_property
     def now(self) -> datetime:

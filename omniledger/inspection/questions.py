@@ -45,13 +45,18 @@ QUESTIONS: dict[str, Callable[[Look], Answer]] = {
 
 def ask(look: Look) -> list[Finding]:
     """Ask every question; what can't be answered is "cannot tell", never "in order"."""
-    look.inserted_before = writers.inserted(look)
-    return [_asked(look, question, answer) for question, answer in QUESTIONS.items()]
+    with look.reading():
+        look.inserted_before = writers.inserted(look)
+    *first, last = QUESTIONS.items()
+    findings = [_asked(look, *question) for question in first]
+    writers.watch(look)
+    return [*findings, _asked(look, *last)]
 
 
 def _asked(look: Look, question: str, answer: Callable[[Look], Answer]) -> Finding:
     try:
-        return Finding(question, *answer(look))
+        with look.reading():
+            return Finding(question, *answer(look))
     except psycopg.errors.InsufficientPrivilege as error:
         return Finding(
             question,

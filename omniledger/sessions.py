@@ -1,0 +1,68 @@
+"""Locks that a session holds over many transactions, and whether a session here can hold one."""
+
+from __future__ import annotations
+
+import psycopg
+
+from omniledger.database import Connection, Dsn, takes_no_writes
+from omniledger.errors import NotReadyError
+
+_WHERE = "select pg_backend_pid(), current_setting('transaction_read_only')::boolean"
+
+_LOOKS = 3
+"""How often a pooler is watched: its other clients may hide once what it does."""
+
+
+def try_lock(connection: Connection, key: int) -> bool:
+    """Take an advisory lock that is its session's, and dies with it; False where others hold it.
+
+    Raises:
+        NotReadyError: as `require_lasting`.
+    """
+    require_lasting(connection)
+    return connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
+
+
+def require_lasting(connection: Connection) -> None:
+    """Refuse what long work can't be done through.
+
+    Args:
+        connection: in autocommit.
+
+    Raises:
+        NotReadyError: the server takes no writes, or a pooler stands before it that gives each
+            transaction another session, on which a lock would hold nothing.
+    """
+    backend, is_read_only = _where(connection)
+    if is_read_only:
+        raise takes_no_writes(_dsn(connection))
+    # The server tells each client which backend it has; a pooler tells a number of its own.
+    if backend != connection.info.backend_pid and _is_lent(connection):
+        raise NotReadyError(
+            f"{_dsn(connection).safe()} is a pooler that lends a session for one transaction, as "
+            "PgBouncer does in transaction mode, and no lock lasts there; name the server's own "
+            "address in DATABASE_URL for this command."
+        )
+
+
+def _is_lent(connection: Connection) -> bool:
+    """Whether the pooler gives our session to others while we are between transactions."""
+    with psycopg.connect(
+        connection.info.dsn, password=connection.info.password or None, prepare_threshold=None
+    ) as other:
+        for _ in range(_LOOKS):
+            ours = _where(connection)[0]
+            with other.transaction():
+                if _where(other)[0] == ours or _where(connection)[0] != ours:
+                    return True
+    return False
+
+
+def _where(connection: Connection) -> tuple[int, bool]:
+    [(backend, is_read_only)] = connection.execute(_WHERE).fetchall()
+    return backend, is_read_only
+
+
+def _dsn(connection: Connection) -> Dsn:
+    info = connection.info
+    return Dsn(info.host, info.port, info.dbname, info.user)
