@@ -23,6 +23,8 @@ ifneq ($(UV),)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
 	@$(PYTHON) -m venv $(VENV)
+	@# Python 3.11.7 brings a pip that takes the extra of a locked package for another one.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
