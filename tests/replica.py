@@ -13,7 +13,6 @@ from omniledger.database import Dsn
 from omniledger.embedded import EmbeddedServer
 from tests.conftest import UNSAFE, Server, ask, started
 
-
 STREAMING = {"wal_level": "replica", "max_wal_senders": "4"}
 """What a server needs that is followed."""
 
