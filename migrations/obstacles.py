@@ -24,6 +24,14 @@ KINDS = {
 
 _INTEGERS = ("smallint", "integer", "bigint")
 
+_CLOSED = """
+    select quote_ident(nspname)
+    from pg_namespace
+    where nspname = any(%s) and not has_schema_privilege(oid, 'create')
+    order by 1
+"""
+"""Schemas that we may create nothing in."""
+
 _VIEWS = """
     with recursive legacy as (select to_regclass(%s)::oid as oid),
 
@@ -218,6 +226,20 @@ def require_owner(connection: Connection, relation: str) -> None:
         raise NotReadyError(
             f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
             f"was changed: run the upgrade as {owner}, or as a member of that role."
+        )
+
+
+def require_room(connection: Connection, legacy_schema: str) -> None:
+    """Refuse an upgrade by somebody who may not create what it creates, before it begins.
+
+    Raises:
+        NotReadyError: it names the schema, and the statement that gives the right.
+    """
+    for (schema,) in connection.execute(_CLOSED, (["ledger", legacy_schema],)):
+        raise NotReadyError(
+            f"{connection.info.user} may not create anything in the schema {schema}, as the "
+            f"upgrade has to; nothing was changed: `grant create on schema {schema} to "
+            f"{connection.info.user}`, or run the command as the schema's owner."
         )
 
 

@@ -283,6 +283,11 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     kind = DatabaseError
     if "password authentication failed" in text or "no password supplied" in text:
         way_out = "the server refuses the user or the password; look at DATABASE_URL"
+    elif "certificate" in text:
+        way_out = (
+            "the server's certificate can't be checked; look at sslmode and sslrootcert in "
+            "DATABASE_URL"
+        )
     elif "does not exist" in text:
         way_out = "the server knows no such database or user; look at DATABASE_URL"
     elif "could not translate" in text or "resolve" in text or "name or service" in text:
