@@ -13,7 +13,7 @@ COPY requirements.lock /tmp/requirements.lock
 RUN python -m pip install --no-cache-dir --require-hashes -r /tmp/requirements.lock
 COPY --from=build /wheels/*.whl /tmp/
 RUN python -m pip install --no-cache-dir --no-deps /tmp/*.whl && rm /tmp/*.whl /tmp/requirements.lock
-USER omniledger
+USER 10001
 RUN omniledger init .
 ENTRYPOINT ["omniledger"]
 CMD ["--help"]

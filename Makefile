@@ -1,6 +1,6 @@
 # What people and CI call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-servers faults check lint docs clean
+.PHONY: help setup run test test-fast test-servers faults check lint audit docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,6 +23,8 @@ ifneq ($(UV),)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
 	@$(PYTHON) -m venv $(VENV)
+	@# Python 3.11.7 brings a pip that takes the extra of a locked package for another one.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
@@ -50,6 +52,9 @@ check: lint ## lint, types, models, SQL, migrations
 lint: $(READY) ## ruff, format and lint
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+
+audit: ## ask a public list for known weaknesses of what is locked (needs network and uv)
+	@uvx pip-audit --no-deps --disable-pip -r requirements.lock
 
 docs: $(READY) ## the site anew from the published figures
 	@$(BIN)/omniledger site build

@@ -8,6 +8,7 @@ from alembic import context
 
 from migrations import ddl, turns
 from migrations.legacy import require_schema
+from migrations.obstacles import require_room
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.waiting import MIGRATING, Waiting
@@ -45,6 +46,7 @@ def run_online() -> None:
         if writes():
             with turns.taken(dsn, context.config.print_stdout) as guard:
                 require_schema(guard, get_settings().legacy_schema)
+                require_room(guard, get_settings().legacy_schema)
                 make_schema(guard)
                 with waiting.watched():
                     migrate(dsn, MIGRATING)
@@ -67,7 +69,9 @@ def first_cause(error: BaseException) -> BaseException:
 
 def engine(dsn: database.Dsn, name: str) -> sa.Engine:
     return sa.create_engine(
-        dsn.sqlalchemy_url(), poolclass=sa.NullPool, connect_args={"application_name": name}
+        dsn.sqlalchemy_url(),
+        poolclass=sa.NullPool,
+        connect_args={"application_name": name, "prepare_threshold": None},
     )
 
 

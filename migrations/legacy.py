@@ -168,8 +168,6 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     if kind == "v":
         obstacles.require_our_view(connection, legacy.relation, f"{schema}.{NAME}")
         return None
-    if must_own:
-        obstacles.require_creatable(connection, schema)
     ledger = hand_made.planned_types(connection)
     if kind is None:
         usual = [(n, ledger.get(RENAMED.get(n, n), t), d) for n, t, d in DEFAULT_COLUMNS]

@@ -24,6 +24,14 @@ KINDS = {
 
 _INTEGERS = ("smallint", "integer", "bigint")
 
+_CLOSED = """
+    select quote_ident(nspname)
+    from pg_namespace
+    where nspname = any(%s) and not has_schema_privilege(oid, 'create')
+    order by 1
+"""
+"""Schemas that we may create nothing in."""
+
 _VIEWS = """
     with recursive legacy as (select to_regclass(%s)::oid as oid),
 
@@ -221,20 +229,17 @@ def require_owner(connection: Connection, relation: str) -> None:
         )
 
 
-def require_creatable(connection: Connection, schema: str) -> None:
-    """Refuse a schema in which we may not make the view of the old name.
+def require_room(connection: Connection, legacy_schema: str) -> None:
+    """Refuse an upgrade by somebody who may not create what it creates, before it begins.
 
     Raises:
-        NotReadyError: it says who lacks the right.
+        NotReadyError: it names the schema, and the statement that gives the right.
     """
-    row = connection.execute(
-        "select current_user where not has_schema_privilege(%s, 'create')", (schema,)
-    ).fetchone()
-    if row is not None:
+    for (schema,) in connection.execute(_CLOSED, (["ledger", legacy_schema],)):
         raise NotReadyError(
-            f"{row[0]} may create nothing in the schema {schema}, in which the old name becomes a "
-            f"view; nothing was changed: `grant create on schema {schema} to {row[0]}`, and run "
-            "the upgrade again."
+            f"{connection.info.user} may not create anything in the schema {schema}, as the "
+            f"upgrade has to; nothing was changed: `grant create on schema {schema} to "
+            f"{connection.info.user}`, or run the command as the schema's owner."
         )
 
 

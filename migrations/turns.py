@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING
-from omniledger.database import Connection, Dsn
-from omniledger.sessions import lasting
+from omniledger.database import Connection, Dsn, connect
+from omniledger.sessions import try_lock
 
 LOCK = 0x6F6D6E696C656467
 """The advisory lock of an upgrade: the letters "omniledg"."""
@@ -40,11 +40,11 @@ def taken(dsn: Dsn, say: Callable[[str], object]) -> Iterator[Connection]:
         say: told once, where it has to wait.
 
     Raises:
-        NotReadyError: no lock can be held there; see `lasting`.
+        NotReadyError: the server takes no writes, or is a pooler through which no lock lasts.
     """
-    with lasting(dsn, application_name=IN_LINE) as guard:
+    with connect(dsn, autocommit=True, application_name=IN_LINE) as guard:
         told = False
-        while guard.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
+        while not try_lock(guard, LOCK):
             if not told:
                 say("Another upgrade is at work; waiting for it to end.")
                 told = True

@@ -187,6 +187,9 @@ def embedded_dsn() -> Dsn:
 def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: Any) -> Connection:
     """Open a connection to `dsn`, by default to this process's database.
 
+    Nothing is prepared: behind a pooler the next transaction may be another session's, which knows
+    nothing of it.
+
     Raises:
         DatabaseError: no connection; the sentence says which server and what to look at.
         NotReadyError: the server is older than PostgreSQL 13.
@@ -278,8 +281,13 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     kind = DatabaseError
     if "password authentication failed" in text or "no password supplied" in text:
         way_out = "the server refuses the user or the password; look at DATABASE_URL"
-    elif "ssl" in text or "certificate" in text:
-        way_out = f"no SSL came about: {first_line(error)}; look at sslmode in DATABASE_URL"
+    elif "certificate" in text:
+        way_out = (
+            "the server's certificate can't be checked; look at sslmode and sslrootcert in "
+            "DATABASE_URL"
+        )
+    elif "ssl" in text:
+        way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
     elif "does not exist" in text:
         way_out = "the server knows no such database or user; look at DATABASE_URL"
     elif "could not translate" in text or "resolve" in text or "name or service" in text:

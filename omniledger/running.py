@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from omniledger import revisions
 from omniledger.database import session
 from omniledger.revisions import require_schema_steps
+from omniledger.sessions import require_lasting
 from omniledger.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
     # Prefect takes seconds to come up; a database that isn't ready is told at once.
-    with session() as connection:
+    with session(autocommit=True) as connection:
+        require_lasting(connection)
         revisions.require_head(connection)
     _collect_garbage_seldom()
     wait_for_prefect = _start_prefect(get_settings())
@@ -37,7 +39,8 @@ def run_daily() -> Published:
 
 def run_merge() -> Certificate | None:
     """Merge the old audit table as a flow; its errors come out as they are."""
-    with session() as connection:
+    with session(autocommit=True) as connection:
+        require_lasting(connection)
         require_schema_steps(connection)
     wait_for_prefect = _start_prefect(get_settings())
     from flows.merge import merge_legacy_audit
@@ -48,7 +51,8 @@ def run_merge() -> Certificate | None:
 
 def run_prune() -> Removed:
     """Remove old raw rows as a flow; its errors come out as they are."""
-    with session() as connection:
+    with session(autocommit=True) as connection:
+        require_lasting(connection)
         revisions.require_head(connection)
     wait_for_prefect = _start_prefect(get_settings())
     from flows.prune import prune_raw

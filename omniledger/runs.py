@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 from psycopg.pq import TransactionStatus
 
 from omniledger import revisions, screen, versions
-from omniledger.database import Connection, Dsn
+from omniledger.database import Connection, Dsn, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
-from omniledger.sessions import lasting
+from omniledger.sessions import try_lock
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
@@ -255,7 +255,7 @@ def turn(dsn: Dsn) -> Iterator[Connection]:
     Raises:
         NotReadyError: one is at work.
     """
-    with lasting(dsn) as connection, no_run_at_work(connection):
+    with session(dsn, autocommit=True) as connection, no_run_at_work(connection):
         yield connection
 
 
@@ -279,9 +279,10 @@ def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
     """Hold an advisory lock inside the block; it is its session's, and dies with it.
 
     Raises:
-        NotReadyError: somebody else holds it; `refusal` says what to do.
+        NotReadyError: somebody else holds it, and `refusal` says what to do; or the server takes
+            no writes, or is a pooler through which no lock lasts.
     """
-    if connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() != (True,):
+    if not try_lock(connection, key):
         raise NotReadyError(refusal)
     try:
         yield

@@ -1,64 +1,88 @@
-"""Sessions of long work, which hold a lock from one transaction to the next."""
+"""Locks that a session holds over many transactions, and whether a session here can hold one."""
 
 from __future__ import annotations
 
-import select
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from select import select
 
-from omniledger.database import Connection, Dsn, connect, session, takes_no_writes
+import psycopg
+
+from omniledger.database import Connection, Dsn, takes_no_writes
 from omniledger.errors import NotReadyError
 
-_PID = "select pg_backend_pid()"
+_WHERE = "select pg_backend_pid(), current_setting('transaction_read_only')::boolean"
+
+_LOOKS = 3
+"""How often a pooler is watched: its other clients may hide once what it does."""
 
 _PATIENCE_SECONDS = 3
-"""How long a pooler may take to find a free session of the server."""
+"""How long it may take to find a session for one more client."""
 
 
-@contextmanager
-def lasting(dsn: Dsn, **parameters: Any) -> Iterator[Connection]:
-    """As `session`, in autocommit, for work that an advisory lock keeps to one at a time.
+def try_lock(connection: Connection, key: int) -> bool:
+    """Take an advisory lock that is its session's, and dies with it; False where others hold it.
 
     Raises:
-        DatabaseError: the database can't be reached, or went away.
-        NotReadyError: the server takes no writes, or a pooler before it gives each transaction
-            another session, in which such a lock holds nothing; or a statement was refused.
+        NotReadyError: as `require_lasting`.
     """
-    with session(dsn, autocommit=True, **parameters) as connection:
-        if connection.execute("select pg_is_in_recovery()").fetchone() == (True,):
-            raise takes_no_writes(dsn)
-        if _is_shared(connection, dsn):
-            raise NotReadyError(
-                f"A connection pooler in transaction mode answers at {dsn.safe()}, through which "
-                "no lock can be held; name the server itself, or a pooler in session mode, in "
-                "DATABASE_URL."
-            )
-        yield connection
+    require_lasting(connection)
+    return connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
 
 
-def _is_shared(connection: Connection, dsn: Dsn) -> bool:
-    """Whether what one transaction leaves in its session may not be there in the next.
+def require_lasting(connection: Connection) -> None:
+    """Refuse what long work can't be done through.
 
-    A pooler names another process than the server's own as who to cancel. Then two transactions of
-    one client come to two sessions, or the second client comes to the first one's, which only
-    idles; a pooler that keeps a session for each client does neither.
+    Args:
+        connection: in autocommit.
+
+    Raises:
+        NotReadyError: the server takes no writes, or a pooler stands before it that gives each
+            transaction another session, on which a lock would hold nothing.
     """
-    [(own,)] = connection.execute(_PID).fetchall()
-    if own == connection.info.backend_pid:
-        return False
-    [(again,)] = connection.execute(_PID).fetchall()
-    if again != own:
-        return True
-    with connect(dsn, autocommit=True) as other:
-        other.pgconn.send_query(_PID.encode())
-        # Where each client has a session of its own, there may be none left for a second.
-        if not select.select([other.fileno()], [], [], _PATIENCE_SECONDS)[0]:
-            other.pgconn.finish()
-            return False
-        other.pgconn.consume_input()
-        result = other.pgconn.get_result()
-        others = result.get_value(0, 0) if result is not None else None
-        while other.pgconn.get_result() is not None:
-            pass
-    return others is not None and int(others) == own
+    backend, is_read_only = _where(connection)
+    if is_read_only:
+        raise takes_no_writes(_dsn(connection))
+    # The server tells each client which backend it has; a pooler tells a number of its own.
+    if backend != connection.info.backend_pid and _is_lent(connection):
+        raise NotReadyError(
+            f"{_dsn(connection).safe()} is a pooler that lends a session for one transaction, as "
+            "PgBouncer does in transaction mode, and no lock lasts there; name the server's own "
+            "address in DATABASE_URL for this command."
+        )
+
+
+def _is_lent(connection: Connection) -> bool:
+    """Whether the pooler gives our session to others while we are between transactions."""
+    info = connection.info
+    with psycopg.connect(
+        info.dsn, password=info.password or None, prepare_threshold=None, autocommit=True
+    ) as other:
+        for _ in range(_LOOKS):
+            ours = _where(connection)[0]
+            other.pgconn.send_query(b"begin; " + _WHERE.encode())
+            # Where each client has a session of its own, there may be none left for a second.
+            if not select([other.fileno()], [], [], _PATIENCE_SECONDS)[0]:
+                other.pgconn.finish()
+                return False
+            theirs = _answered(other)
+            if theirs == ours or _where(connection)[0] != ours:
+                return True
+            other.execute("rollback")
+    return False
+
+
+def _answered(connection: psycopg.Connection) -> int | None:
+    """The first value of the last answer."""
+    value = None
+    while (result := connection.pgconn.get_result()) is not None:
+        value = result.get_value(0, 0) if result.ntuples else value
+    return None if value is None else int(value)
+
+
+def _where(connection: Connection) -> tuple[int, bool]:
+    [(backend, is_read_only)] = connection.execute(_WHERE).fetchall()
+    return backend, is_read_only
+
+
+def _dsn(connection: Connection) -> Dsn:
+    info = connection.info
+    return Dsn(info.host, info.port, info.dbname, info.user)

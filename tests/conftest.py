@@ -120,8 +120,8 @@ class Server:
 
 
 @contextmanager
-def started(root: Path, bin_dir: Path | None) -> Iterator[Server]:
-    embedded = EmbeddedServer(root, bin_dir=bin_dir, options=UNSAFE)
+def started(root: Path, bin_dir: Path | None, **options: str) -> Iterator[Server]:
+    embedded = EmbeddedServer(root, bin_dir=bin_dir, options={**UNSAFE, **options})
     with embedded.lease() as endpoint:
         dsn = Dsn(endpoint.host, endpoint.port, endpoint.dbname, endpoint.user, endpoint.password)
         with connect(dsn) as connection:

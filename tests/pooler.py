@@ -1,95 +1,82 @@
-"""A real PgBouncer before a server, which may also end TLS."""
+"""PgBouncer in transaction mode before a server, with TLS of its own."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from omniledger import ports
 from omniledger.database import Dsn
-from tests.faults.harness import wait_until
+from omniledger.embedded.programs import Programs
+from omniledger.ports import LOOPBACK, free_port, is_taken
 
-_CONFIG = """
+_SETTINGS = """
 [databases]
-* = host={host} port={port}
+* = host={server.host} port={server.port}
 
 [pgbouncer]
-listen_addr = {host}
-listen_port = {listen}
+listen_addr = {loopback}
+listen_port = {port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = {mode}
-default_pool_size = {size}
-ignore_startup_parameters = extra_float_digits
-logfile = {folder}/log
-{tls}
-"""
-
-_TLS = """
-client_tls_sslmode = require
-client_tls_key_file = {folder}/server.key
+default_pool_size = 2
+client_tls_sslmode = allow
 client_tls_cert_file = {folder}/server.crt
+client_tls_key_file = {folder}/server.key
 """
 
 
 @contextmanager
-def pooled(dsn: Dsn, mode: str, *, size: int = 20, tls: bool = False) -> Iterator[Dsn]:
-    """The same database behind a pooler, in the mode `transaction` or `session`.
-
-    Args:
-        size: how many sessions of the server there are at most.
-        tls: whether it speaks TLS only, with the certificate of `localhost` in `sslrootcert`.
-    """
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "PgBouncer is missing: install the package pgbouncer"
-    with tempfile.TemporaryDirectory() as root:
-        folder, port = Path(root), ports.free_port()
-        certificate = _certificate(folder) if tls else None
-        (folder / "users").write_text(f'"{dsn.user}" "{dsn.password}"\n')
-        (folder / "pgbouncer.ini").write_text(
-            _CONFIG.format(
-                host=dsn.host,
-                port=dsn.port,
-                listen=port,
-                folder=folder,
-                mode=mode,
-                size=size,
-                tls=_TLS.format(folder=folder) if tls else "",
-            )
+def pooled(folder: Path, server: Dsn, *roles: Dsn, mode: str = "transaction") -> Iterator[Dsn]:
+    """Start PgBouncer before `server` for its user and `roles`; the address, database as there."""
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    make_certificate(folder)
+    users = [f'"{one.user}" "{one.password}"\n' for one in (server, *roles)]
+    (folder / "users").write_text("".join(users))
+    (folder / "pgbouncer.ini").write_text(
+        _SETTINGS.format(server=server, loopback=LOOPBACK, port=port, folder=folder, mode=mode)
+    )
+    # PgBouncer refuses to be root, as PostgreSQL does; it becomes whom the server runs as.
+    who = Programs(folder, None).user
+    if who is not None:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, who.pw_uid, who.pw_gid)
+    identity: dict[str, Any] = (
+        {} if who is None else {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": ()}
+    )
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **identity
         )
-        command = [program, str(folder / "pgbouncer.ini")]
-        if os.geteuid() == 0:
-            # It refuses to be root.
-            for path in (folder, *folder.iterdir()):
-                shutil.chown(path, "nobody")
-            command[1:1] = ["-u", "nobody"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as own:
-            try:
-                wait_until("PgBouncer", lambda: own.poll() is not None or ports.is_taken(port))
-                behind = replace(dsn, port=port)
-                if certificate is not None:
-                    options = (("sslmode", "verify-full"), ("sslrootcert", str(certificate)))
-                    behind = replace(behind, host="localhost", options=options)
-                yield behind
-            finally:
-                own.terminate()
+    try:
+        while not is_taken(port):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.01)
+        yield replace(server, host=LOOPBACK, port=port)
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def _certificate(folder: Path) -> Path:
+def make_certificate(folder: Path) -> None:
+    """A certificate for loopback that signs itself."""
     subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=omniledger test"),
+            *("-addext", f"subjectAltName=IP:{LOOPBACK}"),
             *("-keyout", folder / "server.key", "-out", folder / "server.crt"),
-        ],
+        ),
         check=True,
         capture_output=True,
     )
-    return folder / "server.crt"

@@ -1,101 +1,184 @@
-"""Databases that are not ours: behind a pooler, over TLS, with few rights."""
+"""Databases that aren't ours: behind a pooler, behind TLS, as a tenant with few rights."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
+from omniledger.sessions import require_lasting
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
-from tests.pooler import pooled
+from tests.pooler import make_certificate, pooled
+from tests.test_cli import refusal, run
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def upgraded(server: Server) -> Dsn:
-    return server.state("investigation:upgraded")
-
-
-@pytest.fixture(scope="module")
-def shared(upgraded: Dsn) -> Iterator[Dsn]:
-    """Behind a pooler that gives each transaction any session."""
-    with pooled(upgraded, "transaction") as dsn:
+def pooler(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dsn]:
+    # The server's user has to pass to the folder, as to the embedded data.
+    folder = tmp_path_factory.mktemp("pooler")
+    _let_pass(folder)
+    with pooled(folder / "pooler", server.dsn) as dsn:
         yield dsn
 
 
-async def write_as_the_gateway_does(dsn: Dsn) -> list[int]:
-    """Several writers at once, whose statements come to each other's sessions."""
-
-    async def write(number: int) -> int:
-        # Without its cache of statements, as asyncpg says to use it behind such a pooler.
-        connection = await asyncpg.connect(dsn.url(), statement_cache_size=0)
-        for turn in range(10):
-            id_ = await connection.fetchval(
-                "INSERT INTO audit_logs (user_id, message, tokens_input, tokens_output)"
-                " VALUES ($1, $2, $3, $4) RETURNING id",
-                2,
-                f"{number} {turn}",
-                10,
-                1,
-            )
-            await connection.execute("UPDATE audit_logs SET status = $1 WHERE id = $2", "done", id_)
-        await connection.close()
-        return int(id_)
-
-    return await asyncio.gather(*(write(number) for number in range(4)))
+def _let_pass(folder: Path) -> None:
+    for one in (folder, *folder.parents):
+        if one.stat().st_uid == os.geteuid():
+            one.chmod(one.stat().st_mode | 0o001)
 
 
-def test_the_gateway_goes_on_behind_a_pooler_of_transactions(upgraded: Dsn, shared: Dsn) -> None:
-    before = ask(upgraded, "select count(*) from audit_logs")[0][0]
-    asyncio.run(write_as_the_gateway_does(shared))
-    assert ask(shared, "select count(*) from audit_logs") == [(before + 40,)]
-    assert ask(shared, "select count(*) from audit_logs where status = 'done'") == [(40,)]
-    with connect(shared, autocommit=True) as connection:
-        for _ in range(10):
-            connection.execute("select * from ledger.check_usage_limit(%s)", (2,))
+def through(pooler: Dsn, dsn: Dsn, **options: str) -> Dsn:
+    return replace(pooler, dbname=dsn.dbname, options=tuple(options.items()))
 
 
-def test_inspect_reads_through_it_and_leaves_no_setting_behind(shared: Dsn) -> None:
-    assert omniledger(shared, "inspect", "--json").code in (0, 1)
-    with connect(shared, autocommit=True) as one, connect(shared, autocommit=True) as other:
-        for connection in (one, other):
-            assert connection.execute("show statement_timeout").fetchone() == ("0",)
-            assert connection.execute("show transaction_read_only").fetchone() == ("off",)
+def test_writers_and_readers_go_on_through_a_pooler(server: Server, pooler: Dsn) -> None:
+    dsn = server.state("investigation:upgraded")
+    there = through(pooler, dsn)
+    [(id_,)] = ask(
+        there,
+        "insert into audit_logs (user_id, message, tokens_input, tokens_output)"
+        " values (1, 'pooled', 3, 4) returning id",
+    )
+    ask(there, "update audit_logs set status = 'success' where id = %s", id_)
+    assert ask(there, "select message, tokens_input from audit_logs where id = %s", id_) == [
+        ("pooled", 3)
+    ]
+    found = ask(
+        there,
+        "select llm_tokens_used, status, source_system from omni2.audit_logs where legacy_id = %s",
+        id_,
+    )
+    assert found == [(7, "success", "chat")]
+    assert ask(there, "select ledger.check_usage_limit(1) is not null") == [(True,)]
+    assert ask(there, "select ledger.mcp_server_logs_json(1, 5) is not null") == [(True,)]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("merge", "run"), ("prune", "--keep-days", "400", "--dry-run"), ("publish",)],
-    ids=" ".join,
-)
-def test_what_holds_a_lock_is_refused_there(shared: Dsn, command: tuple[str, ...]) -> None:
-    said = omniledger(shared, *command)
-    assert said.code == 4
-    assert "A connection pooler in transaction mode answers" in said.refusal
-    assert shared.password not in said.refusal
-
-
-@pytest.mark.parametrize("size", [1, 2, 20])
-def test_an_upgrade_is_refused_there_however_large_the_pool(server: Server, size: int) -> None:
+def test_inspection_leaves_nothing_behind_on_a_lent_session(server: Server, pooler: Dsn) -> None:
     dsn = server.state("investigation")
-    refused = pytest.raises(NotReadyError, match="pooler in transaction mode")
-    with pooled(dsn, "transaction", size=size) as shared, refused:
-        revisions.upgrade(shared)
+    there = through(pooler, dsn)
+    settings = "select name, setting from pg_settings where source = 'session'"
+    before = ask(there, settings)
+    said = omniledger(there, "inspect", "--json")
+    assert said.code == 1 and len(said.document()["findings"]) == 15
+    assert ask(there, settings) == before
+    assert ask(there, "select count(*) from pg_prepared_statements") == [(0,)]
+    ask(there, "insert into public.audit_logs (message) values ('still writable')")
+
+
+@pytest.mark.parametrize("command", ["merge run", "run", "merge retry-quarantine"])
+def test_long_work_is_refused_through_a_pooler(server: Server, pooler: Dsn, command: str) -> None:
+    said = omniledger(through(pooler, server.state("investigation:upgraded")), *command.split())
+    assert said.code == 4
+    assert said.refusal.endswith(
+        "is a pooler that lends a session for one transaction, as PgBouncer does in transaction "
+        "mode, and no lock lasts there; name the server's own address in DATABASE_URL for this "
+        "command."
+    )
+
+
+def test_an_upgrade_is_refused_through_a_pooler(server: Server, pooler: Dsn) -> None:
+    dsn = server.state("investigation")
+    url = through(pooler, dsn).url()
+    assert "is a pooler" in refusal(run("upgrade", "head", database=url, program="alembic"), 4)
     assert ask(dsn, "select to_regnamespace('ledger')") == [(None,)]
 
 
-def test_an_upgrade_goes_through_a_pooler_of_sessions_that_speaks_tls(server: Server) -> None:
-    with pooled(server.state("investigation"), "session", tls=True) as dsn:
-        revisions.upgrade(dsn)
-        assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
-        assert omniledger(dsn, "merge", "verify").code == 0
-        stranger = replace(dsn, options=(("sslmode", "verify-full"),))
-        said = omniledger(stranger, "inspect")
-        assert said.code == 3
-        assert "no SSL came about" in said.refusal
+def test_a_pooler_that_lends_whole_sessions_is_let_through(server: Server, tmp_path: Path) -> None:
+    _let_pass(tmp_path)
+    with (
+        pooled(tmp_path / "pooler", server.dsn, mode="session") as dsn,
+        connect(dsn, autocommit=True) as connection,
+    ):
+        require_lasting(connection)
+
+
+def test_a_pooler_is_seen_through_while_others_use_it(server: Server, pooler: Dsn) -> None:
+    with (
+        connect(pooler) as other,
+        connect(pooler, autocommit=True) as connection,
+        pytest.raises(NotReadyError, match="is a pooler"),
+    ):
+        other.execute("select 1")
+        require_lasting(connection)
+
+
+def test_certificates_are_asked_for_and_checked(
+    server: Server, pooler: Dsn, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certificate = next(tmp_path_factory.getbasetemp().glob("pooler*/pooler/server.crt"))
+    dsn = server.state("investigation:upgraded")
+    for options in (
+        {"sslmode": "require"},
+        {"sslmode": "verify-full", "sslrootcert": str(certificate)},
+    ):
+        there = through(pooler, dsn, **options)
+        with connect(there) as connection:
+            assert connection.pgconn.ssl_in_use
+        assert omniledger(there, "merge", "status").code == 0
+    make_certificate(tmp_path)
+    for other in ("server.crt", "missing.crt"):
+        strange = through(pooler, dsn, sslmode="verify-full", sslrootcert=str(tmp_path / other))
+        said = omniledger(strange, "merge", "status")
+        assert said.code == 3 and "certificate can't be checked" in said.refusal
+
+
+@pytest.fixture
+def tenant(server: Server) -> Iterator[Dsn]:
+    """A database whose owner may nearly nothing, and can't write to `public`."""
+    dsn = server.new()
+    role = f"tenant_{os.getpid()}"
+    with connect(dsn, autocommit=True) as admin:
+        for statement in (
+            f"create role {role} login password 'tenant' nosuperuser nocreatedb nocreaterole",
+            "revoke all on schema public from public",
+            f"grant usage on schema public to {role}",
+            "create schema gateway",
+            f"alter schema gateway owner to {role}",
+            f"grant create on database {dsn.dbname} to {role}",
+            f"alter role {role} in database {dsn.dbname} set search_path = gateway",
+        ):
+            admin.execute(statement.encode())
+    yield Dsn.parse(f"postgresql://{role}:tenant@{dsn.host}:{dsn.port}/{dsn.dbname}")
+    with connect(dsn, autocommit=True) as admin:
+        admin.execute(f"drop owned by {role} cascade".encode())
+        admin.execute(f"drop role {role}".encode())
+
+
+def test_a_tenant_upgrades_merges_and_inspects(server: Server, tenant: Dsn) -> None:
+    ask(
+        tenant,
+        "create table audit_logs (id serial primary key, user_id integer, message text,"
+        " tokens_input integer, tokens_output integer, cost_estimate numeric(10, 6),"
+        " created_at timestamptz default now())",
+    )
+    ask(tenant, "insert into audit_logs (message, tokens_input) values ('a', 1), ('b', 2)")
+    closed = run("upgrade", "head", database=tenant.url(), program="alembic")
+    assert "may not create anything in the schema public" in refusal(closed, 4)
+    assert ask(tenant, "select to_regnamespace('ledger')") == [(None,)]
+
+    here = {"OMNILEDGER_LEGACY_SCHEMA": "gateway"}
+    later = ("-x", "merge=later", "upgrade", "head")
+    done = run(*later, database=tenant.url(), program="alembic", **here)
+    assert done.returncode == 0, done.stderr
+
+    admin = replace(server.dsn, dbname=tenant.dbname)
+    ask(admin, f"revoke create on schema ledger from {tenant.user}")
+    said = omniledger(tenant, "merge", "run", **here)
+    assert said.code == 4
+    assert "may not create anything in the schema ledger" in said.refusal
+    assert ask(tenant, "select count(*) from ledger.merge_runs") == [(0,)]
+    ask(admin, f"grant create on schema ledger to {tenant.user}")
+
+    assert omniledger(tenant, "merge", "run", **here).code == 0
+    ask(tenant, "insert into audit_logs (message) values ('c')")
+    assert ask(tenant, "select message from audit_logs order by id") == [("a",), ("b",), ("c",)]
+    said = omniledger(tenant, "inspect", "--json", **here)
+    assert said.document()["lacking_rights"] == []

@@ -65,7 +65,7 @@ class Look:
     """One inspection.
 
     Attributes:
-        connection: in autocommit.
+        connection: in autocommit; `reading` makes it read-only, with a statement timeout.
         is_exact: whether to count, however long that takes.
         watch_seconds: for how long at least to watch who writes.
         inserted_before: the server's insert counters of each log when the inspection began.
@@ -83,13 +83,17 @@ class Look:
     def reading(self) -> Iterator[None]:
         """One transaction that writes nothing and never waits long.
 
-        Nothing is set for the session: behind a pooler somebody else has it next.
+        Nothing is set for the session, as SET TRANSACTION would: behind a pooler somebody else has
+        it next.
         """
-        with self.connection.transaction():
-            self.connection.execute("set transaction read only")
+        self.connection.execute("begin read only")
+        try:
             timeout = EXACT_TIMEOUT_MS if self.is_exact else STATEMENT_TIMEOUT_MS
             self.connection.execute(f"set local statement_timeout = {timeout}".encode())
             yield
+        finally:
+            if not self.connection.closed:
+                self.connection.rollback()
 
     @cached_property
     def now(self) -> datetime:

@@ -47,7 +47,10 @@ def ask(look: Look) -> list[Finding]:
     """Ask every question; what can't be answered is "cannot tell", never "in order"."""
     with look.reading():
         look.inserted_before = writers.inserted(look)
-    return [_asked(look, question, answer) for question, answer in QUESTIONS.items()]
+    *first, last = QUESTIONS.items()
+    findings = [_asked(look, *question) for question in first]
+    writers.watch(look)
+    return [*findings, _asked(look, *last)]
 
 
 def _asked(look: Look, question: str, answer: Callable[[Look], Answer]) -> Finding:

@@ -89,10 +89,15 @@ def inserted(look: Look) -> dict[tuple[str, str], int]:
     return counters
 
 
+def watch(look: Look) -> None:
+    """Wait until the inspection has looked for long enough, outside of any transaction."""
+    while (left := look.watch_seconds - (time.monotonic() - look.began)) > 0:
+        time.sleep(left)
+
+
 def who(look: Look) -> Answer:
     """Inserts while the inspection looked, sessions, rights, and what the rows say themselves."""
-    while (seconds := time.monotonic() - look.began) < look.watch_seconds:
-        time.sleep(min(0.1, look.watch_seconds - seconds))
+    seconds = time.monotonic() - look.began
     told, figures = [], [Figure("seconds watched", round(seconds, 1))]
     for name, count in inserted(look).items():
         new = count - look.inserted_before.get(name, count)

@@ -15,6 +15,7 @@ from migrations.merge.cutover import make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
+from migrations.obstacles import require_room
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.analytics.link import require_own
@@ -60,6 +61,7 @@ def run(
         ):
             revisions.require_schema_steps(connection)
             require_own(connection)
+            require_room(connection, settings.legacy_schema)
             certificate = carry_out(connection, settings, show)
             grant_again(connection, settings.legacy_schema)
             return certificate

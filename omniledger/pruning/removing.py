@@ -13,13 +13,12 @@ from psycopg import sql
 
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
-from omniledger.database import Connection, Dsn
+from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
 from omniledger.pruning import archiving
 from omniledger.pruning.deciding import Pruning, decide, unfinished
 from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, starts_at
 from omniledger.runs import no_run_at_work, only_one
-from omniledger.sessions import lasting
 from omniledger.settings import Settings
 
 _LOCK = 0x6F6D6E697072756E
@@ -72,7 +71,7 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
         NotReadyError, SettingsError: as `decide`.
     """
     with (
-        lasting(dsn) as connection,
+        session(dsn, autocommit=True) as connection,
         _alone(connection),
         connection.transaction(force_rollback=True),
     ):
@@ -105,7 +104,7 @@ def prune(
         DatabaseError: the database went away.
     """
     rows = dict.fromkeys((table.name for table in TABLES), 0)
-    with lasting(dsn) as connection, _alone(connection):
+    with session(dsn, autocommit=True) as connection, _alone(connection):
         left = unfinished(connection)
         if left is not None:
             _require_same(left, archive)
