@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from shutil import disk_usage, rmtree
 from typing import Any
 
 import pytest
@@ -29,6 +30,10 @@ UNSAFE = {
     "max_wal_senders": "0",
 }
 """What a server that may lose everything needs not do."""
+
+MEMORY, IN_MEMORY = Path("/dev/shm"), "omniledger-tests-"  # noqa: S108 (its names have our process id)
+DATA_BYTES = 6 * 2**30
+"""What the databases of all tests take, twice over."""
 
 State = Callable[[Connection], None]
 
@@ -136,6 +141,26 @@ def started(root: Path, bin_dir: Path | None, **options: str) -> Iterator[Server
         yield Server(dsn, "strategy file_copy" if version >= 150000 else "")
 
 
+@contextmanager
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the server keeps its data: in memory where there is plenty.
+
+    A disk takes ever longer to make the thousands of files of a database, the more were deleted.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if not MEMORY.is_dir() or disk_usage(MEMORY).free < workers * DATA_BYTES:
+        yield tmp_path_factory.mktemp("postgres")
+        return
+    for left in MEMORY.glob(f"{IN_MEMORY}*"):
+        # Of tests that were killed.
+        if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
+            rmtree(left, ignore_errors=True)
+    root = MEMORY / f"{IN_MEMORY}{os.getpid()}"
+    root.mkdir()
+    yield root
+    rmtree(root, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of the tests: that of `DATABASE_URL`, else the embedded one."""
@@ -145,7 +170,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield given
         given.drop_all()
         return
-    with started(tmp_path_factory.mktemp("postgres"), None) as server:
+    with data_folder(tmp_path_factory) as root, started(root, None) as server:
         yield server
 
 
