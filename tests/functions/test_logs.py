@@ -297,3 +297,28 @@ def test_a_row_without_a_time_is_left_out(dsn: Dsn) -> None:
         " values (null, 'when?', 'files', '{search}', true)",
     )
     assert (found(dsn), found(dsn, search="when?"), found(dsn, 2)) == ([1, 2], [], [])
+
+
+def test_events_of_one_moment_come_newest_first_and_those_without_a_time_not_at_all(
+    dsn: Dsn,
+) -> None:
+    ask(dsn, "alter table omni2.mcp_health_log alter timestamp drop not null")
+    [(server,)] = ask(
+        dsn, "insert into omni2.mcp_servers (id, name) values (77, 'new') returning id"
+    )
+    noted = [
+        ask(
+            dsn,
+            "insert into omni2.mcp_health_log (mcp_server_id, status, timestamp)"
+            " values (%s, 'healthy', %s::timestamptz) returning id",
+            server,
+            at,
+        )[0][0]
+        for at in ("2026-02-10 10:00+00", "2026-02-10 10:00+00", None, "2026-02-10 10:00+00")
+    ]
+    first, second, _, third = noted
+    assert ask(dsn, "select id from ledger.mcp_server_logs(%s)", server) == [
+        (third,),
+        (second,),
+        (first,),
+    ]
