@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from psycopg.sql import Identifier
+
 from migrations.columns import Column
 from migrations.placing import Carried
 from migrations.triggers import read_triggers
@@ -233,8 +235,10 @@ def require_room(connection: Connection, legacy_schema: str) -> None:
     """Refuse an upgrade by somebody who may not create what it creates, before it begins.
 
     Raises:
-        NotReadyError: it names the schema, and the statement that gives the right.
+        NotReadyError: it names the schema and the statement that gives the right, or the owner of
+            the tables, whose right it is to give.
     """
+    require_owner(connection, Identifier(legacy_schema, "audit_logs").as_string(None))
     for (schema,) in connection.execute(_CLOSED, (["ledger", legacy_schema],)):
         raise NotReadyError(
             f"{connection.info.user} may not create anything in the schema {schema}, as the "

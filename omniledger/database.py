@@ -199,10 +199,14 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
         connection = psycopg.connect(
             dsn.conninfo(),
             autocommit=autocommit,
-            # A plan for any values walks whole tables where one for its own looks into an index,
-            # and behind a pooler the next transaction's session knows nothing of it.
-            prepare_threshold=None,
-            **{"application_name": "omniledger", "connect_timeout": 10, **parameters},
+            **{
+                "application_name": "omniledger",
+                "connect_timeout": 10,
+                # A plan for any values walks whole tables where one for its own looks into an
+                # index, and behind a pooler the next transaction's session knows nothing of it.
+                "prepare_threshold": None,
+                **parameters,
+            },
         )
     except psycopg.OperationalError as error:
         raise unreachable(error, dsn) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,11 +150,12 @@ class Gateway:
                 thread.join()
 
     def _wait_for(self, rounds: int) -> None:
-        alive = threading.Event()
+        alive, give_up = threading.Event(), time.monotonic() + 120
         reads, calls = self.reads + 3, len(self.tool_calls) + 3
         while (
             self.rounds < rounds or self.reads < reads or len(self.tool_calls) < calls
         ) and not self.errors:
+            assert time.monotonic() < give_up, "a writer or a reader has stopped"
             alive.wait(0.01)
 
     def assert_nothing_lost(self) -> None:
