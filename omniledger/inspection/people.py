@@ -79,8 +79,8 @@ def _after(look: Look) -> Answer:
     told = ", ".join(map(str, found[:_SHOWN])) + (" …" if len(found) > _SHOWN else "")
     return Answer(
         State.DRIFT if len(found) > known else State.IN_ORDER,
-        f"{len(found):,} users under the old name are nobody at the gateway: {told}; "
-        f"{min(known, len(found)):,} were known of at the merge",
+        f"users under the old name who are nobody at the gateway: {len(found):,} ({told}), of whom "
+        f"{min(known, len(found)):,} known of at the merge",
         "Their requests are charged to nobody.",
         "See `omniledger users list --unmapped`, and say who they are with `omniledger users map`.",
         figures,

@@ -334,7 +334,7 @@ def test_users_that_nobody_knew_of_at_the_merge_are_a_finding(server: Server) ->
     )
     state, evidence = found(dsn, question)
     assert state == "drift"
-    assert "3 users under the old name" in evidence
+    assert "nobody at the gateway: 3 (" in evidence
 
 
 def test_a_writer_at_work_is_named_with_its_application(server: Server) -> None:
