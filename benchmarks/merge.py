@@ -31,6 +31,7 @@ from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer, locks
 
 PROJECT = Path(__file__).resolve().parent.parent
+STATE = ("samples/gateway.sql", "benchmarks/users.sql", "benchmarks/merge_state.sql")
 BYTES_A_ROW = 24_000
 """Of disk, for each row of a log: four copies of both logs with all indexes, and WAL."""
 
@@ -77,8 +78,8 @@ class Bench:
         self.admin(f"create database {name}")
         with connect(self.on(name), autocommit=True) as connection:
             connection.execute(f"set benchmark.rows = {rows}".encode())
-            for file in (PROJECT / "samples/gateway.sql", PROJECT / "benchmarks/merge_state.sql"):
-                connection.execute(file.read_bytes())
+            for file in STATE:
+                connection.execute((PROJECT / file).read_bytes())
             connection.execute("vacuum (analyze)")
         return self.on(name)
 

@@ -1,16 +1,6 @@
--- Both logs of a busy gateway, `benchmark.rows` rows each, on top of samples/gateway.sql: a row
+-- Both logs of a busy gateway, `benchmark.rows` rows each, on top of users.sql: a row
 -- every half a minute, every twentieth request in both logs, 1,000 users with other ids in each
 -- space. The setting is given by benchmarks/merge.py.
-
-insert into auth_service.roles (id, name) values (1, 'user');
-
-insert into public.users (email, name)
-select 'user' || i || '@example.com', 'User ' || i
-from generate_series(1, 1000) as i;
-
-insert into auth_service.users (username, email, role_id)
-select 'user' || i, 'user' || i || '@example.com', 1
-from generate_series(1000, 1, -1) as i;
 
 insert into public.audit_logs (
     user_id, request_type, message, message_preview, iterations, tool_calls_count, tools_used,

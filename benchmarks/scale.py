@@ -26,9 +26,6 @@ from omniledger.embedded import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-BYTES_A_ROW = 6_000
-"""Of disk, for each row of both logs, with the ledger, its indexes, and WAL."""
-
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "maintenance_work_mem": "256MB"}
 """As a server of this size would have them; fsync and all the rest are PostgreSQL's own."""
 
@@ -100,8 +97,8 @@ def measured(rows: int, folder: Path) -> dict[str, float]:
         dsn = Dsn(at.host, at.port, at.dbname, at.user, at.password)
         with connect(dsn, autocommit=True) as connection:
             connection.execute(f"set benchmark.rows = {rows}".encode())
-            for file in (PROJECT / "samples/gateway.sql", PROJECT / "benchmarks/scale.sql"):
-                connection.execute(file.read_bytes())
+            for file in ("samples/gateway.sql", "benchmarks/users.sql", "benchmarks/scale.sql"):
+                connection.execute((PROJECT / file).read_bytes())
             connection.execute("vacuum (analyze)")
         commands = Commands(dsn, folder)
         took = {"upgrade, s": commands.seconds("alembic", "upgrade", "head")}

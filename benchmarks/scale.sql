@@ -1,16 +1,6 @@
--- A year of a gateway, up to now, on top of samples/gateway.sql: `benchmark.rows` rows, half of them
+-- A year of a gateway, up to now, on top of users.sql: `benchmark.rows` rows, half of them
 -- in each log, every twentieth request in both, and half as many health checks. 1,000 users with
 -- other ids in each space, 200 servers.
-
-insert into auth_service.roles (id, name) values (1, 'user');
-
-insert into public.users (email, name)
-select 'user' || i || '@example.com', 'User ' || i
-from generate_series(1, 1000) as i;
-
-insert into auth_service.users (username, email, role_id)
-select 'user' || i, 'user' || i || '@example.com', 1
-from generate_series(1000, 1, -1) as i;
 
 insert into omni2.mcp_servers (name)
 select 'server_' || i

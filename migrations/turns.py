@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING
 from omniledger.database import Connection, Dsn, connect
-from omniledger.sessions import try_lock
+from omniledger.sessions import require_lasting, try_lock
 
 LOCK = 0x6F6D6E696C656467
 """The advisory lock of an upgrade: the letters "omniledg"."""
@@ -43,6 +43,7 @@ def taken(dsn: Dsn, say: Callable[[str], object]) -> Iterator[Connection]:
         NotReadyError: the server takes no writes, or is a pooler through which no lock lasts.
     """
     with connect(dsn, autocommit=True, application_name=IN_LINE) as guard:
+        require_lasting(guard)
         told = False
         while not try_lock(guard, LOCK):
             if not told:

@@ -219,6 +219,15 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
     return connection
 
 
+def another(connection: Connection, *, autocommit: bool = False) -> Connection:
+    """A further connection to the same database, as the same user, which prepares nothing."""
+    info = connection.info
+    secret = {"password": info.password} if info.password else {}
+    return psycopg.connect(
+        conninfo.make_conninfo(info.dsn, **secret), autocommit=autocommit, prepare_threshold=None
+    )
+
+
 @contextmanager
 def session(
     dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: Any

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from psycopg import sql
 
+from omniledger.catalog import columns_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
@@ -41,13 +42,6 @@ MARTS = (
     Mart("dim_mcp_servers"),
 )
 """Every mart that readers get; a new one is published once it is named here."""
-
-_COLUMNS = """
-select attname, format_type(atttypid, atttypmod)
-from pg_attribute
-where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
-order by attnum
-"""
 
 # The first and last stamp and the number of rows stand for the set of a day's stamps: all rows of a
 # day are built by one statement, or a changed row has a later stamp than every other.
@@ -154,7 +148,7 @@ def new_columns(connection: Connection, mart: Mart) -> dict[str, str]:
 
 def columns_in(connection: Connection, schema: str, mart: Mart) -> dict[str, str]:
     """The columns of a table with their types, in order; none where there is no such table."""
-    return dict(connection.execute(_COLUMNS, [f"{schema}.{mart.name}"]).fetchall())
+    return columns_of(connection, f"{schema}.{mart.name}")
 
 
 def query(template: str, mart: Mart, **parts: Any) -> sql.Composed:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from omniledger import revisions
-from omniledger.database import session
-from omniledger.revisions import require_schema_steps
+from omniledger.database import Connection, session
 from omniledger.sessions import require_lasting
 from omniledger.settings import Settings, get_settings
 
@@ -23,12 +22,8 @@ if TYPE_CHECKING:
 
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
-    # Prefect takes seconds to come up; a database that isn't ready is told at once.
-    with session(autocommit=True) as connection:
-        require_lasting(connection)
-        revisions.require_head(connection)
     _collect_garbage_seldom()
-    wait_for_prefect = _start_prefect(get_settings())
+    wait_for_prefect = _begin(revisions.require_head)
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
 
@@ -39,10 +34,7 @@ def run_daily() -> Published:
 
 def run_merge() -> Certificate | None:
     """Merge the old audit table as a flow; its errors come out as they are."""
-    with session(autocommit=True) as connection:
-        require_lasting(connection)
-        require_schema_steps(connection)
-    wait_for_prefect = _start_prefect(get_settings())
+    wait_for_prefect = _begin(revisions.require_schema_steps)
     from flows.merge import merge_legacy_audit
 
     wait_for_prefect()
@@ -51,14 +43,23 @@ def run_merge() -> Certificate | None:
 
 def run_prune() -> Removed:
     """Remove old raw rows as a flow; its errors come out as they are."""
-    with session(autocommit=True) as connection:
-        require_lasting(connection)
-        revisions.require_head(connection)
-    wait_for_prefect = _start_prefect(get_settings())
+    wait_for_prefect = _begin(revisions.require_head)
     from flows.prune import prune_raw
 
     wait_for_prefect()
     return prune_raw.with_options(retries=0)()
+
+
+def _begin(require_ready: Callable[[Connection], object]) -> Callable[[], None]:
+    """Refuse a database that isn't ready at once, for Prefect takes seconds to come up; start it.
+
+    Returns:
+        As `_start_prefect`.
+    """
+    with session(autocommit=True) as connection:
+        require_lasting(connection)
+        require_ready(connection)
+    return _start_prefect(get_settings())
 
 
 def _start_prefect(settings: Settings) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
-from omniledger.sessions import try_lock
+from omniledger.sessions import require_lasting, try_lock
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
@@ -282,6 +282,7 @@ def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
         NotReadyError: somebody else holds it, and `refusal` says what to do; or the server takes
             no writes, or is a pooler through which no lock lasts.
     """
+    require_lasting(connection)
     if not try_lock(connection, key):
         raise NotReadyError(refusal)
     try:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import sqlalchemy as sa
-from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
+
+from omniledger.database import Connection, another
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
 
-    from omniledger.database import Connection
 
 metadata = sa.MetaData(schema="ledger")
 
@@ -311,11 +311,8 @@ def compared(connection: Connection) -> Iterator[MigrationContext]:
     """
     from alembic.migration import MigrationContext
 
-    def another() -> Connection:
-        info = connection.info
-        secret = {"password": info.password} if info.password else {}
-        return psycopg.connect(make_conninfo(info.dsn, **secret), prepare_threshold=None)
-
-    engine = sa.create_engine("postgresql+psycopg://", creator=another, poolclass=sa.NullPool)
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=partial(another, connection), poolclass=sa.NullPool
+    )
     with engine.connect() as reading:
         yield MigrationContext.configure(reading, opts={**COMPARING, "include_name": include_name})

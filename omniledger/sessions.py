@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from select import select
 
-import psycopg
-
-from omniledger.database import Connection, Dsn, takes_no_writes
+from omniledger.database import Connection, Dsn, another, takes_no_writes
 from omniledger.errors import NotReadyError
 
 _WHERE = "select pg_backend_pid(), current_setting('transaction_read_only')::boolean"
@@ -21,10 +19,8 @@ _PATIENCE_SECONDS = 3
 def try_lock(connection: Connection, key: int) -> bool:
     """Take an advisory lock that is its session's, and dies with it; False where others hold it.
 
-    Raises:
-        NotReadyError: as `require_lasting`.
+    Of a session that `require_lasting` let pass.
     """
-    require_lasting(connection)
     return connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
 
 
@@ -52,10 +48,7 @@ def require_lasting(connection: Connection) -> None:
 
 def _is_lent(connection: Connection) -> bool:
     """Whether the pooler gives our session to others while we are between transactions."""
-    info = connection.info
-    with psycopg.connect(
-        info.dsn, password=info.password or None, prepare_threshold=None, autocommit=True
-    ) as other:
+    with another(connection, autocommit=True) as other:
         for _ in range(_LOOKS):
             ours = _where(connection)[0]
             other.pgconn.send_query(b"begin; " + _WHERE.encode())
@@ -70,7 +63,7 @@ def _is_lent(connection: Connection) -> bool:
     return False
 
 
-def _answered(connection: psycopg.Connection) -> int | None:
+def _answered(connection: Connection) -> int | None:
     """The first value of the last answer."""
     value = None
     while (result := connection.pgconn.get_result()) is not None:

@@ -9,11 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from omniledger.database import Connection
+from omniledger.database import Connection, another
 
 TARGET_SECONDS = 0.5
 """How long one batch should take: short enough to be killed and repeated at no loss."""
@@ -129,11 +127,5 @@ def count(connection: Connection, table: sql.Composable) -> int:
 @contextmanager
 def workers_of(connection: Connection, number: int) -> Iterator[list[Connection]]:
     """As many further connections to the same database, for the length of the block."""
-    info = connection.info
-    dsn = make_conninfo(info.dsn, **({"password": info.password} if info.password else {}))
     with ExitStack() as stack:
-        yield [
-            # Each batch is planned for its own range: a plan for any range fits none.
-            stack.enter_context(psycopg.connect(dsn, autocommit=True, prepare_threshold=None))
-            for _ in range(number)
-        ]
+        yield [stack.enter_context(another(connection, autocommit=True)) for _ in range(number)]

@@ -72,7 +72,8 @@ def _repeating(worker: Connection, statements: Statements, chunk: Range) -> None
     """Copy one range, again where a killed upgrade's last batch was still committing it."""
     for tried in range(1, _TRIES + 1):
         try:
-            return copy(worker, statements, RANGE, KNOWN, chunk.values())
+            with worker.transaction():
+                return copy(worker, statements, RANGE, KNOWN, chunk.values())
         except errors.UniqueViolation:
             if tried == _TRIES:
                 raise
@@ -88,13 +89,13 @@ def bring_over(
     """Give matched rows what they lacked, and copy the rest that the ledger can hold.
 
     Args:
+        connection: inside a transaction.
         scope: a condition on the old rows `l`.
         known: the same on the column `legacy_id` of what is known of them already.
         values: the conditions' parameters.
     """
-    with connection.transaction():
-        connection.execute(statements.apply_matches(scope, known), values)
-        copy(connection, statements, scope, known, values)
+    connection.execute(statements.apply_matches(scope, known), values)
+    copy(connection, statements, scope, known, values)
 
 
 def copy(
@@ -105,9 +106,8 @@ def copy(
     values: dict[str, object],
 ) -> None:
     """Copy the old rows that the ledger can hold and has not; the arguments of `bring_over`."""
-    with connection.transaction():
-        (settled,) = connection.execute(statements.settled(known), values).fetchone() or ([],)
-        connection.execute(statements.copy(scope), {**values, "settled": settled})
+    (settled,) = connection.execute(statements.settled(known), values).fetchone() or ([],)
+    connection.execute(statements.copy(scope), {**values, "settled": settled})
 
 
 def apply_changes(

@@ -42,15 +42,16 @@ $$
 
 def watch(connection: Connection, legacy: Legacy) -> None:
     """Hang the trigger on the legacy table."""
-    name, table = sql.Identifier(TRIGGER), sql.SQL(legacy.relation)
+    table = legacy.relation
     with connection.transaction():
         connection.execute(_FUNCTION)
-        connection.execute(sql.SQL("drop trigger if exists {} on {}").format(name, table))
         connection.execute(
-            sql.SQL(
-                "create trigger {} after insert or update or delete on {}"
-                " for each row execute function ledger.note_legacy_change()"
-            ).format(name, table)
+            make_trigger(
+                TRIGGER,
+                table,
+                f"after insert or update or delete on {table}"
+                " for each row execute function ledger.note_legacy_change()",
+            ).encode()
         )
 
 

@@ -13,6 +13,7 @@ from migrations.roles import granting
 from omniledger import revisions
 from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, READ_ONLY, SERVER, Table
 from omniledger.analytics.link import is_attached, require_attached, snapshot, speaking_of_source
+from omniledger.catalog import columns_of
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
 from omniledger.settings import Settings
@@ -74,13 +75,6 @@ select column_name, column_type
 from source.source_columns
 where table_schema = %s and table_name = %s
 order by position
-"""
-
-_COLUMNS_HERE = """
-select attname, format_type(atttypid, atttypmod)
-from pg_attribute
-where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
-order by attnum
 """
 
 _UNLESS_DONE = """
@@ -281,7 +275,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     wanted = tuple(c for c in there if not table.columns or c[0] in table.columns)
     if wanted:
         _make_foreign(connection, table, wanted)
-    here = tuple(connection.execute(_COLUMNS_HERE, [f"{table.schema}.{table.name}"]).fetchall())
+    here = tuple(columns_of(connection, f"{table.schema}.{table.name}").items())
     if not table.columns or (here == wanted and _is_copy(connection, table)):
         return False
     connection.execute(sql.SQL("drop table if exists {} cascade").format(table.copy))

@@ -17,8 +17,9 @@ from typing import Any
 
 from psycopg import sql
 
-from omniledger.analytics.copied import GATEWAY, LEDGER, LOGS, Table
+from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, Table
 from omniledger.analytics.link import Snapshot, require_attached, snapshot, speaking_of_source
+from omniledger.catalog import columns_of
 from omniledger.database import Connection
 
 _LAST = "select identity, oldest_xid, next_xid from ledger.ingests order by id desc limit 1"
@@ -127,13 +128,6 @@ insert into ledger.ingests (identity, oldest_xid, next_xid, audit_rows, health_r
 values (%s, %s, %s, %s, %s, %s)
 """
 
-_COLUMNS = """
-select attname
-from pg_attribute
-where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
-order by attnum
-"""
-
 
 @dataclass(frozen=True)
 class Copied:
@@ -231,7 +225,7 @@ def _copy_small(connection: Connection, table: Table) -> None:
 
 
 def _columns(connection: Connection, table: Table) -> list[str]:
-    return [n for (n,) in connection.execute(_COLUMNS, [f"source.{table.name}"]).fetchall()]
+    return list(columns_of(connection, f"{FOREIGN}.{table.name}"))
 
 
 def _list(names: Any) -> sql.Composed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import psycopg
 from psycopg import sql
 
 from omniledger.certificate import sentence
@@ -101,13 +100,7 @@ def _moment(at: object) -> str | None:
 
 def certificate(look: Look) -> Answer:
     """What the merge proved."""
-    row = None
-    if look.revision is not None:
-        try:
-            with look.connection.transaction():
-                row = look.connection.execute(_CERTIFICATE).fetchone()
-        except psycopg.errors.UndefinedTable:
-            row = None
+    row = look.row_if_there(_CERTIFICATE)
     if row is None:
         return Answer(State.DRIFT, "nothing was merged yet", advice=look.way_on)
     table, total, copied, matched, quarantined, unmapped, holds, detail = row

@@ -135,6 +135,16 @@ class Look:
         """Type of each column; it takes no rights to ask."""
         return dict(self.connection.execute(_COLUMNS, name).fetchall())
 
+    def row_if_there(self, query: str) -> tuple[Any, ...] | None:
+        """The first row that a query of our own tables finds; None where they are not there yet."""
+        if self.revision is None:
+            return None
+        try:
+            with self.connection.transaction():
+                return self.connection.execute(query.encode()).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return None
+
     def count(self, name: tuple[str, str]) -> Count:
         """How many rows, counted where they are few or exact counts are asked for."""
         rows = sql.SQL("from {}").format(sql.Identifier(*name))

@@ -13,13 +13,7 @@ _LAST_RUN = "select verdict, reason, started_at from ledger.runs order by starte
 
 def published(look: Look) -> Answer:
     """What became of the last run."""
-    row = None
-    if look.revision is not None:
-        try:
-            with look.connection.transaction():
-                row = look.connection.execute(_LAST_RUN).fetchone()
-        except psycopg.errors.UndefinedTable:
-            row = None
+    row = look.row_if_there(_LAST_RUN)
     if row is None:
         return Answer(State.DRIFT, "no run yet", advice="Run `omniledger run`.")
     verdict, reason, at = row

@@ -14,6 +14,7 @@ from migrations.legacy import ARCHIVE
 from migrations.merge.copy import KNOWN_IDS, bring_over
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
+from omniledger.catalog import columns_of
 from omniledger.database import Connection, first_line
 from omniledger.errors import NotReadyError
 
@@ -189,12 +190,9 @@ def _bring(connection: Connection, done: Done, window: Decimal, ids: list[int]) 
 
 
 def _complete(connection: Connection, ids: list[int]) -> None:
-    columns = connection.execute(
-        "select attname from pg_attribute where attrelid = 'omni2.audit_logs'::regclass"
-        " and attnum > 0 and not attisdropped order by attnum"
-    ).fetchall()
+    columns = columns_of(connection, "omni2.audit_logs")
     # Named anew, for the record has a `legacy_id` of its own.
-    renamed = [sql.Identifier("unread" if name == "legacy_id" else name) for (name,) in columns]
+    renamed = [sql.Identifier("unread" if name == "legacy_id" else name) for name in columns]
     query = sql.SQL(_COMPLETE).format(ledger=LEDGER, columns=sql.SQL(", ").join(renamed))
     connection.execute(query, {"ids": ids})
 
