@@ -38,11 +38,15 @@ BYTES_A_ROW = 24_000
 SETTINGS = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
-    "min_wal_size": "2GB",
+    "min_wal_size": "6GB",
     "checkpoint_timeout": "15min",
     "maintenance_work_mem": "256MB",
 }
 """As a server of this size would have them; fsync and all the rest are PostgreSQL's own."""
+
+WAL_SEGMENTS = 270
+"""How many a server that has been at work keeps to use again, with these settings. A new one is
+written and flushed whole, 16 MB, while every writer waits."""
 
 
 def show(what: str, value: str, goal: str = "") -> None:
@@ -63,6 +67,15 @@ class Bench:
         with connect(self.dsn, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def use_wal(self) -> None:
+        """Be a server that has been at work, whose WAL goes into segments that are there."""
+        self.admin(
+            "create table work (done integer)",
+            *["insert into work values (1)", "select pg_switch_wal()"] * WAL_SEGMENTS,
+            "drop table work",
+            "checkpoint",
+        )
 
     def copy(self, template: str, name: str) -> Dsn:
         """A database like `template`, as files, with nothing left for a checkpoint to do."""
@@ -266,6 +279,7 @@ def require_room(folder: Path, rows: int) -> None:
 def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     """All that was asked for, one after the other, on copies of one database."""
     bench.make("base", bench.rows)
+    bench.use_wal()
     if arguments.only in (None, "copy"):
         revisions.upgrade(bench.copy("base", "ready"), "0006")
         with connect(bench.on("ready"), autocommit=True) as connection:

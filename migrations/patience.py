@@ -16,6 +16,11 @@ from omniledger.settings import get_settings
 LOCK_TIMEOUT_MS = 40
 """How long one try may stand in the queue for a lock; writers behind it wait no longer."""
 
+# A commit that waited for the disk would keep its locks meanwhile. A crash of the server before the
+# next commit, which does wait, takes the change back whole, and whatever was written after it.
+_SHORT = f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'; set synchronous_commit = off"
+_AS_BEFORE = "reset lock_timeout; reset synchronous_commit"
+
 _TELL_AFTER_SECONDS = 2
 _TELL_EVERY_SECONDS = 30
 
@@ -49,7 +54,7 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
     Raises:
         DatabaseError: others held the lock all the time; the sentence says who.
     """
-    connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'".encode())
+    connection.execute(_SHORT.encode())
     patience = get_settings().lock_patience_seconds
     began = time.monotonic()
     tell_at = began + _TELL_AFTER_SECONDS
@@ -74,7 +79,7 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
             pause = min(pause * 2, 5)
     finally:
         if not connection.closed:
-            connection.execute("reset lock_timeout")
+            connection.execute(_AS_BEFORE)
 
 
 def _by_whom(connection: Connection, relation: str) -> str:

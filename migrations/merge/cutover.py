@@ -105,12 +105,12 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
     }
     if sequence is not None:
         defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(_text(sequence)))
-    for name, value in defaults.items():
-        connection.execute(
-            sql.SQL("alter view {} alter column {} set default {}").format(
-                view, sql.Identifier(name), value
-            )
-        )
+    if defaults:
+        changes = [
+            sql.SQL("alter column {} set default {}").format(sql.Identifier(name), value)
+            for name, value in defaults.items()
+        ]
+        connection.execute(sql.SQL("alter view {} {}").format(view, sql.SQL(", ").join(changes)))
     derived.carry(connection, legacy)
 
 

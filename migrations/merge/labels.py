@@ -83,9 +83,9 @@ class Labels:
 
     def give(self, connection: Connection, view: str) -> None:
         """Put them on a view, by its quoted name."""
-        for grant in self.grants:
-            if grant.privilege in _VIEW_PRIVILEGES:
-                connection.execute(_grant(grant, view))
+        statements = [_grant(g, view) for g in self.grants if g.privilege in _VIEW_PRIVILEGES]
+        if statements:
+            connection.execute(sql.SQL("; ").join(statements))
         for column, text in self.comments:
             on = sql.SQL("view ") + sql.SQL(view)
             if column is not None:
