@@ -207,6 +207,28 @@ def each_server(request: pytest.FixtureRequest) -> Server:
     return request.getfixturevalue("other_servers")[request.param]  # type: ignore[no-any-return]
 
 
+@pytest.fixture
+def tenant(server: Server) -> Iterator[Dsn]:
+    """A database whose owner may nearly nothing, and can't write to `public`."""
+    dsn = server.new()
+    role = f"tenant_{os.getpid()}"
+    with connect(dsn, autocommit=True) as admin:
+        for statement in (
+            f"create role {role} login password 'tenant' nosuperuser nocreatedb nocreaterole",
+            "revoke all on schema public from public",
+            f"grant usage on schema public to {role}",
+            "create schema gateway",
+            f"alter schema gateway owner to {role}",
+            f"grant create on database {dsn.dbname} to {role}",
+            f"alter role {role} in database {dsn.dbname} set search_path = gateway",
+        ):
+            admin.execute(statement.encode())
+    yield Dsn.parse(f"postgresql://{role}:tenant@{dsn.host}:{dsn.port}/{dsn.dbname}")
+    with connect(dsn, autocommit=True) as admin:
+        admin.execute(f"drop owned by {role} cascade".encode())
+        admin.execute(f"drop role {role}".encode())
+
+
 def ask(dsn: Dsn, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of a query, committed."""
     with connect(dsn) as connection:

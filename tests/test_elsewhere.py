@@ -130,28 +130,6 @@ def test_certificates_are_asked_for_and_checked(
         assert said.code == 3 and "certificate can't be checked" in said.refusal
 
 
-@pytest.fixture
-def tenant(server: Server) -> Iterator[Dsn]:
-    """A database whose owner may nearly nothing, and can't write to `public`."""
-    dsn = server.new()
-    role = f"tenant_{os.getpid()}"
-    with connect(dsn, autocommit=True) as admin:
-        for statement in (
-            f"create role {role} login password 'tenant' nosuperuser nocreatedb nocreaterole",
-            "revoke all on schema public from public",
-            f"grant usage on schema public to {role}",
-            "create schema gateway",
-            f"alter schema gateway owner to {role}",
-            f"grant create on database {dsn.dbname} to {role}",
-            f"alter role {role} in database {dsn.dbname} set search_path = gateway",
-        ):
-            admin.execute(statement.encode())
-    yield Dsn.parse(f"postgresql://{role}:tenant@{dsn.host}:{dsn.port}/{dsn.dbname}")
-    with connect(dsn, autocommit=True) as admin:
-        admin.execute(f"drop owned by {role} cascade".encode())
-        admin.execute(f"drop role {role}".encode())
-
-
 def test_a_tenant_upgrades_merges_and_inspects(server: Server, tenant: Dsn) -> None:
     ask(
         tenant,

@@ -23,6 +23,7 @@ from omniledger.demo.load import SAMPLE
 from tests.browser import Seen
 from tests.conftest import Server, ask
 from tests.migrations.operator import CERTIFICATE, put_off
+from tests.test_cli import run
 from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
@@ -385,6 +386,32 @@ def test_the_flow_merges_too_and_shows_its_progress(server: Server, warm: Warm) 
     done = warm.run("merge", "run", "--flow", DATABASE_URL=dsn.url())
     assert dsn.password not in said_by(done)
     assert done.stdout.strip() == f"{CERTIFICATE}."
+
+
+def test_a_tenant_runs_it_all_too(tenant: Dsn, warm: Warm, tmp_path: Path) -> None:
+    legacy = {"OMNILEDGER_LEGACY_SCHEMA": "gateway"}
+    here = {
+        **legacy,
+        "DATABASE_URL": tenant.url(),
+        "OMNILEDGER_HOME": str(tmp_path / "state"),
+        "OMNILEDGER_SITE_DIR": str(tmp_path / "site"),
+    }
+    said_by(run("upgrade", "head", database=tenant.url(), program="alembic", **legacy))
+    ask(
+        tenant,
+        "insert into omni2.audit_logs (timestamp, question, user_id, llm_tokens_used, cost_usd)"
+        " values (now(), 'whose?', null, 30, 0.5)",
+    )
+    said_by(warm.run("run", **here))
+    assert ask(
+        tenant,
+        "select requests, tokens_total, cost_recorded_usd from analytics.fct_daily_usage"
+        " where requests > 0",
+    ) == [(1, 30, Decimal("0.5"))]
+    assert "$0.50" in (tmp_path / "site" / "index.html").read_text()
+    assert [r["verdict"] for r in json.loads(warm.run("runs", "--json", **here).stdout)] == [
+        "published"
+    ]
 
 
 def test_another_trace_gives_its_own_sums(place: Place, warm: Warm, tmp_path: Path) -> None:
