@@ -1,4 +1,5 @@
-"""How long a person waits: `make run` cold, a second run, `--help`, an upgrade with nothing to do.
+"""How long a person waits: `make run` cold, a second run, `--help`, an upgrade with nothing to do;
+and what the watch takes, as the scheduler starts it.
 
     .venv/bin/python benchmarks/startup.py [--cold]
 
@@ -16,8 +17,19 @@ import tempfile
 import time
 from pathlib import Path
 
+from omniledger.ports import free_port
+from omniledger.scheduling.prefect_server import PrefectServer
+
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+
+WATCH = """
+from flows.environment import prepare
+from omniledger.settings import get_settings
+prepare(get_settings())
+from flows.watch import watch
+watch()
+"""
 
 
 def timed(*command: str | Path, runs: int = 3, **environment: str) -> float:
@@ -30,6 +42,27 @@ def timed(*command: str | Path, runs: int = 3, **environment: str) -> float:
         )
         took.append(time.monotonic() - began)
     return statistics.median(took)
+
+
+def watched(**place: str) -> tuple[float, float]:
+    """Median seconds of the watch on its schedule, start included, and its greatest memory, MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = {"PREFECT_HOME": folder}
+        server = PrefectServer(Path(folder) / "server.log", free_port(), schedules=False)
+        server.start()
+        server.wait()
+        environment = {**os.environ, **place, **home, "PREFECT_API_URL": server.api_url}
+        runs = []
+        for _ in range(5):
+            began = time.monotonic()
+            process = subprocess.Popen([sys.executable, "-c", WATCH], env=environment, cwd=PROJECT)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                raise SystemExit("the watch failed")
+            runs.append((time.monotonic() - began, usage.ru_maxrss / 1024))
+        server.stop()
+    return statistics.median(seconds for seconds, _ in runs), max(memory for _, memory in runs)
 
 
 def show(what: str, seconds: float, goal: float) -> None:
@@ -72,6 +105,8 @@ def main() -> None:
             timed(BIN / "alembic", "upgrade", "head", runs=5, **place),
             1,
         )
+        seconds, memory = watched(**place)
+        show(f"the watch, which takes {memory:.0f} MB of 300", seconds, 3)
     finally:
         subprocess.run([omniledger, "db", "stop"], env={**os.environ, **place}, check=True)
         shutil.rmtree(home, ignore_errors=True)

@@ -23,7 +23,7 @@ from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
-from migrations.merge.watch import watch, watch_ledger
+from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -110,6 +110,7 @@ def merge(
     show(Progress("watching"))
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
+    patiently(connection, "omni2.audit_logs", partial(watch_emptied, connection))
     with workers_of(connection, workers) as crew:
         for worker in crew:
             # A crash of the server takes the last batches back, whole, and the next upgrade repeats
@@ -167,6 +168,7 @@ def finish(
     run = _last_run(connection)
     if run is None or run.finished_at is not None or run.cutover_xid is None:
         return None
+    patiently(connection, "omni2.audit_logs", partial(unwatch_emptied, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
     statements = Statements(read_shape(run.shape), archived=True)

@@ -1,12 +1,12 @@
 """Note, from now on, which old rows are written while they are copied, and which copies go."""
 
-from psycopg import sql
-
 from migrations.ddl import make_trigger
 from migrations.legacy import Legacy
 from omniledger.database import Connection
 
 TRIGGER = "omniledger_watch"
+_EMPTIED = "omniledger_watch_emptied"
+"""Of both tables: what TRUNCATE takes is read just before."""
 
 _FUNCTION = """
 create or replace function ledger.note_legacy_change() returns trigger
@@ -25,6 +25,39 @@ end
 $$
 """
 
+_LEGACY_EMPTIED = """
+create or replace function ledger.note_legacy_emptied() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format(
+        'insert into ledger.audit_merge_changes (legacy_id) select id from %I.%I',
+        tg_table_schema, tg_table_name
+    );
+    return null;
+end
+$$;
+"""
+
+_LEDGER_EMPTIED = """
+create or replace function ledger.note_ledger_emptied() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into ledger.audit_merge_changes (legacy_id)
+    select a.legacy_id
+    from omni2.audit_logs as a
+    where a.legacy_id is not null
+    union
+    select m.legacy_id
+    from ledger.audit_matches as m;
+    return null;
+end
+$$;
+"""
+
 _TOMBSTONE_TRIGGER = "omniledger_tombstone"
 
 _TOMBSTONE = """
@@ -41,10 +74,12 @@ $$
 
 
 def watch(connection: Connection, legacy: Legacy) -> None:
-    """Hang the trigger on the legacy table."""
+    """Hang the triggers on the legacy table."""
     table = legacy.relation
     with connection.transaction():
         connection.execute(_FUNCTION)
+        connection.execute(_LEGACY_EMPTIED)
+        connection.execute(_when_emptied(table, "note_legacy_emptied"))
         connection.execute(
             make_trigger(
                 TRIGGER,
@@ -56,13 +91,34 @@ def watch(connection: Connection, legacy: Legacy) -> None:
 
 
 def unwatch(connection: Connection, legacy: Legacy) -> None:
-    """Take the trigger off again."""
+    """Take them off again."""
+    for trigger in (TRIGGER, _EMPTIED):
+        connection.execute(f"drop trigger if exists {trigger} on {legacy.relation}".encode())
     connection.execute(
-        sql.SQL("drop trigger if exists {} on {}").format(
-            sql.Identifier(TRIGGER), sql.SQL(legacy.relation)
-        )
+        "drop function if exists ledger.note_legacy_change, ledger.note_legacy_emptied"
     )
-    connection.execute("drop function if exists ledger.note_legacy_change")
+
+
+def watch_emptied(connection: Connection) -> None:
+    """Let all rows of the ledger that have an old id be brought over again after a TRUNCATE."""
+    with connection.transaction():
+        connection.execute(_LEDGER_EMPTIED)
+        connection.execute(_when_emptied("omni2.audit_logs", "note_ledger_emptied"))
+
+
+def unwatch_emptied(connection: Connection) -> None:
+    """Let a TRUNCATE be one again: after the cut over it takes old rows too."""
+    with connection.transaction():
+        connection.execute(f"drop trigger if exists {_EMPTIED} on omni2.audit_logs".encode())
+        connection.execute("drop function if exists ledger.note_ledger_emptied")
+
+
+def _when_emptied(table: str, function: str) -> bytes:
+    return make_trigger(
+        _EMPTIED,
+        table,
+        f"before truncate on {table} for each statement execute function ledger.{function}()",
+    ).encode()
 
 
 def watch_ledger(connection: Connection) -> None:
@@ -85,6 +141,7 @@ def watch_ledger(connection: Connection) -> None:
 
 def unwatch_ledger(connection: Connection) -> None:
     """Let rows of the ledger go without a trace again."""
+    unwatch_emptied(connection)
     with connection.transaction():
         connection.execute(
             f"drop trigger if exists {_TOMBSTONE_TRIGGER} on omni2.audit_logs".encode()

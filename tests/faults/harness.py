@@ -251,7 +251,7 @@ def broken_promises(dsn: Dsn, history: int) -> list[str]:
         "the certificate holds": "select holds from ledger.merge_runs order by id desc limit 1",
         "no index is invalid": "select count(*) = 0 from pg_index where not indisvalid",
         "nothing watches any more": """
-            select count(*) = 0 from pg_trigger where tgname = 'omniledger_watch'
+            select count(*) = 0 from pg_trigger where tgname like 'omniledger_watch%'
         """,
         "no session is left at work": f"""
             select count(*) = 0 from pg_stat_activity

@@ -213,6 +213,41 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
 
 
+@pytest.mark.parametrize("step", ["match_history", "copy_history", "apply_changes", "cut_over"])
+@pytest.mark.parametrize(
+    ("emptied", "rows"),
+    [("omni2.audit_logs", (11, 9, 0, 2, True)), ("public.audit_logs", (0, 0, 0, 0, True))],
+)
+def test_a_table_that_is_emptied_during_the_merge_loses_no_row_of_the_other(
+    each_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    emptied: str,
+    rows: tuple[object, ...],
+) -> None:
+    from migrations.merge import run
+
+    real = getattr(run, step)
+
+    def empty_first(*args: object, **kwargs: object) -> object:
+        ask(dsn, f"truncate {emptied} cascade")
+        return real(*args, **kwargs)
+
+    dsn = each_server.state("investigation")
+    [(gateway,)] = ask(dsn, "select count(*) from omni2.audit_logs")
+    with monkeypatch.context() as patch:
+        patch.setattr(run, step, empty_first)
+        revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
+        " from ledger.merge_runs",
+    ) == [rows]
+    left = ask(dsn, "select count(*) from omni2.audit_logs where source_system = 'gateway'")
+    assert left == [(0 if emptied == "omni2.audit_logs" else gateway,)]
+    assert ask(dsn, "select to_regproc('ledger.note_ledger_emptied')") == [(None,)]
+
+
 def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merged: Dsn) -> None:
     with connect(merged) as connection:
         done = last_done(connection)
