@@ -1,4 +1,4 @@
-"""How many rows there are: counted where that is quick, else what the planner expects."""
+"""How many there are: said, counted where that is quick, else what the planner expects."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class Count:
 
     def __str__(self) -> str:
         return f"{self.rows:,}" if self.is_exact else f"about {self.rows:,}"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 day`, `2 days`."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def counted(connection: Connection, rows: sql.Composable) -> Count:

@@ -117,6 +117,20 @@ def test_exit_codes_are_those_of_the_table() -> None:
     assert {int(code) for code in re.findall(r"\b(\d+) [a-z]", EPILOG)} == set(exit_codes()) - {141}
 
 
+def test_a_reader_who_has_gone_is_told_nothing(server: Server) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "omniledger", "prices", "list"],
+        env={**os.environ, "DATABASE_URL": server.state("investigation:upgraded").url()},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 IN_TESTS_OF_THEIR_OWN = {
     "demo": "test_pipeline.py",
     "run": "test_pipeline.py",

@@ -80,4 +80,8 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
         told = "" if row["told_at"] else f" (not told: {row['last_failure'] or 'waiting'})"
         click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{told}")
     if not rows:
-        click.echo("Nothing is wrong." if not with_past else "Nothing was ever wrong.")
+        click.echo(
+            "Nothing was wrong at the last look; `omniledger alerts look` looks now."
+            if not with_past
+            else "No look has ever found anything wrong."
+        )

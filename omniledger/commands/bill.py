@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def bill_list(as_json: bool) -> None:
     for one in found:
         click.echo(
             f"{one['import_id']:>4}  {one['imported_at']:%Y-%m-%d %H:%M}  {one['first_date']} to "
-            f"{one['last_date']}  ${one['amount_usd']:f}  {one['tokens']:,f} tokens  "
+            f"{one['last_date']}  {_amounts(one['amount_usd'], one['tokens'])}  "
             f"{one['form']}  {one['source']}"
         )
 
@@ -108,9 +109,15 @@ def _say(document: Document, imported: Imported) -> None:
     buckets = imported.buckets_changed + imported.buckets_unchanged
     click.echo(
         f"{document.name}: {imported.form} of {_days(imported)}, rows {imported.charges:,}, "
-        f"${imported.amount_usd:f}, {imported.tokens:,f} tokens; new or changed are "
+        f"{_amounts(imported.amount_usd, imported.tokens)}; new or changed are "
         f"{imported.buckets_changed:,} of {buckets:,} buckets of time."
     )
+
+
+def _amounts(amount_usd: Decimal, tokens: Decimal) -> str:
+    # A report of usage says no cost, which is not a cost of nothing; and the other way round.
+    cost = f"${amount_usd:f}" if amount_usd else "no costs"
+    return f"{cost}, {f'{tokens:,f} tokens' if tokens else 'no tokens'}"
 
 
 def _days(imported: Imported) -> str:

@@ -54,6 +54,8 @@ def merge_status(as_json: bool) -> None:
 
 
 def _lines(found: Status) -> list[tuple[str, str]]:
+    from omniledger.counting import plural
+
     at_work = "; an upgrade or a merge is at work now" if found.at_work else ""
     lines = [("state", f"{found.state}{at_work}"), ("old table", found.legacy_table)]
     if found.started_at:
@@ -64,7 +66,7 @@ def _lines(found: Status) -> list[tuple[str, str]]:
         lines.append(("rows", _rows(found.done, found.total)))
     if found.certificate or found.done is not None:
         lines.append(("deleted since", f"{found.deleted:,}"))
-        lines.append(("unmapped", f"{found.unmapped:,} users"))
+        lines.append(("unmapped", plural(found.unmapped, "user")))
     for reason, rows in (found.quarantine or {}).items():
         lines.append(("quarantine", f"{rows:,}: {reason}"))
     return lines

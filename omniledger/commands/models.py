@@ -23,7 +23,7 @@ def models() -> None:
 def models_set(model: str, start: str | None) -> None:
     """State that MODEL ran from a moment on.
 
-    The next run prices the days again that it touches, and no others.
+    The next run prices the days again that it touches, and no others. `models unset` takes it back.
 
     \b
     Example:
@@ -44,6 +44,26 @@ def models_set(model: str, start: str | None) -> None:
     if not is_known:
         hint = f"; did you mean {near}?" if near else ""
         say(f"Nobody knows what {name} costs{hint or '.'}", level="warning")
+
+
+@models.command("unset")
+@click.option("--from", "start", help="The moment as `models list` shows it; default: ever.")
+def models_unset(start: str | None) -> None:
+    """Take back what you stated from a moment on; what you stated before it goes on.
+
+    \b
+    Example:
+      omniledger models unset --from 2026-01-15
+    """
+    from omniledger.database import session
+    from omniledger.moments import moment
+    from omniledger.pricing.history import take_back
+    from omniledger.settings import get_settings
+
+    since = None if start is None else moment(start, get_settings().reporting_timezone)
+    with session() as connection:
+        take_back(connection, since)
+    click.echo(f"What you stated from {'ever' if since is None else since.isoformat()} on is gone.")
 
 
 @models.command("list")

@@ -79,17 +79,19 @@ def prices_set(
 ) -> None:
     """State your own price of MODEL, or a discount on the list's.
 
-    The next run prices the days again that it touches, and no others.
+    It stands for all that you stated of that time before, and the next run prices the days again
+    that it touches, and no others. `prices unset` takes it back.
 
     \b
     Example:
-      omniledger prices set claude-sonnet-4-5 --input 2.70 --output 13.50 --from 2026-03-01
+      omniledger prices set claude-sonnet-4-5 --input 2.70 --output 13.50 --cached-read 0.27
       omniledger prices set claude-sonnet-4-5 --discount 10
     """
     from omniledger.database import session
     from omniledger.moments import number
     from omniledger.pricing import own
     from omniledger.pricing.rates import Rates
+    from omniledger.screen import say
 
     prices_given = [input_price, output_price, *others.values()]
     if (discount is None) == all(price is None for price in prices_given):
@@ -106,6 +108,30 @@ def prices_set(
             name = own.say_price(connection, model, rates, since, until)
     what = f"{discount} % off the list" if discount is not None else "your own price"
     click.echo(f"{name}: {what}, {_stretch(since, until)}.")
+    unpriced = [kind for kind in ("cached_read", "cache_write_5m") if others[kind] is None]
+    if discount is None and unpriced:
+        say(
+            f"Requests that use {' or '.join(kind.replace('_', ' ') for kind in unpriced)} have an "
+            "unknown cost then, for you gave no price of it.",
+            level="warning",
+        )
+
+
+@prices.command("unset")
+@click.argument("model")
+def prices_unset(model: str) -> None:
+    """Take back all that you stated of MODEL, discounts too: the list's prices stand again.
+
+    \b
+    Example:
+      omniledger prices unset claude-sonnet-4-5
+    """
+    from omniledger.database import session
+    from omniledger.pricing import own
+
+    with session() as connection:
+        name = own.take_back(connection, model)
+    click.echo(f"{name}: what you stated is gone.")
 
 
 @prices.command("list")
@@ -127,6 +153,8 @@ def prices_list(own: bool, ended: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, default=_text))
         return
+    if not rows:
+        click.echo("You have stated no price of your own." if own else "No price is known.")
     for row in rows:
         mark = "own " if row["is_own"] else "list"
         click.echo(

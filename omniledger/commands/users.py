@@ -55,6 +55,13 @@ def users_list(unmapped: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(person) for person in found], indent=2))
         return
+    if not found:
+        click.echo(
+            "Everybody under the old name is known to the gateway."
+            if unmapped
+            else "There is nobody under the old name."
+        )
+        return
     click.echo(f"{'old id':>8}  {'user':>8}  {'how':<12}  {'requests':>10}  e-mail")
     for person in found:
         user = "nobody" if person.user_id is None else str(person.user_id)
@@ -83,6 +90,7 @@ def users_map(legacy_id: int | None, user_id: int | None, path: Path | None) -> 
     Example:
       omniledger users map 17 4
     """
+    from omniledger.counting import plural
     from omniledger.errors import SettingsError
     from omniledger.merging.people import read_pairs
 
@@ -94,8 +102,7 @@ def users_map(legacy_id: int | None, user_id: int | None, path: Path | None) -> 
         raise SettingsError("Give either LEGACY_ID and USER_ID, or --file.")
     with _people() as people:
         corrected = people.map(pairs)
-    mapped = "1 user mapped" if len(pairs) == 1 else f"{len(pairs):,} users mapped"
-    _tell(mapped, corrected)
+    _tell(f"{plural(len(pairs), 'user')} mapped", corrected)
 
 
 @users.command("unmap")
@@ -113,8 +120,9 @@ def users_unmap(legacy_id: int) -> None:
 
 
 def _tell(what: str, corrected: Corrected) -> None:
-    rows = "1 row" if corrected.rows == 1 else f"{corrected.rows:,} rows"
-    click.echo(f"{what}, {rows} corrected.")
+    from omniledger.counting import plural
+
+    click.echo(f"{what}, {plural(corrected.rows, 'row')} corrected.")
     if not corrected.is_settled:
         from omniledger.screen import say
 

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from migrations.legacy import Legacy
 from migrations.merge.users import user_table
+from omniledger.counting import plural
 from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.looking import Look, TooDear
 from omniledger.merging.status import unmapped_users
@@ -76,11 +77,14 @@ def _after(look: Look) -> Answer:
     figures = (Figure("unknown users", len(found)), Figure("known of since the merge", known))
     if not found:
         return Answer(State.IN_ORDER, "everybody", figures=figures)
-    told = ", ".join(map(str, found[:_SHOWN])) + (" …" if len(found) > _SHOWN else "")
+    ids = ", ".join(map(str, found[:_SHOWN])) + (" …" if len(found) > _SHOWN else "")
+    who_are = plural(len(found), "user under the old name is", "users under the old name are")
+    told = f"{who_are} nobody at the gateway (old id {ids})"
+    if len(found) <= known:
+        return Answer(State.IN_ORDER, f"{told}, as was certified", figures=figures)
     return Answer(
-        State.DRIFT if len(found) > known else State.IN_ORDER,
-        f"users under the old name who are nobody at the gateway: {len(found):,} ({told}), of whom "
-        f"{min(known, len(found)):,} known of at the merge",
+        State.DRIFT,
+        f"{told}; {min(known, len(found)):,} were so at the merge",
         "Their requests are charged to nobody.",
         "See `omniledger users list --unmapped`, and say who they are with `omniledger users map`.",
         figures,

@@ -12,6 +12,7 @@ from migrations.legacy import Legacy, inspect
 from migrations.merge.statements import Statements
 from migrations.merge.users import user_table, who_is_who
 from migrations.placing import bare
+from omniledger.counting import plural
 from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.limits import Over, over_today
 from omniledger.inspection.looking import LEDGER, Look
@@ -80,7 +81,7 @@ def over(look: Look) -> Answer:
     """Who may not go on today, or may not once the check works."""
     if not look.has_old_table and _has_check(look):
         stopped = over_today(look.connection)
-        evidence = f"{len(stopped):,} users: {first_few(stopped)}" if stopped else "nobody"
+        evidence = f"{plural(len(stopped), 'user')}: {first_few(stopped)}" if stopped else "nobody"
         return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
     legacy = _legacy(look)
     if legacy is None:
@@ -90,7 +91,7 @@ def over(look: Look) -> Answer:
         return Answer(State.IN_ORDER, "nobody, by the costs that are recorded of today")
     return Answer(
         State.DRIFT,
-        f"{len(found):,} users: {first_few(found)}",
+        f"{plural(len(found), 'user')}: {first_few(found)}",
         "Nobody stops them now; once the two logs are one, the quota check does. This is by the "
         "limits of roles alone, and by the costs that are recorded.",
         "Tell them, or raise their limits, before you upgrade.",

@@ -6,12 +6,17 @@ from datetime import datetime
 
 from omniledger.analytics.link import require_own
 from omniledger.database import Connection
+from omniledger.errors import InputError
 from omniledger.pricing.names import canonical
 
 _SAY = """
 insert into ledger.model_history (valid_from, model)
 values (coalesce(%s::timestamptz, '-infinity'), %s)
 on conflict (valid_from) do update set model = excluded.model
+"""
+
+_TAKE_BACK = """
+delete from ledger.model_history where valid_from = coalesce(%s::timestamptz, '-infinity')
 """
 
 _LIST = """
@@ -31,6 +36,20 @@ def say_model(connection: Connection, name: str, start: datetime | None) -> tupl
     model = known or name.strip()
     connection.execute(_SAY, (start, model))
     return model, known is not None
+
+
+def take_back(connection: Connection, start: datetime | None) -> None:
+    """Forget what was stated from `start` on: what was stated before it goes on.
+
+    Raises:
+        InputError: nothing was stated from then on.
+    """
+    require_own(connection)
+    if not connection.execute(_TAKE_BACK, (start,)).rowcount:
+        since = "ever" if start is None else start.isoformat()
+        raise InputError(
+            f"Nothing is stated from {since} on; `omniledger models list` shows what is."
+        )
 
 
 def list_models(connection: Connection) -> list[tuple[datetime | None, str]]:

@@ -25,6 +25,8 @@ on conflict (model, is_own, valid_from) do update set
        {", ".join(f"excluded.{name}" for name in RATE_COLUMNS)})
 """  # noqa: S608 (constants)
 
+_TAKE_BACK = "delete from ledger.model_prices where model = %s and is_own"
+
 # The stretches of the list that a discount is for: the list's prices, cut to its time.
 _LIST_WITHIN = f"""
 select
@@ -108,6 +110,24 @@ def say_discount(
         near = nearest(connection, name)
         hint = f"; did you mean {near}" if near and model is None else ""
         raise InputError(f"The list has no price of {name} for that time{hint}.")
+    return model
+
+
+def take_back(connection: Connection, name: str) -> str:
+    """Forget all prices and discounts that were stated of a model: the list's stand again.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: nothing was stated of it.
+    """
+    require_own(connection)
+    model = canonical(connection, name) or name.strip()
+    if not connection.execute(_TAKE_BACK, (model,)).rowcount:
+        raise InputError(
+            f"You have stated no price of {model}; `omniledger prices list --own` shows yours."
+        )
     return model
 
 

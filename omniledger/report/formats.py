@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
 
+from omniledger.counting import plural as plural
 from omniledger.strangers import visible as visible
 
 NOT_KNOWN = "not known"
@@ -92,11 +93,6 @@ def moment(at: datetime | None) -> str:
 def day(of: date) -> str:
     """A day as people write it, like `16 Nov 2023`."""
     return f"{of.day} {of:%b} {of.year}"
-
-
-def plural(number: int, noun: str, nouns: str | None = None) -> str:
-    """`1 day`, `2 days`."""
-    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def holds_address(text: str) -> bool:

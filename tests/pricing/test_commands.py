@@ -84,6 +84,29 @@ def test_a_discount_follows_the_list(dsn: Dsn) -> None:
     assert "10 % off list" in omniledger("prices", "list", "--own")
 
 
+def test_what_was_stated_is_taken_back(dsn: Dsn) -> None:
+    said = omniledger("prices", "set", "claude-x", "--input", "3", "--output", "9")
+    assert "use cached read or cache write 5m have an unknown cost then" in said
+    omniledger("prices", "set", "claude-x", "--discount", "10", "--from", "2026-03-01")
+    assert input_at(dsn, "2026-02-28") == 3
+    assert (
+        omniledger("prices", "unset", "anthropic/claude-x")
+        == "claude-x: what you stated is gone.\n"
+    )
+    assert [input_at(dsn, at) for at in ("2026-02-28", "2026-03-01")] == [4, 4]
+    with pytest.raises(InputError, match="You have stated no price of claude-x"):
+        omniledger("prices", "unset", "claude-x")
+
+    omniledger("models", "set", "claude-x")
+    omniledger("models", "set", "claude-y", "--from", "2026-03-01")
+    omniledger("models", "unset", "--from", "2026-03-01")
+    assert ask(dsn, "select model from ledger.model_history") == [("claude-x",)]
+    with pytest.raises(InputError, match="Nothing is stated from 2026-03-01"):
+        omniledger("models", "unset", "--from", "2026-03-01")
+    omniledger("models", "unset")
+    assert ask(dsn, "select count(*) from ledger.model_history") == [(0,)]
+
+
 def test_explain_says_what_a_name_means_and_which_price_holds(dsn: Dsn) -> None:
     omniledger("prices", "set", "claude-x", "--input", "3", "--output", "9", "--from", "2026-03-01")
     said = omniledger(
