@@ -34,6 +34,9 @@ LEAST_DOWN_DRAWN = 86400 // 8
 """Less time down than this, in seconds, is drawn as this: it would not be seen among 90 days."""
 
 _LONGEST_NAME = 20
+_ACROSS = 760
+"""The width, in pixels, of a picture that has no table beside it."""
+
 _BLUE, _TEAL, _AMBER, _RED = "var(--blue)", "var(--teal)", "var(--amber)", "var(--down)"
 _SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER, "Billed": _TEAL}
 _TOKENS = {"Input": "tokens_input", "Output": "tokens_output", "Cached": "tokens_cached"}
@@ -224,6 +227,7 @@ def health(figures: HealthFigures) -> Markup:
         "health",
         "Time that each server was up, down, unknown or disabled, by day.",
         lambda width: shapes.strips(records, width, _STATES, [*names.values()], days),
+        wide=_ACROSS,
     )
 
 
@@ -283,6 +287,7 @@ def hours(figures: Hours) -> Markup:
         lambda width: shapes.strips(
             records, width, _STATES, [*names.values()], every, label=shapes.HOUR_LABEL
         ),
+        wide=_ACROSS,
     )
 
 

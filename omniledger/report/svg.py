@@ -67,14 +67,17 @@ def warm_up() -> None:
     vl_convert.vegalite_to_svg({"mark": "bar", "data": {"values": []}})
 
 
-def draw(name: str, label: str, build: Callable[[int], alt.TopLevelMixin]) -> Markup:
+def draw(
+    name: str, label: str, build: Callable[[int], alt.TopLevelMixin], wide: int = WIDE
+) -> Markup:
     """Draw one chart twice, for a wide and a narrow page, with ids that no other chart has.
 
-    `name` is unique on the page; `label` is what a screen reader says of the picture.
+    `name` is unique on the page; `label` is what a screen reader says of the picture; `wide` is the
+    width, in pixels, on a wide page.
     """
     drawings = (
         f'<div class="chart chart-{size}">{_compile(build(width), f"{name}-{size}", label)}</div>'
-        for size, width in (("wide", WIDE), ("narrow", NARROW))
+        for size, width in (("wide", wide), ("narrow", NARROW))
     )
     return Markup("".join(drawings))  # noqa: S704 -- built by ElementTree, which escapes
 
