@@ -27,13 +27,14 @@ DENIED = psycopg.errors.InsufficientPrivilege
 INLINED = {
     "audit_complaint",
     "audit_keys",
+    "audit_listed",
     "audit_text",
     "bare_model_name",
     "normal_model_name",
     "price_usage",
 }
-"""Called for each raw row: a pinned search path would keep them from being inlined. They read no
-table, and name what they call or get it from pg_catalog, which is looked at first."""
+"""A pinned search path would keep them from becoming part of the query that calls them. They name
+what they read, and name what they call or get it from pg_catalog, which is looked at first."""
 
 
 @contextmanager
