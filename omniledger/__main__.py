@@ -38,21 +38,15 @@ def main() -> None:
         _stop("Interrupted; run the command again, it goes on where it was.", INTERRUPTED)
     except SystemExit as ended:
         # Click makes 1 of it, which would be a finding.
-        if isinstance(ended.__context__, BrokenPipeError):
-            _stop_unheard()
-        raise
-    except BrokenPipeError:
-        _stop_unheard()
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if "OMNILEDGER_TRACEBACK" in os.environ:
             raise
         _stop_unforeseen(error)
-
-
-def _stop_unheard() -> None:
-    # Whoever read our output has gone; there is nobody left to tell.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
 
 
 def _stop_unforeseen(error: Exception) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from omniledger.errors import InputError
+from omniledger.settings import get_settings
 
 
 def moment(text: str, timezone: str) -> datetime:
@@ -28,6 +29,20 @@ def moment(text: str, timezone: str) -> datetime:
             f"{text} is no time; write it like 2026-03-01 or 2026-03-01T12:00+01:00."
         ) from None
     return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(timezone))
+
+
+def stated(text: str | None) -> datetime | None:
+    """The time that an operator states, in the reporting time zone where it names none.
+
+    Raises:
+        InputError: it is no time.
+    """
+    return None if text is None else moment(text, get_settings().reporting_timezone)
+
+
+def since(start: datetime | None) -> str:
+    """From when on something holds that an operator stated; None is ever."""
+    return "ever" if start is None else start.isoformat()
 
 
 def number(text: str) -> Decimal:

@@ -101,53 +101,16 @@ begin
         ) as c
         inner join omni2.audit_logs as a
             on c.id = a.id and not (c.timestamp is distinct from a.timestamp)
-        left join auth_service.users as u on a.user_id = u.id
+        left join auth_service.users as u on pattern is not null and a.user_id = u.id
         where
-            ledger.audit_text(
+            pattern is null
+            or ledger.audit_text(
                 a.question, a.tool_called, a.tools_used, a.error_message, a.result_summary
             ) ilike pattern
             or u.email ilike pattern
         order by c.timestamp desc, c.id desc
         limit max_rows
     );
-end
-$$;
-
-comment on function ledger.audit_newest is
-'Ids of the newest rows of one server, newest first, that say the pattern, among the newest looked_at of each list: no more work than that, however many rows there are.';
-
-create or replace function ledger.audit_found(
-    server_name text,
-    wanted text,
-    pattern text,
-    max_rows bigint
-) returns bigint []
-language plpgsql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    is_indexed boolean;
-    looked_at bigint;
-    found bigint [];
-begin
-    is_indexed := coalesce(pattern ~ '[[:alnum:]]{3}' and (
-        select i.indisvalid
-        from pg_index as i
-        where i.indexrelid = to_regclass('omni2.omniledger_audit_logs_search')
-    ), false);
-    -- A common word fills the page out of the newest rows. What they hardly say is rare, and rare
-    -- words are what the index is for.
-    foreach looked_at in array array[24, 500, 10000] loop
-        found := ledger.audit_newest(server_name, wanted, pattern, looked_at, max_rows);
-        if cardinality(found) >= max_rows then
-            return found;
-        end if;
-        exit when is_indexed and cardinality(found) <= 1;
-    end loop;
-    if is_indexed then
-        return ledger.audit_indexed(server_name, wanted, pattern, max_rows);
-    end if;
-    return found;
 end
 $$;
 

@@ -30,17 +30,16 @@ def models_set(model: str, start: str | None) -> None:
       omniledger models set claude-sonnet-4-5 --from 2026-01-15
     """
     from omniledger.database import session
-    from omniledger.moments import moment
+    from omniledger.moments import since, stated
     from omniledger.pricing.history import say_model
     from omniledger.pricing.names import nearest
     from omniledger.screen import say
-    from omniledger.settings import get_settings
 
-    since = None if start is None else moment(start, get_settings().reporting_timezone)
+    ran_from = stated(start)
     with session() as connection:
-        name, is_known = say_model(connection, model, since)
+        name, is_known = say_model(connection, model, ran_from)
         near = None if is_known else nearest(connection, model)
-    click.echo(f"{name} ran from {'ever' if since is None else since.isoformat()} on.")
+    click.echo(f"{name} ran from {since(ran_from)} on.")
     if not is_known:
         hint = f"; did you mean {near}?" if near else ""
         say(f"Nobody knows what {name} costs{hint or '.'}", level="warning")
@@ -56,14 +55,13 @@ def models_unset(start: str | None) -> None:
       omniledger models unset --from 2026-01-15
     """
     from omniledger.database import session
-    from omniledger.moments import moment
+    from omniledger.moments import since, stated
     from omniledger.pricing.history import take_back
-    from omniledger.settings import get_settings
 
-    since = None if start is None else moment(start, get_settings().reporting_timezone)
+    ran_from = stated(start)
     with session() as connection:
-        take_back(connection, since)
-    click.echo(f"What you stated from {'ever' if since is None else since.isoformat()} on is gone.")
+        take_back(connection, ran_from)
+    click.echo(f"What you stated from {since(ran_from)} on is gone.")
 
 
 @models.command("list")
@@ -76,6 +74,7 @@ def models_list(as_json: bool) -> None:
       omniledger models list
     """
     from omniledger.database import session
+    from omniledger.moments import since
     from omniledger.pricing.history import list_models
     from omniledger.settings import get_settings
 
@@ -87,5 +86,5 @@ def models_list(as_json: bool) -> None:
         click.echo(json.dumps({"default_model": default, "stated": rows}))
         return
     for start, model in stated:
-        click.echo(f"{'ever' if start is None else start.isoformat():<26} {model}")
+        click.echo(f"{since(start):<26} {model}")
     click.echo(f"Where nothing is stated: {default}")

@@ -88,7 +88,7 @@ def prices_set(
       omniledger prices set claude-sonnet-4-5 --discount 10
     """
     from omniledger.database import session
-    from omniledger.moments import number
+    from omniledger.moments import number, stated
     from omniledger.pricing import own
     from omniledger.pricing.rates import Rates
     from omniledger.screen import say
@@ -96,7 +96,7 @@ def prices_set(
     prices_given = [input_price, output_price, *others.values()]
     if (discount is None) == all(price is None for price in prices_given):
         raise click.UsageError("Give prices, or a --discount, but not both.")
-    since, until = _moment(start), _moment(end)
+    since, until = stated(start), stated(end)
     with session() as connection:
         if discount is not None:
             name = own.say_discount(connection, model, number(discount), since, until)
@@ -174,9 +174,10 @@ def prices_explain(model: str, at: str, as_json: bool) -> None:
       omniledger prices explain us.anthropic.claude-sonnet-4-5-20250929-v1:0 --at 2026-03-01
     """
     from omniledger.database import session
+    from omniledger.moments import stated
     from omniledger.pricing.explaining import explain
 
-    moment = _moment(at)
+    moment = stated(at)
     if moment is None:
         raise click.UsageError("--at needs a time.")
     with session() as connection:
@@ -222,15 +223,10 @@ def _row_stretch(row: dict[str, Any]) -> str:
 
 
 def _stretch(start: datetime | None, end: datetime | None) -> str:
-    since = "from ever" if start is None else f"from {start.isoformat()}"
-    return f"{since} on" if end is None else f"{since} until before {end.isoformat()}"
+    from omniledger.moments import since
 
-
-def _moment(text: str | None) -> datetime | None:
-    from omniledger.moments import moment
-    from omniledger.settings import get_settings
-
-    return None if text is None else moment(text, get_settings().reporting_timezone)
+    ends = "on" if end is None else f"until before {end.isoformat()}"
+    return f"from {since(start)} {ends}"
 
 
 def _text(value: object) -> str:

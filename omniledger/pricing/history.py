@@ -7,6 +7,7 @@ from datetime import datetime
 from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.errors import InputError
+from omniledger.moments import since
 from omniledger.pricing.names import canonical
 
 _SAY = """
@@ -46,9 +47,8 @@ def take_back(connection: Connection, start: datetime | None) -> None:
     """
     require_own(connection)
     if not connection.execute(_TAKE_BACK, (start,)).rowcount:
-        since = "ever" if start is None else start.isoformat()
         raise InputError(
-            f"Nothing is stated from {since} on; `omniledger models list` shows what is."
+            f"Nothing is stated from {since(start)} on; `omniledger models list` shows what is."
         )
 
 

@@ -183,28 +183,36 @@ def test_a_live_row_that_the_ledger_can_not_hold_is_never_refused(merged: Dsn) -
     ) == [(None, None, "the row has no time")]
 
 
+def upgrade_with(
+    monkeypatch: pytest.MonkeyPatch, dsn: Dsn, step: str, statement: str
+) -> list[tuple[object, ...]]:
+    """Upgrade with a statement of somebody else's before a step of the merge; the certificate."""
+    from migrations.merge import run
+
+    real = getattr(run, step)
+
+    def after_statement(*args: object, **kwargs: object) -> object:
+        ask(dsn, statement)
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, step, after_statement)
+        revisions.upgrade(dsn)
+    return ask(
+        dsn,
+        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
+        " from ledger.merge_runs",
+    )
+
+
 @pytest.mark.parametrize("step", ["copy_history", "apply_changes", "cut_over"])
 def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     each_server: Server, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Both the row of a request that both systems logged, and one that was copied just now."""
-    from migrations.merge import run
-
-    real = getattr(run, step)
-
-    def delete_first(*args: object, **kwargs: object) -> object:
-        ask(dsn, "delete from omni2.audit_logs where legacy_id in (101, 102)")
-        return real(*args, **kwargs)
-
     dsn = each_server.state("investigation")
-    with monkeypatch.context() as patch:
-        patch.setattr(run, step, delete_first)
-        revisions.upgrade(dsn)
-    assert ask(
-        dsn,
-        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
-        " from ledger.merge_runs",
-    ) == [(11, 8, 1, 2, True)]
+    delete = "delete from omni2.audit_logs where legacy_id in (101, 102)"
+    assert upgrade_with(monkeypatch, dsn, step, delete) == [(11, 8, 1, 2, True)]
     assert ask(
         dsn,
         "select legacy_id, source_system from omni2.audit_logs where legacy_id in (101, 102)"
@@ -225,24 +233,9 @@ def test_a_table_that_is_emptied_during_the_merge_loses_no_row_of_the_other(
     emptied: str,
     rows: tuple[object, ...],
 ) -> None:
-    from migrations.merge import run
-
-    real = getattr(run, step)
-
-    def empty_first(*args: object, **kwargs: object) -> object:
-        ask(dsn, f"truncate {emptied} cascade")
-        return real(*args, **kwargs)
-
     dsn = each_server.state("investigation")
     [(gateway,)] = ask(dsn, "select count(*) from omni2.audit_logs")
-    with monkeypatch.context() as patch:
-        patch.setattr(run, step, empty_first)
-        revisions.upgrade(dsn)
-    assert ask(
-        dsn,
-        "select rows_total, rows_copied, rows_matched, rows_quarantined, holds"
-        " from ledger.merge_runs",
-    ) == [rows]
+    assert upgrade_with(monkeypatch, dsn, step, f"truncate {emptied} cascade") == [rows]
     left = ask(dsn, "select count(*) from omni2.audit_logs where source_system = 'gateway'")
     assert left == [(0 if emptied == "omni2.audit_logs" else gateway,)]
     assert ask(dsn, "select to_regproc('ledger.note_ledger_emptied')") == [(None,)]
