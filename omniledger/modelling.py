@@ -18,6 +18,9 @@ from omniledger.settings import PROJECT_DIR, Settings
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
+# A level for the screen alone is one for the file, too.
+_TELLING = ("--log-level", "none", "--log-level-file", "info", "--no-use-colors")
+
 _BAD = ("error", "fail", "runtime error")
 
 
@@ -105,7 +108,7 @@ def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
     with _environment(environment(dsn, settings)):
         try:
             (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
-            outcome = dbtRunner().invoke([*arguments, "--log-level", "none", "--no-use-colors"])
+            outcome = dbtRunner().invoke([*arguments, *_TELLING])
         except OSError as error:
             raise _no_room(error, settings) from None
 

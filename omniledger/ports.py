@@ -7,10 +7,15 @@ import socket
 LOOPBACK = "127.0.0.1"
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
+def free_port(wanted: int = 0) -> int:
+    """A port that nobody listens on: the wanted one, where that is free."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        # As servers do: connections that ended a moment ago don't keep a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, wanted))
+        except OSError:
+            probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 

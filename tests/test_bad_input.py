@@ -16,14 +16,31 @@ from prefect.client.schemas.objects import State, StateType
 
 from flows.retrying import may_pass
 from flows.serve import is_overdue
+from omniledger import modelling
 from omniledger.database import Dsn, connect, explained
 from omniledger.errors import DatabaseError, GateRefused, PassingError, StepFailed
 from omniledger.marts import is_built_later_than_now
 from omniledger.ports import free_port
 from omniledger.scheduling.times import Plan
+from omniledger.settings import Settings
 from tests.conftest import Server, ask
 from tests.migrations.operator import _settings, omniledger
 from tests.test_cli import refusal, run
+
+
+@pytest.mark.slow
+def test_of_a_model_that_fails_the_sentence_names_a_log_that_tells_more(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, "alter table ledger.model_prices rename column output to outputs")
+    with pytest.raises(
+        StepFailed, match=r"model stg_model_prices failed: Database Error.*output"
+    ) as failed:
+        modelling.build(dsn, Settings(home=tmp_path))
+    log = tmp_path / "dbt" / "logs" / "dbt.log"
+    assert str(failed.value).endswith(f"dbt's log is {log}.")
+    assert "Failure in model stg_model_prices" in log.read_text()
 
 
 @pytest.mark.parametrize("state", ["investigation", "investigation:upgraded"])

@@ -313,6 +313,16 @@ def test_another_program_with_the_old_process_number_is_left_alone(server: Embed
         stranger.kill()
 
 
+def test_the_port_stays_from_start_to_start(server: EmbeddedServer) -> None:
+    ports = set()
+    for _ in range(3):
+        with server.lease() as endpoint:
+            ports.add(endpoint.port)
+        server.stop()
+        assert not server.status().running
+    assert len(ports) == 1
+
+
 def test_a_port_taken_meanwhile_is_left_to_its_taker(server: EmbeddedServer) -> None:
     port = server.keep().port
     kill_postmaster(server)
@@ -327,7 +337,9 @@ def test_a_port_taken_during_the_start_costs_another_try(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         answers = [taken.getsockname()[1]]
-        monkeypatch.setattr(cluster, "free_port", lambda: answers.pop() if answers else free_port())
+        monkeypatch.setattr(
+            cluster, "free_port", lambda wanted: answers.pop() if answers else free_port(wanted)
+        )
         with server.lease() as endpoint:
             assert ask(endpoint, "select 1") == 1
         assert not answers

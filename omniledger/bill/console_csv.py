@@ -41,8 +41,11 @@ _KINDS = {
 _TIERS = ("standard", "batch", "priority", "flex")
 
 USAGE, COST = "console_usage", "console_cost"
-USAGE_COLUMNS = ("usage_date_utc", "model_version", *list(_COUNTS)[:3])
-COST_COLUMNS = ("usage_date_utc", "model", "token_type", "cost_usd")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    USAGE: ("usage_date_utc", "model_version", *list(_COUNTS)[:3]),
+    COST: ("usage_date_utc", "model", "token_type", "cost_usd"),
+}
+"""The columns by which each is told."""
 
 
 def usage(rows: Iterable[tuple[str, Row]]) -> Iterator[Fact]:

@@ -165,17 +165,29 @@ def _csv_document(path: Path) -> Document:
     with naming(path), path.open(encoding="utf-8-sig", newline="") as file:
         header = [name.strip() for name in file.readline(65536).rstrip("\r\n").split(",")]
         names = {name.strip('"') for name in header}
-    for form, needed in (
-        (console_csv.USAGE, console_csv.USAGE_COLUMNS),
-        (console_csv.COST, console_csv.COST_COLUMNS),
-    ):
+    for form, needed in console_csv.COLUMNS.items():
         if names.issuperset(needed):
             return Document(str(path), form, _reader(path, console_csv.READERS[form]), True)
-    if names.issuperset(plain_csv.COLUMNS) and names & {"tokens", "cost_usd"}:
+    if names.issuperset(plain_csv.COLUMNS) and names & plain_csv.FIGURES:
         return Document(str(path), plain_csv.NAME, _reader(path, plain_csv.facts))
     raise InputError(
-        f"{path}, line 1: this is no bill known here; it can read {_FORMS}; {_NOTHING}."
+        f"{path}, line 1: this is no bill known here; it can read {_FORMS}"
+        f"{_nearest(names)}; {_NOTHING}."
     )
+
+
+def _nearest(names: set[str]) -> str:
+    """What the columns lack of the CSV that they are most like, if they are like any."""
+    forms = {
+        "console's export of usage": console_csv.COLUMNS[console_csv.USAGE],
+        "console's export of cost": console_csv.COLUMNS[console_csv.COST],
+        "CSV of docs/bill.md": plain_csv.COLUMNS,
+    }
+    form = max(forms, key=lambda form: len(names.intersection(forms[form])) / len(forms[form]))
+    if not names.intersection(forms[form]):
+        return ""
+    lacking = [column for column in forms[form] if column not in names] or ["tokens or cost_usd"]
+    return f"; to be the {form} it lacks {', '.join(lacking)}"
 
 
 def _reader(

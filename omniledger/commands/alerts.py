@@ -81,7 +81,7 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
         click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{told}")
     if not rows:
         click.echo(
-            "Nothing was wrong at the last look; `omniledger alerts look` looks now."
+            "Nothing that was seen wrong lasts; `omniledger alerts look` looks now."
             if not with_past
             else "No look has ever found anything wrong."
         )

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omniledger.counting import plural
+
 if TYPE_CHECKING:
+    from omniledger.pruning.removing import Found
     from omniledger.settings import Settings
 
 
@@ -95,8 +98,18 @@ def _look(settings: Settings, before: date, unbilled: bool) -> None:
     for found in look(target(), settings, before, unbilled=unbilled):
         click.echo(
             f"omni2.{found.table}: {found.rows:,} rows from before {before} would go, "
-            f"{found.size:,} bytes."
+            f"{found.size:,} bytes{_staying(found)}."
         )
+
+
+def _staying(found: Found) -> str:
+    if not found.staying:
+        return ""
+    reason = {
+        "audit_logs": "no published figure holds them, or another table refers to them",
+        "mcp_health_log": "the state and the rhythm of their server are read from them",
+    }[found.table]
+    return f"; {plural(found.staying, 'older row')} stay: {reason}"
 
 
 def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:

@@ -9,6 +9,7 @@ lives it is taken, so neither a stale postmaster.pid nor a reused process number
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -33,6 +34,8 @@ ABORT_SECONDS = 10
 
 _TICK = 0.005
 _PORTS_TRIED = 5
+
+_PORT = re.compile(r'"port=(\d+)"')
 
 _ACCESS = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
@@ -70,6 +73,7 @@ class Cluster:
         self._running = root / "running"
         self._secret = root / "password"
         self._pid_file = self.data / "postmaster.pid"
+        self._options_file = self.data / "postmaster.opts"
 
     def is_idle(self) -> bool:
         """Whether no process works on the data."""
@@ -208,7 +212,7 @@ class Cluster:
         part.rename(self._secret)
 
     def _start(self) -> int:
-        """Start the server at a free port, again if somebody else takes it first; the port."""
+        """Start the server where it was, or at a free port if somebody else took that; the port."""
         said = ""
         for _ in range(_PORTS_TRIED):
             before = self._spawn()
@@ -229,11 +233,19 @@ class Cluster:
                 break
         raise DatabaseError(f"PostgreSQL doesn't start: {reason(said)}; look at {self._log}.")
 
+    def _last_port(self) -> int:
+        """The port of the last start, which people and dbt remember; 0 if there is none."""
+        try:
+            said = _PORT.search(self._options_file.read_text())
+        except FileNotFoundError:
+            return 0
+        return int(said[1]) if said else 0
+
     def _spawn(self) -> int:
         """Begin a start; how long the log was before, bytes."""
         settings = {
             "listen_addresses": LOOPBACK,
-            "port": str(free_port()),
+            "port": str(free_port(self._last_port())),
             "unix_socket_directories": "",
             "logging_collector": "off",
             **self._options,

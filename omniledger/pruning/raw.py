@@ -53,6 +53,8 @@ _COUNT = """
     where {may_go}
 """
 
+_OLDER = "select count(*) from {table} where timestamp < %(before_at)s"
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -126,6 +128,13 @@ def count(connection: Connection, table: RawTable, before_at: datetime) -> tuple
     query = sql.SQL(_COUNT).format(table=table.identifier, may_go=table.may_go(connection))
     [(rows, size)] = connection.execute(query, {"before_at": before_at}).fetchall()
     return rows, size
+
+
+def older(connection: Connection, table: RawTable, before_at: datetime) -> int:
+    """How many rows are older, whether they may go or not."""
+    query = sql.SQL(_OLDER).format(table=table.identifier)
+    [(rows,)] = connection.execute(query, {"before_at": before_at}).fetchall()
+    return int(rows)
 
 
 def starts_at(day: date, timezone: str) -> datetime:

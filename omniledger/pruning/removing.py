@@ -17,7 +17,7 @@ from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
 from omniledger.pruning import archiving
 from omniledger.pruning.deciding import Pruning, decide, unfinished
-from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, starts_at
+from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, older, starts_at
 from omniledger.runs import no_run_at_work, only_one
 from omniledger.settings import Settings
 
@@ -48,11 +48,12 @@ _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
 
 @dataclass(frozen=True)
 class Found:
-    """What would go of a table: rows, and their bytes without indexes."""
+    """What would go of a table: rows, and their bytes without indexes; older rows that stay."""
 
     table: str
     rows: int
     size: int
+    staying: int
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
                 connection, settings, before, unbilled=unbilled
             )
         if pruning is None:
-            return [Found(table.name, 0, 0) for table in TABLES]
-        return [Found(table.name, *count(connection, table, pruning.before_at)) for table in TABLES]
+            before_at = starts_at(before, settings.reporting_timezone)
+            rest = ((table, older(connection, table, before_at)) for table in TABLES)
+            return [Found(table.name, 0, 0, staying) for table, staying in rest]
+        return [_found(connection, table, pruning) for table in TABLES]
 
 
 def prune(
@@ -115,6 +118,11 @@ def prune(
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
     return Removed(before, rows, archive)
+
+
+def _found(connection: Connection, table: RawTable, pruning: Pruning) -> Found:
+    rows, size = count(connection, table, pruning.before_at)
+    return Found(table.name, rows, size, older(connection, table, pruning.before_at) - rows)
 
 
 def _require_same(left: Pruning, archive: Path | None) -> None:

@@ -136,6 +136,17 @@ BAD: dict[str, tuple[str, object, str]] = {
         "these are pages of different reports (cost_report, usage_report)",
     ),
     "another CSV": ("x.csv", "a,b\n1,2\n", "x.csv, line 1: this is no bill known here"),
+    "a CSV without a column": (
+        "x.csv",
+        "date,model,tokens\n2026-03-01,m,5\n",
+        "; to be the CSV of docs/bill.md it lacks kind; nothing of it was imported",
+    ),
+    "a CSV without figures": ("x.csv", "date,model,kind\n", "it lacks tokens or cost_usd"),
+    "an export without a column": (
+        "x.csv",
+        "usage_date_utc,model,token_type\n",
+        "; to be the console's export of cost it lacks cost_usd",
+    ),
     "UTF-16": ("x.csv", _HEADER.encode("utf-16"), "x.csv is no text in UTF-8"),
     "binary": ("x.csv", bytes(range(128, 256)), "x.csv is no text in UTF-8"),
     "a CSV cut off": (

@@ -140,6 +140,12 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     found = look(marts.dsn, marts.dbt.settings, BEFORE)
     assert [(one.table, one.rows) for one in found] == [("audit_logs", 13), ("mcp_health_log", 6)]
     assert all(one.size > 40 * one.rows for one in found)
+    in_all = {table: len(rows) for table, rows in raw.items()}
+    older = {
+        table: ask(marts.dsn, f"select count(*) from omni2.{table} where timestamp < %s", BEFORE)
+        for table in in_all
+    }
+    assert [(one.rows + one.staying,) for one in found] == [older[t][0] for t in older]
     assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
 
     removed = pruned(marts, archive=tmp_path / "archive")
