@@ -82,7 +82,7 @@ def run() -> None:
     help="Over how many days the requests are dealt out.",
 )
 def demo(trace: Path | None, days: int) -> None:
-    """Load real requests into a drifted gateway, put it right, and show the report.
+    """Put a drifted gateway of real requests right. Then show the report.
 
     \b
     Example:

@@ -7,7 +7,7 @@ import click
 
 @click.group()
 def alerts() -> None:
-    """What you are told of, through the channels in OMNILEDGER_ALERTS.
+    """What you are told when something is wrong. OMNILEDGER_ALERTS names the channels.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def alerts_test() -> None:
 
 @alerts.command("look")
 def alerts_look() -> None:
-    """Look once at what is wrong now, and tell what is new; the watch does it by itself.
+    """Look once at what is wrong now, and tell what is new. The watch does it by itself.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def alerts_look() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 @click.option("--all", "with_past", is_flag=True, help="Those that are over too.")
 def alerts_list(as_json: bool, with_past: bool) -> None:
-    """List the events that last, each with when it began and whether it was told.
+    """List the events that last. It says when each began and whether it was told.
 
     \b
     Example:

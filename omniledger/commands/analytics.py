@@ -7,7 +7,7 @@ import click
 
 @click.group()
 def analytics() -> None:
-    """Build, judge and publish on another PostgreSQL, which copies what changed at the source.
+    """Build, judge and publish on another PostgreSQL. It copies what changed at the source.
 
     DATABASE_URL names the analytics server; the source is the gateway's database.
 
@@ -23,7 +23,7 @@ def analytics() -> None:
     "--run-as", metavar="LOGIN", help="The login that runs there. Default: that of DATABASE_URL."
 )
 def attach(source_url: str, run_as: str | None) -> None:
-    """Make the analytics server copy SOURCE_URL, the address under which it reaches the source.
+    """Make the analytics server copy a source. SOURCE_URL is where it reaches that.
 
     A command line can be read by others of the machine: leave a password out of it, and set
     OMNILEDGER_SOURCE_PASSWORD, or the whole URL as OMNILEDGER_SOURCE_URL. Do it again after an
@@ -80,7 +80,7 @@ def detach() -> None:
 @analytics.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def status(as_json: bool) -> None:
-    """Say where the source is, when it was copied last, and how much changed since.
+    """Say where the source is, and when it was copied. It counts what changed since.
 
     Exit 1 where it can't be read, or nothing is attached.
 
@@ -119,7 +119,7 @@ def status(as_json: bool) -> None:
 
 @analytics.command()
 def upkeep() -> None:
-    """Do at the source what runs would do there: map people, note limits, load new prices.
+    """Do at the source what runs would do there. It maps people, notes limits, loads new prices.
 
     DATABASE_URL names the source. Schedule it there where nothing else runs.
 

@@ -29,7 +29,7 @@ def bill() -> None:
 @bill.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def bill_import(files: tuple[Path, ...]) -> None:
-    """Import a bill: the provider's JSON, an export of its console, or a CSV of your own.
+    """Import a bill from files. They are JSON of the provider, its console's CSV, or your own.
 
     Of pages of one report, give all, in their order. A day that is imported again is replaced;
     what was known before is kept in the history. Of a file in which something can't be read,
@@ -51,7 +51,7 @@ def bill_import(files: tuple[Path, ...]) -> None:
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
 def bill_fetch(first: datetime, last: datetime) -> None:
-    """Fetch usage and cost of some days (UTC, both included) from the provider's API.
+    """Fetch a bill from the provider's API. The days are of UTC, both included.
 
     The key of an administrator is read from ANTHROPIC_ADMIN_KEY. Bills settle for about 30 days:
     fetch those days again later.

@@ -9,7 +9,7 @@ import click
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes the shell complete commands and options; load it in the shell's profile.
+    """Print what makes the shell complete commands. Load it in the shell's profile.
 
     \b
     Example:

@@ -72,7 +72,7 @@ def db_status() -> None:
 
 @db.command("url")
 def db_url() -> None:
-    """Print the address, password included, of the database that is used.
+    """Print the address of the database, password included.
 
     \b
     Example:
@@ -114,7 +114,7 @@ def _warn_of_end() -> None:
 @db.command("psql", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def db_psql(arguments: tuple[str, ...]) -> None:
-    """Open psql on the database that is used; what follows is psql's own.
+    """Open psql on the database that is used. What follows is psql's own.
 
     \b
     Example:

@@ -8,7 +8,7 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def doctor(as_json: bool) -> None:
-    """Say which versions, settings, database and Prefect would be used, and where each is from.
+    """Say which versions, settings and servers are used. It says where each is from.
 
     It starts nothing, and shows no secret. Exit 1 where something is wrong.
 

@@ -20,7 +20,7 @@ def export() -> None:
 @export.command("focus")
 @click.argument("file", type=click.Path(path_type=Path))
 def export_focus(file: Path) -> None:
-    """Write the cost in the columns of FOCUS 1.2 to a .csv or a .parquet file.
+    """Write the cost in the columns of FOCUS 1.2. FILE is a .csv or a .parquet.
 
     \b
     Example:

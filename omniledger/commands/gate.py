@@ -19,7 +19,7 @@ def gate() -> None:
 @click.argument("run", default="last")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def gate_explain(run: str, as_json: bool) -> None:
-    """Say what failed in a run: what was expected and seen, in which rows, and what to do.
+    """Say what failed in a run, and what to do. It shows what was seen, in which rows.
 
     RUN is its id, the first letters of it, or `last`: the last that the gate judged. Exit 0 where
     the gate let the figures pass, with warnings or without, 5 where it refused them.

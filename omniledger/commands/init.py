@@ -10,7 +10,7 @@ import click
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(folder: Path) -> None:
-    """Put down what a folder needs to run omniledger and alembic in; what is there stays.
+    """Put down what a folder needs to run omniledger in. What is there stays.
 
     Migrations, models and expectations come with the package and are not copied, so that they
     are the installed version's. State is kept below the folder, in .omniledger and site.

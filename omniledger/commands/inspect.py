@@ -17,7 +17,7 @@ import click
     help="Watch for that long who writes.",
 )
 def inspect(as_json: bool, is_exact: bool, watch_seconds: float) -> None:
-    """Say what is there against what should be: 0 in order, 1 drift, 2 cannot tell.
+    """Say what is there against what should be. Exit code: 0 in order, 1 drift, 2 cannot tell.
 
     It only reads, and needs only the right to. The document of --json is described by
     omniledger/inspection/schema.json.

@@ -17,7 +17,7 @@ def logs() -> None:
 
 @logs.command("index")
 def index() -> None:
-    """Build the search index, and list what an upgrade by printed SQL did not.
+    """Build the search index of the logs dialog. It lists what an upgrade by printed SQL did not.
 
     With it a rare word is found among all rows of a server, without it among the newest 10,000;
     each INSERT becomes about a sixth dearer. It needs the extension pg_trgm. Writers go on.

@@ -32,7 +32,7 @@ def _print_json(document: object) -> None:
 @merge.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def merge_status(as_json: bool) -> None:
-    """Say where the merge stands; it reads only, and never long.
+    """Say where the merge stands. It reads only, and never long.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def _rows(done: Count | None, total: Count) -> str:
 )
 @click.option("--flow", is_flag=True, help="As the Prefect flow merge-legacy-audit.")
 def merge_run(max_load: float | None, workers: int | None, flow: bool) -> None:
-    """Run or go on with a merge that was put off or interrupted.
+    """Run the merge, or go on with it. It was put off, or interrupted.
 
     Ctrl-C is a pause: run it again and it goes on where it was.
 
@@ -127,7 +127,7 @@ def _run_here() -> Certificate | None:
 @merge.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def merge_verify(as_json: bool) -> None:
-    """Prove the merge again, and that the old name still stands: 0 proved, 9 not.
+    """Prove the merge again, and the old name. Exit code: 0 proved, 9 not.
 
     Rows that were written again since the cut over are their writer's business, and counted.
 
@@ -175,7 +175,7 @@ def _show(found: Verified) -> None:
 @merge.command("retry-quarantine")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def merge_retry_quarantine(as_json: bool) -> None:
-    """Bring over the rows that you mended in ledger.audit_quarantine.row.
+    """Bring over what you mended in the quarantine. You mend ledger.audit_quarantine.row.
 
     \b
     Example:

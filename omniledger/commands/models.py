@@ -48,7 +48,7 @@ def models_set(model: str, start: str | None) -> None:
 @models.command("unset")
 @click.option("--from", "start", help="The moment as `models list` shows it; default: ever.")
 def models_unset(start: str | None) -> None:
-    """Take back what you stated from a moment on; what you stated before it goes on.
+    """Take back what you stated from a moment on. What you stated before it goes on.
 
     \b
     Example:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def prices() -> None:
-    """What models cost, from when on: the list's prices, and your own, which stand before them.
+    """What models cost, from when on. The list's prices, and your own, which stand before them.
 
     \b
     Example:
@@ -120,7 +120,7 @@ def prices_set(
 @prices.command("unset")
 @click.argument("model")
 def prices_unset(model: str) -> None:
-    """Take back all that you stated of MODEL, discounts too: the list's prices stand again.
+    """Take back all that you stated of MODEL. Discounts too: the list's prices stand again.
 
     \b
     Example:
@@ -167,7 +167,7 @@ def prices_list(own: bool, ended: bool, as_json: bool) -> None:
 @click.option("--at", default="now", show_default=True, help="The moment, e.g. 2026-03-01T12:00Z.")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def prices_explain(model: str, at: str, as_json: bool) -> None:
-    """Say what a model is called, what it costs at a moment, and why; exit 1 where nobody knows.
+    """Say what a model costs at a moment, and why. Exit code 1 where nobody knows.
 
     \b
     Example:

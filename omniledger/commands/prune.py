@@ -42,7 +42,7 @@ def prune(
     unbilled: bool,
     flow: bool,
 ) -> None:
-    """Remove raw rows of days that are judged and published; their figures stay as they are.
+    """Remove raw rows of old days; their figures stay. The days must be judged and published.
 
     The rows are of omni2.audit_logs and omni2.mcp_health_log. Killed at any point, it goes on
     where it was when it is run again.

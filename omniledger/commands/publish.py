@@ -10,7 +10,7 @@ import click
 @click.option("--force", is_flag=True, help="Publish although the gate refused; needs --why.")
 @click.option("--why", help="Why you do so; it is recorded for ever, with your database role.")
 def publish(run: str | None, force: bool, why: str | None) -> None:
-    """Publish what the last run built and the gate judged, and build the site.
+    """Publish what was built and judged last. Then build the site.
 
     A run does so by itself; this is for one that ended between the two, and, with --force, for
     figures that the gate refused and that you stand for. RUN names the run that you mean: its id,

@@ -7,7 +7,7 @@ import click
 
 @click.group()
 def roles() -> None:
-    """The roles omniledger_owner, _writer, _runner and _reader, and their rights.
+    """The database roles and their rights. They are omniledger_owner, _writer, _runner, _reader.
 
     \b
     Example:
@@ -17,7 +17,7 @@ def roles() -> None:
 
 @roles.command("sql")
 def roles_sql() -> None:
-    """Print the SQL that makes the roles and grants them what they need; it can be run again.
+    """Print the SQL that makes the roles. It grants them what they need, and can be run again.
 
     `alembic upgrade head` does the same where its login has CREATEROLE. Else an administrator
     runs this once, after the upgrade.

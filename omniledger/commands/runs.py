@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs."
 )
 def runs(as_json: bool, limit: int) -> None:
-    """List the last runs, newest first: verdict, rows, and how long each step and model took.
+    """List the last runs, newest first. Each with its verdict and how long each step took.
 
     \b
     Example:

@@ -20,7 +20,7 @@ import click
 def schedule(
     cron: str | None, every: str | None, watch_every: str, port: int, only_status: bool
 ) -> None:
-    """Run the daily flow and the watch when they are due, until Ctrl-C.
+    """Run the flows when they are due, until Ctrl-C. The daily one, and the watch.
 
     Cron lines are read in OMNILEDGER_REPORTING_TIMEZONE. A run that was missed is caught up once.
 

@@ -39,7 +39,7 @@ def _people() -> Iterator[People]:
 @click.option("--unmapped", is_flag=True, help="Only those who are nobody among the gateway's.")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def users_list(unmapped: bool, as_json: bool) -> None:
-    """Show everybody under the old name, with requests and the gateway's user.
+    """Show everybody under the old name. Each with requests and the gateway's user.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def users_list(unmapped: bool, as_json: bool) -> None:
     help="A CSV file with the columns legacy_id,user_id.",
 )
 def users_map(legacy_id: int | None, user_id: int | None, path: Path | None) -> None:
-    """Say that the user LEGACY_ID under the old name is the gateway's USER_ID.
+    """Say who a user under the old name is. LEGACY_ID is the gateway's USER_ID.
 
     Rows that were merged or written through the old name are corrected at once; rows that the
     gateway itself logged stay as they are.
