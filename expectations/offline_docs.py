@@ -11,12 +11,17 @@ import html
 from pathlib import Path
 from typing import Any
 
-from great_expectations.render.renderer.site_builder import SiteBuilder
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.render.renderer.site_builder import DefaultSiteIndexBuilder, SiteBuilder
+from great_expectations.render.renderer.site_index_page_renderer import SiteIndexPageRenderer
 from great_expectations.render.view.view import DefaultJinjaPageView
 from jinja2 import ChoiceLoader, FileSystemLoader, pass_context
 from jinja2.runtime import Context
 
 from omniledger.report.navigation import links
+
+ONLY_WARNED = "only warned"
+"""What stands for success where rules failed, but none that stops the figures."""
 
 _TEMPLATES = Path(__file__).parent / "data_docs"
 
@@ -56,6 +61,38 @@ class OfflinePage(DefaultJinjaPageView):
 
 class OfflineIndex(OfflinePage):
     """The page that lists the validations, newest first."""
+
+
+class SeverityIndexBuilder(DefaultSiteIndexBuilder):
+    """An index that tells a suite that only warned from one that stopped the figures."""
+
+    def add_resource_info_to_index_links_dict(
+        self, index_links_dict: Any, expectation_suite_name: str, *args: Any, **facts: Any
+    ) -> Any:
+        """Add a page to those that the index leads to."""
+        if facts.get("validation_success") is False:
+            result: Any = self.data_context.get_validation_result(
+                expectation_suite_name, facts["run_id"], facts["batch_identifier"]
+            )
+            if result.get_max_severity_failure() is not FailureSeverity.CRITICAL:
+                facts["validation_success"] = ONLY_WARNED
+        return super().add_resource_info_to_index_links_dict(  # type: ignore[no-untyped-call]
+            index_links_dict, expectation_suite_name, *args, **facts
+        )
+
+
+class SeverityIndexRenderer(SiteIndexPageRenderer):
+    """An index whose marks are three: met, warned, stopped."""
+
+    @classmethod
+    def _render_validation_success_cell(cls, validation_success: Any) -> Any:
+        cell: Any = super()._render_validation_success_cell(  # type: ignore[no-untyped-call]
+            validation_success
+        )
+        if validation_success == ONLY_WARNED:
+            mark = cell.string_template["styling"]["params"]["validation_success"]
+            mark["classes"] = ["fas", "fa-exclamation-triangle", "text-warning"]
+        return cell
 
 
 def _escaped(block: Any) -> Any:

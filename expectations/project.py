@@ -164,7 +164,9 @@ def _config(validations: Path, site_dir: Path) -> DataContextConfig:
                 "show_how_to_buttons": False,
                 "store_backend": _files(site_dir / DOCS),
                 "site_index_builder": {
-                    "class_name": "DefaultSiteIndexBuilder",
+                    **offline,
+                    "class_name": "SeverityIndexBuilder",
+                    "renderer": {**offline, "class_name": "SeverityIndexRenderer"},
                     "view": {**offline, "class_name": "OfflineIndex"},
                 },
                 "site_section_builders": {

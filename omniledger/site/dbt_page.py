@@ -24,6 +24,7 @@ _SCROLLED = ('<div class="detail-body"', '<div class="table-responsive"')
 
 _BAR_HEIGHT = "2.75rem"
 
+# dbt's page is made for 960 pixels and more; on a phone the tree of models comes above the model.
 # Colours too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
 _STYLE = f"""<style>
 .site-bar {{ position: fixed; z-index: 9; top: 0; left: 0; right: 0; height: {_BAR_HEIGHT};
@@ -36,6 +37,15 @@ _STYLE = f"""<style>
 .text-muted {{ color: #56606a !important; }}
 .app-content a, .nav-tabs a {{ color: #00696b !important; }}
 .section-content a, .markdown a {{ text-decoration: underline; }}
+@media (max-width: 48rem) {{
+  body, .app {{ min-width: 0 !important; width: 100% !important; }}
+  .app {{ flex-direction: column !important; }}
+  .app > .app-menu {{ flex: 0 0 35% !important; }}
+  .app > .app-column {{ width: 100% !important; }}
+  .app-menu > .app-header {{ display: none; }}
+  .app > .app-content {{ min-height: 0; border-top: 1px solid #dfe1dd; }}
+  .app-content .app-pad {{ padding: 12px; }} .app-content .app-pad-h {{ padding: 0 12px; }}
+}}
 </style>"""
 
 

@@ -505,6 +505,35 @@ def test_pages_need_no_network_and_no_script_and_hold_no_password(
     )
 
 
+def test_the_index_tells_what_only_warned_from_what_stopped(
+    dsn: Dsn, judge: Judge, tmp_path: Path
+) -> None:
+    spoil(
+        dsn,
+        "insert into ledger.audit_quarantine (legacy_id, reason, row) values (1, 'odd', '{}')",
+        "update analytics_build.fct_daily_usage set requests = -1",
+    )
+    verdict = judge(dsn)
+
+    index = (tmp_path / "site" / "data_docs" / "index.html").read_text()
+    marks = {
+        suite: re.findall(r"fas (fa-[\w-]+)", row)
+        for row in index.split("<tr>")
+        for suite in re.findall(r'href="validations/(\w+)/', row)
+    }
+    severities: dict[str, set[str]] = {}
+    for one in verdict.results:
+        severities.setdefault(one.suite, set()).update(() if one.passed else (one.severity,))
+    assert severities["audit_quarantine"] == {"warn"} and "stop" in severities["daily_usage"]
+    assert marks == {
+        suite: [
+            "fa-times" if "stop" in failed else "fa-exclamation-triangle" if failed
+            else "fa-check-circle"
+        ]
+        for suite, failed in severities.items()
+    }  # fmt: skip
+
+
 def test_pages_of_old_runs_go_and_their_verdicts_stay(
     dsn: Dsn, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

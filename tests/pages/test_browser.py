@@ -134,6 +134,15 @@ def test_model_docs_keep_to_themselves(served: tuple[site.SiteServer, Dsn], look
     assert quiet(seen, server)
 
 
+def test_model_docs_fit_a_phone(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/", width=390)
+    seen.page.wait_for_selector("text=Welcome")
+    wide = "parts => parts.map(part => part.getBoundingClientRect().right)"
+    rights = seen.page.eval_on_selector_all(".app, .app-menu, .app-content, .panel", wide)
+    assert len(rights) >= 4 and max(rights) <= 390
+
+
 def test_data_docs_keep_to_themselves_and_name_the_rows(
     served: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:
