@@ -201,12 +201,36 @@
 {%- endmacro %}
 
 
-{% macro transactions_ago(number) -%}
-    {%- if execute -%}
-    {{ return(run_query(
-        "select cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint) - " ~ number
-    ).rows[0][0]) }}
+{#
+    The transaction from which on a table that gathers has not seen all rows. What it saw in
+    another cluster says nothing.
+#}
+{% macro seen_until() -%}
+    {%- if not execute or not is_built('build_inputs') -%}
+        {{ return(0) }}
     {%- endif -%}
+    {{ return(run_query(
+        "select coalesce(max(cast(content as bigint)), 0) from " ~ build_table('build_inputs')
+        ~ " where mart = '" ~ this.identifier ~ "' and cast(content as bigint)"
+        ~ " <= cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)"
+    ).rows[0][0]) }}
+{%- endmacro %}
+
+
+{% macro remember_what_was_seen() -%}
+    delete from {{ build_table('build_inputs') }}
+    where mart = '{{ this.identifier }}';
+
+    insert into {{ build_table('build_inputs') }} (
+        mart, input_name, valid_from, valid_to, content
+    )
+    values (
+        '{{ this.identifier }}',
+        'seen_until',
+        '-infinity',
+        'infinity',
+        cast(pg_snapshot_xmin(pg_current_snapshot()) as text)
+    );
 {%- endmacro %}
 
 

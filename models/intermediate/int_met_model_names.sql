@@ -1,6 +1,6 @@
 {#
     A list to save work by, which need not be whole: who does not find a name in it asks
-    `ledger.canonical_model`. So a run looks at what lately changed, whatever the history.
+    `ledger.canonical_model`. So a run looks at what changed since the last one.
     Views read it, so that it is never dropped.
 #}
 {{
@@ -9,7 +9,8 @@
         incremental_strategy='append',
         on_schema_change='append_new_columns',
         full_refresh=false,
-        post_hook='analyze {{ this }}',
+        pre_hook='{{ begin_build() }}',
+        post_hook=['analyze {{ this }}', '{{ remember_what_was_seen() }}'],
     )
 }}
 
@@ -19,7 +20,7 @@ audit_logs as (
 
     select * from {{ ref('stg_audit_logs') }}
     {% if is_incremental() %}
-        where change_xid >= {{ transactions_ago(100000) }}
+        where change_xid >= {{ seen_until() }}
     {% endif %}
 
 ),

@@ -151,3 +151,31 @@ def test_the_first_build_has_its_control_totals(marts: Marts) -> None:
     marts.assert_as_if_built_anew()
     marts.run_in_full()
     marts.assert_as_if_built_anew()
+
+
+def test_names_of_models_are_looked_for_among_new_rows_only(filled: Marts) -> None:
+    names = "analytics_build.int_met_model_names"
+
+    def met() -> list[str]:
+        """The names that a run finds where it knows none."""
+        ask(filled.dsn, f"delete from {names}")
+        filled.dbt(filled.dsn, "run", "--select", "int_met_model_names")
+        return [name for (name,) in ask(filled.dsn, f"select model_name from {names} order by 1")]
+
+    request_at(filled, "2026-03-01 10:00+00", llm_model="old")
+    with connect(filled.dsn) as slow:
+        slow.execute(
+            "insert into omni2.audit_logs (timestamp, question, success, llm_model)"
+            " values ('2026-03-01 10:00+00', '?', true, 'slow')"
+        )
+        request_at(filled, "2026-03-01 10:00+00", llm_model="new")
+        assert met() == ["new", "old"]
+    assert met() == ["new", "slow"]
+    assert met() == []
+    # As after a restore into another cluster, whose ids are lower.
+    ask(
+        filled.dsn,
+        "update analytics_build.build_inputs set content = '1000000000000000'"
+        " where mart = 'int_met_model_names'",
+    )
+    assert met() == ["new", "old", "slow"]
