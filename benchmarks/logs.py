@@ -77,6 +77,8 @@ def show(what: str, waiting: load.Waiting) -> None:
 def pages(dsn: Dsn, servers: int, seconds: float, pace: float) -> None:
     with connect(dsn, autocommit=True) as connection:
         build_search(connection)
+        # A page waits for a disk that writes what filling and indexing left.
+        connection.execute("checkpoint")
     choose = f"\\set server random(1, {servers})\n"
 
     def ask(what: str, query: str) -> None:

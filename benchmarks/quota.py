@@ -59,6 +59,7 @@ def main() -> None:
             connection.execute(FILL.format(users=USERS, rows=given.rows).encode())
             connection.execute("vacuum analyze omni2.audit_logs")
             connection.execute("select ledger.refresh_limits()")
+            connection.execute("checkpoint")
         for clients, pace in ((1, None), (given.clients, given.pace), (given.clients, None)):
             for what, query in (("the query of today", TODAY), ("check_usage_limit", CHECK)):
                 waiting = load.ask(

@@ -57,9 +57,17 @@
         {%- if taught_by %}
         union
         select taught.{{ day }}
-        from {{ taught_by }} as taught
-        inner join {{ this }} as built on taught.{{ day }} = built.{{ day }}
-        where taught.built_xmin > built.built_xmin
+        from (
+            select {{ day }}, max(built_xmin) as newest_xmin
+            from {{ taught_by }}
+            group by 1
+        ) as taught
+        inner join (
+            select {{ day }}, min(built_xmin) as oldest_xmin
+            from {{ this }}
+            group by 1
+        ) as built on taught.{{ day }} = built.{{ day }}
+        where taught.newest_xmin > built.oldest_xmin
         {%- endif %}
         {%- if grid %}
         {%- set columns = grid_columns | join(', ') %}
