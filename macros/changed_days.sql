@@ -218,9 +218,11 @@
         {{ return(0) }}
     {%- endif -%}
     {{ return(run_query(
-        "select coalesce(max(cast(content as bigint)), 0) from " ~ build_table('build_inputs')
-        ~ " where mart = '" ~ this.identifier ~ "' and cast(content as bigint)"
-        ~ " <= cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)"
+        "select coalesce(max(seen_until), 0) from ("
+        ~ " select case when mart = '" ~ this.identifier ~ "' then cast(content as bigint) end"
+        ~ " as seen_until from " ~ build_table('build_inputs')
+        ~ ") as marks"
+        ~ " where seen_until <= cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)"
     ).rows[0][0]) }}
 {%- endmacro %}
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from omniledger.counting import plural
-
 if TYPE_CHECKING:
     from omniledger.pruning.removing import Found
     from omniledger.settings import Settings
@@ -103,13 +101,15 @@ def _look(settings: Settings, before: date, unbilled: bool) -> None:
 
 
 def _staying(found: Found) -> str:
+    from omniledger.counting import plural
+
     if not found.staying:
         return ""
     reason = {
         "audit_logs": "no published figure holds them, or another table refers to them",
         "mcp_health_log": "the state and the rhythm of their server are read from them",
     }[found.table]
-    return f"; {plural(found.staying, 'older row')} stay: {reason}"
+    return f"; {plural(found.staying, 'older row stays', 'older rows stay')}: {reason}"
 
 
 def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:
