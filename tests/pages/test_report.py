@@ -7,13 +7,14 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
+import altair as alt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError
-from omniledger.report import Figures, collect, collecting, formats, render, totals
+from omniledger.report import Figures, collect, collecting, formats, render, svg, totals
 from omniledger.report.answers import Answer, answers
 from omniledger.report.figures import Quarantined, Usage, UsageRow
 from tests.conftest import Server, ask
@@ -56,6 +57,23 @@ def side(figures: Figures, name: str) -> tuple[UsageRow, ...]:
     assert figures.usage is not None
     rows: tuple[UsageRow, ...] = getattr(figures.usage, name)
     return rows
+
+
+def test_every_chart_is_what_vega_lite_allows(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charts: dict[str, alt.TopLevelMixin] = {}
+    compile_chart = svg._compile
+
+    def keep(chart: alt.TopLevelMixin, name: str, label: str) -> str:
+        charts[name] = chart
+        return compile_chart(chart, name, label)
+
+    monkeypatch.setattr(svg, "_compile", keep)
+    render(figures_of(published()))
+    assert len(charts) >= 20
+    for chart in charts.values():
+        chart.to_dict(validate=True)
 
 
 def test_totals_are_the_sums_of_the_mart(published: Published) -> None:
