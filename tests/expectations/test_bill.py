@@ -1,36 +1,13 @@
 """The gate against a bill and an export for FinOps that are wrong."""
 
-from collections.abc import Callable
-from pathlib import Path
-from uuid import uuid4
-
 import pytest
 
-from expectations import gate
-from expectations.verdict import Verdict
 from omniledger.database import Dsn
 from omniledger.settings import Settings
-from tests.conftest import Server
-from tests.expectations.marts import built_marts, spoil
+from tests.expectations.conftest import Judge, said
+from tests.expectations.marts import spoil
 
 BILL, FOCUS = "analytics_build.fct_bill_reconciliation", "analytics_build.fct_focus"
-
-Judge = Callable[[], Verdict]
-
-
-@pytest.fixture
-def dsn(server: Server) -> Dsn:
-    return built_marts(server)
-
-
-@pytest.fixture
-def judge(dsn: Dsn, tmp_path: Path) -> Judge:
-    return lambda: gate.judge(dsn, uuid4(), tmp_path / "site", tmp_path / "home")
-
-
-def said(verdict: Verdict, suite: str) -> dict[str, str]:
-    results = (*verdict.failures, *verdict.warnings)
-    return {r.expectation: r.sentence() for r in results if r.suite == suite}
 
 
 def test_a_bill_whose_causes_do_not_add_up_is_refused(dsn: Dsn, judge: Judge) -> None:
@@ -45,7 +22,7 @@ def test_a_bill_whose_causes_do_not_add_up_is_refused(dsn: Dsn, judge: Judge) ->
         f"insert into {BILL} select * from twice",
     )
 
-    verdict = judge()
+    verdict = judge(dsn)
 
     failed = said(verdict, "bill_reconciliation")
     assert not verdict.passed
@@ -70,14 +47,14 @@ def test_a_bill_that_is_far_from_the_ledger_is_a_warning(
         " cause_discount_usd = billed_usd * {0} - ledger_usd"
     )
     spoil(dsn, change.format("0.95"))
-    assert set(said(judge(), "bill_reconciliation")) == {
+    assert set(said(judge(dsn), "bill_reconciliation")) == {
         "The bill of each day lies within 1 % of the ledger"
     }
     monkeypatch.setattr(
         "expectations.bill_reconciliation.get_settings",
         lambda: Settings(bill_tolerance_share="0.06"),
     )
-    verdict = judge()
+    verdict = judge(dsn)
     assert verdict.passed
     assert said(verdict, "bill_reconciliation") == {}
 
@@ -87,7 +64,7 @@ def test_tokens_without_a_price_are_a_warning(dsn: Dsn, judge: Judge) -> None:
         dsn,
         f"update {BILL} set billed_usd = null, difference_usd = null, cause_unexplained_usd = null",
     )
-    verdict = judge()
+    verdict = judge(dsn)
     assert verdict.passed
     assert set(said(verdict, "bill_reconciliation")) == {
         "What the provider counted is known in dollars"
@@ -104,7 +81,7 @@ def test_an_export_that_differs_from_the_daily_usage_is_refused(dsn: Dsn, judge:
         f"update {FOCUS} set billing_period_end = '2026-03-04' where usage_date = '2026-03-04'",
     )
 
-    verdict = judge()
+    verdict = judge(dsn)
 
     failed = said(verdict, "bill_focus")
     assert not verdict.passed
@@ -124,4 +101,4 @@ def test_a_day_that_was_written_to_meanwhile_is_not_blamed(dsn: Dsn, judge: Judg
         " where id = ("
         "select min(id) from omni2.audit_logs where timestamp >= '2026-03-02 00:00+00')",
     )
-    assert "bill_focus" not in {result.suite for result in judge().failures}
+    assert "bill_focus" not in {result.suite for result in judge(dsn).failures}
