@@ -20,7 +20,7 @@ from jinja2.runtime import Context
 
 from omniledger.report.navigation import links
 
-ONLY_WARNED = "only warned"
+_ONLY_WARNED = "only warned"
 """What stands for success where rules failed, but none that stops the figures."""
 
 _TEMPLATES = Path(__file__).parent / "data_docs"
@@ -75,7 +75,7 @@ class SeverityIndexBuilder(DefaultSiteIndexBuilder):
                 expectation_suite_name, facts["run_id"], facts["batch_identifier"]
             )
             if result.get_max_severity_failure() is not FailureSeverity.CRITICAL:
-                facts["validation_success"] = ONLY_WARNED
+                facts["validation_success"] = _ONLY_WARNED
         return super().add_resource_info_to_index_links_dict(  # type: ignore[no-untyped-call]
             index_links_dict, expectation_suite_name, *args, **facts
         )
@@ -89,7 +89,7 @@ class SeverityIndexRenderer(SiteIndexPageRenderer):
         cell: Any = super()._render_validation_success_cell(  # type: ignore[no-untyped-call]
             validation_success
         )
-        if validation_success == ONLY_WARNED:
+        if validation_success == _ONLY_WARNED:
             mark = cell.string_template["styling"]["params"]["validation_success"]
             mark["classes"] = ["fas", "fa-exclamation-triangle", "text-warning"]
         return cell

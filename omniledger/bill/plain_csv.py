@@ -13,7 +13,7 @@ from omniledger.bill.facts import TOKEN_KINDS, TOKENS, WEB_SEARCH, Fact, Unreada
 
 NAME = "plain"
 COLUMNS = ("date", "model", "kind")
-FIGURES = frozenset({"tokens", "cost_usd"})
+FIGURES = ("tokens", "cost_usd")
 """The columns of which a file has at least one."""
 
 Row = Mapping[str, str]

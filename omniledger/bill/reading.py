@@ -168,7 +168,7 @@ def _csv_document(path: Path) -> Document:
     for form, needed in console_csv.COLUMNS.items():
         if names.issuperset(needed):
             return Document(str(path), form, _reader(path, console_csv.READERS[form]), True)
-    if names.issuperset(plain_csv.COLUMNS) and names & plain_csv.FIGURES:
+    if names.issuperset(plain_csv.COLUMNS) and names.intersection(plain_csv.FIGURES):
         return Document(str(path), plain_csv.NAME, _reader(path, plain_csv.facts))
     raise InputError(
         f"{path}, line 1: this is no bill known here; it can read {_FORMS}"
@@ -186,8 +186,8 @@ def _nearest(names: set[str]) -> str:
     form = max(forms, key=lambda form: len(names.intersection(forms[form])) / len(forms[form]))
     if not names.intersection(forms[form]):
         return ""
-    lacking = [column for column in forms[form] if column not in names] or ["tokens or cost_usd"]
-    return f"; to be the {form} it lacks {', '.join(lacking)}"
+    lacking = [column for column in forms[form] if column not in names]
+    return f"; to be the {form} it lacks {', '.join(lacking) or ' or '.join(plain_csv.FIGURES)}"
 
 
 def _reader(

@@ -89,7 +89,7 @@ def _rows(done: Count | None, total: Count) -> str:
 )
 @click.option("--flow", is_flag=True, help="As the Prefect flow merge-legacy-audit.")
 def merge_run(max_load: float | None, workers: int | None, flow: bool) -> None:
-    """Run the merge, or go on with it. It was put off, or interrupted.
+    """Run the merge, or go on with it. For one that was put off or interrupted.
 
     Ctrl-C is a pause: run it again and it goes on where it was.
 

@@ -105,11 +105,8 @@ def _staying(found: Found) -> str:
 
     if not found.staying:
         return ""
-    reason = {
-        "audit_logs": "no published figure holds them, or another table refers to them",
-        "mcp_health_log": "the state and the rhythm of their server are read from them",
-    }[found.table]
-    return f"; {plural(found.staying, 'older row stays', 'older rows stay')}: {reason}"
+    rows = plural(found.staying, "older row stays", "older rows stay")
+    return f"; {rows}: {found.stays_because}"
 
 
 def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:

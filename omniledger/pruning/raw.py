@@ -65,12 +65,14 @@ class RawTable:
         counter: the column of `ledger.prunings` that counts its removed rows.
         since: the time from which the marts take its rows.
         held: the SQL of what else must be true of a row that may go.
+        stays_because: what people are told of older rows that may not.
     """
 
     name: str
     counter: str
     since: str
     held: str
+    stays_because: str
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -111,8 +113,20 @@ _EVENTS_HELD = """
     )
 """
 
-AUDIT = RawTable("audit_logs", "audit_rows", "0001-01-03 00:00+00", "true")
-HEALTH = RawTable("mcp_health_log", "health_rows", "2000-01-01 00:00+00", _EVENTS_HELD)
+AUDIT = RawTable(
+    "audit_logs",
+    "audit_rows",
+    "0001-01-03 00:00+00",
+    "true",
+    "no published figure holds them, or another table refers to them",
+)
+HEALTH = RawTable(
+    "mcp_health_log",
+    "health_rows",
+    "2000-01-01 00:00+00",
+    _EVENTS_HELD,
+    "the state and the rhythm of their server are read from them",
+)
 TABLES = (AUDIT, HEALTH)
 
 

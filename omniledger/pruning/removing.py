@@ -54,6 +54,7 @@ class Found:
     rows: int
     size: int
     staying: int
+    stays_because: str
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,14 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
             pruning = unfinished(connection) or decide(
                 connection, settings, before, unbilled=unbilled
             )
-        if pruning is None:
-            before_at = starts_at(before, settings.reporting_timezone)
-            rest = ((table, older(connection, table, before_at)) for table in TABLES)
-            return [Found(table.name, 0, 0, staying) for table, staying in rest]
-        return [_found(connection, table, pruning) for table in TABLES]
+        zone = settings.reporting_timezone
+        before_at = pruning.before_at if pruning else starts_at(before, zone)
+        found = []
+        for table in TABLES:
+            rows, size = count(connection, table, before_at) if pruning else (0, 0)
+            staying = older(connection, table, before_at) - rows
+            found.append(Found(table.name, rows, size, staying, table.stays_because))
+        return found
 
 
 def prune(
@@ -118,11 +122,6 @@ def prune(
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
     return Removed(before, rows, archive)
-
-
-def _found(connection: Connection, table: RawTable, pruning: Pruning) -> Found:
-    rows, size = count(connection, table, pruning.before_at)
-    return Found(table.name, rows, size, older(connection, table, pruning.before_at) - rows)
 
 
 def _require_same(left: Pruning, archive: Path | None) -> None:
