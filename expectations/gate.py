@@ -14,8 +14,9 @@ from uuid import UUID
 
 from expectations.scope import Scope
 from expectations.verdict import Cell, Judgement, Severity, Verdict
-from omniledger.database import Connection, Dsn, connect, first_line, is_passing
+from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import DatabaseError, LocalError, NotReadyError, PassingError
+from omniledger.explaining import first_line, is_passing
 from omniledger.marts import MARTS, changed_days, columns_of_build
 from omniledger.publish import in_one_sentence
 from omniledger.runs import Began

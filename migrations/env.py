@@ -1,5 +1,6 @@
 """How Alembic reaches the database, and what it may see of it."""
 
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,8 +13,9 @@ from migrations.obstacles import require_room
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.waiting import MIGRATING, Waiting
-from omniledger import database
+from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import OmniledgerError
+from omniledger.explaining import explained
 from omniledger.schema import COMPARING, include_name, metadata
 from omniledger.screen import refuse, show_logs
 from omniledger.settings import get_settings
@@ -40,7 +42,7 @@ def run_offline() -> None:
 
 def run_online() -> None:
     dsn = ddl.dsn()
-    database.connect(dsn).close()
+    connect(dsn).close()
     waiting = Waiting(dsn)
     try:
         if writes():
@@ -53,8 +55,7 @@ def run_online() -> None:
         else:
             migrate(dsn, "omniledger")
     except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
-        explained = waiting.given_up() or database.explained(first_cause(error), dsn)
-        raise explained or error from error
+        raise waiting.given_up() or explained(first_cause(error), dsn) or error from error
 
 
 def first_cause(error: BaseException) -> BaseException:
@@ -67,15 +68,15 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
-def engine(dsn: database.Dsn, name: str) -> sa.Engine:
+def engine(dsn: Dsn, name: str) -> sa.Engine:
     return sa.create_engine(
-        dsn.sqlalchemy_url(),
+        "postgresql+psycopg://",
+        creator=partial(connect, dsn, application_name=name),
         poolclass=sa.NullPool,
-        connect_args={"application_name": name, "prepare_threshold": None},
     )
 
 
-def migrate(dsn: database.Dsn, name: str) -> None:
+def migrate(dsn: Dsn, name: str) -> None:
     with engine(dsn, name).connect() as connection:
         configure(connection=connection)
         with context.begin_transaction():
@@ -91,7 +92,7 @@ def writes() -> bool:
     return True
 
 
-def make_schema(guard: database.Connection) -> None:
+def make_schema(guard: Connection) -> None:
     # IF NOT EXISTS asks for the right to create a schema even where there is nothing to create.
     if guard.execute("select to_regnamespace('ledger')").fetchone() == (None,):
         guard.execute("create schema ledger")

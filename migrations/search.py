@@ -6,7 +6,8 @@ import psycopg
 from psycopg import sql
 
 from migrations.indexing import build_concurrently
-from omniledger.database import Connection, first_line
+from omniledger.database import Connection
+from omniledger.explaining import first_line
 
 _LOG = logging.getLogger("alembic.runtime.migration")
 

@@ -52,9 +52,10 @@ def main() -> None:
 def _stop_unforeseen(error: Exception) -> None:
     # psycopg is imported where there was a database to speak to, and only there.
     if "psycopg" in sys.modules:
-        from omniledger import database
+        from omniledger.database import target
+        from omniledger.explaining import explained
 
-        known = database.explained(error, database.target())
+        known = explained(error, target())
         if known is not None:
             _stop(str(known), known.exit_code)
     _stop(

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import conninfo
 
-from omniledger.errors import (
-    DatabaseError,
-    NotReadyError,
-    OmniledgerError,
-    PassingError,
-    SettingsError,
-)
+from omniledger.errors import NotReadyError, SettingsError
+from omniledger.explaining import explained, unreachable
 from omniledger.settings import get_settings
 
 if TYPE_CHECKING:
@@ -30,16 +24,41 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 130000
 """PostgreSQL 13 brought pg_current_xact_id(), which exact incremental models need."""
 
-_AGAIN = ("40001", "40P01", "55P03")
-"""Serialization failure, deadlock, lock timeout: what the next attempt may not meet."""
+_PIN = """
+    select set_config(s.name, w.value, false)
+    from pg_settings as s
+    inner join (
+        values
+        -- Poolers keep these apart for each of their clients.
+        ('DateStyle', 'ISO', true),
+        ('TimeZone', 'UTC', true),
+        ('standard_conforming_strings', 'on', true),
+        ('default_transaction_isolation', 'read committed', false),
+        ('extra_float_digits', '1', false),
+        ('idle_in_transaction_session_timeout', '0', false),
+        ('idle_session_timeout', '0', false),
+        ('lock_timeout', '0', false),
+        ('statement_timeout', '0', false),
+        ('transaction_timeout', '0', false)
+    ) as w (name, value, is_kept) on s.name = w.name
+    where
+        split_part(s.setting, ',', 1) <> w.value
+        and s.source <> 'client'
+        and (w.is_kept or pg_backend_pid() = %s)
+"""
+"""Make a session ours, but for what the address itself says of it.
 
-_PASSING = re.compile(
-    "server closed the connection|terminating connection|connection (?:already closed|refused)"
-    "|could not connect|the database system is|could not serialize|deadlock detected"
-    "|due to lock timeout",
-    re.IGNORECASE,
-)
-"""The words of PostgreSQL and its drivers where a library keeps no more than those."""
+A database or a role may have settings that suit a gateway. Times and numbers must read the same
+everywhere, and a statement that builds an index or a year's figures takes as long as it takes. A
+session that a pooler lends is as it was when it goes back.
+"""
+
+_PINNED = """
+    select format('-c %%s=%%s', name, replace(setting, ' ', '\\ '))
+    from pg_settings
+    where source = 'session' and pg_backend_pid() = %s
+"""
+"""What `_PIN` had to change, as libpq's options."""
 
 _LIBPQ_VARIABLES = {
     "sslmode": "PGSSLMODE",
@@ -187,8 +206,7 @@ def embedded_dsn() -> Dsn:
 def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: Any) -> Connection:
     """Open a connection to `dsn`, by default to this process's database.
 
-    Nothing is prepared: behind a pooler the next transaction may be another session's, which knows
-    nothing of it.
+    No limit of time holds in its session but those that the address itself gives it.
 
     Raises:
         DatabaseError: no connection; the sentence says which server and what to look at.
@@ -196,17 +214,10 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
     """
     dsn = dsn or target()
     try:
-        connection = psycopg.connect(
+        connection = _open(
             dsn.conninfo(),
-            autocommit=autocommit,
-            **{
-                "application_name": "omniledger",
-                "connect_timeout": 10,
-                # A plan for any values walks whole tables where one for its own looks into an
-                # index, and behind a pooler the next transaction's session knows nothing of it.
-                "prepare_threshold": None,
-                **parameters,
-            },
+            autocommit,
+            **{"application_name": "omniledger", "connect_timeout": 10, **parameters},
         )
     except psycopg.OperationalError as error:
         raise unreachable(error, dsn) from None
@@ -220,12 +231,41 @@ def connect(dsn: Dsn | None = None, *, autocommit: bool = False, **parameters: A
 
 
 def another(connection: Connection, *, autocommit: bool = False) -> Connection:
-    """A further connection to the same database, as the same user, which prepares nothing."""
+    """A further connection to the same database, as the same user, with the same care."""
     info = connection.info
     secret = {"password": info.password} if info.password else {}
-    return psycopg.connect(
-        conninfo.make_conninfo(info.dsn, **secret), autocommit=autocommit, prepare_threshold=None
+    return _open(conninfo.make_conninfo(info.dsn, **secret), autocommit)
+
+
+def _open(address: str, autocommit: bool, **parameters: Any) -> Connection:
+    """A connection whose session is as `_PIN` says, whatever the server gives its sessions."""
+    connection = psycopg.connect(
+        address,
+        autocommit=True,
+        **{
+            # Where the database names none, text would be bytes.
+            "client_encoding": "utf8",
+            # A plan for any values walks whole tables where one for its own looks into an
+            # index, and behind a pooler the next transaction's session knows nothing of it.
+            "prepare_threshold": None,
+            **parameters,
+        },
     )
+    connection.execute(_PIN, (connection.info.backend_pid,))
+    connection.autocommit = autocommit
+    return connection
+
+
+def pinned(dsn: Dsn) -> Dsn:
+    """The same database for a library that opens its sessions itself: as `connect` has them."""
+    with connect(dsn, autocommit=True) as connection:
+        pins = [pin for (pin,) in connection.execute(_PINNED, (connection.info.backend_pid,))]
+    if not pins:
+        return dsn
+    options = dict(dsn.options)
+    given = options.get("options") or os.environ.get("PGOPTIONS", "")
+    options["options"] = " ".join([given, *pins])
+    return replace(dsn, options=tuple(options.items()))
 
 
 @contextmanager
@@ -244,85 +284,3 @@ def session(
             yield connection
     except psycopg.Error as error:
         raise explained(error, dsn) or error from error
-
-
-def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
-    """One sentence for what the database refused, or None for an error that isn't its own."""
-    if not isinstance(error, psycopg.Error):
-        return None
-    if error.sqlstate == "42501":
-        return NotReadyError(
-            f"{dsn.user} may not do this: {first_line(error)}; "
-            "run the command as the owner of the gateway's tables."
-        )
-    if error.sqlstate == "53100":
-        return DatabaseError(
-            f"The disk of {dsn.safe()} is full: {first_line(error)}; "
-            "make room and run the command again, it goes on where it was."
-        )
-    if error.sqlstate == "25006":
-        return takes_no_writes(dsn)
-    if error.sqlstate in _AGAIN:
-        return PassingError(
-            f"Others were at work on the same rows or held a lock: {first_line(error)}; "
-            "run the command again, it goes on where it was."
-        )
-    # Deadlocks and cancelled statements too are operational errors, yet the server is well.
-    is_well = (error.sqlstate or "").startswith(("40", "55", "57014"))
-    is_of_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    if is_of_connection and not is_well:
-        return unreachable(error, dsn)
-    if error.sqlstate is None:
-        return None
-    return NotReadyError(
-        f"The database refused a step: {first_line(error)}; "
-        "mend that and run the command again, it goes on where it was."
-    )
-
-
-def takes_no_writes(dsn: Dsn) -> NotReadyError:
-    """One sentence for a server that only reads."""
-    return NotReadyError(
-        f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
-        "name the server that takes them in DATABASE_URL."
-    )
-
-
-def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
-    """One sentence for a connection that didn't come about, or broke."""
-    text = str(error).lower()
-    kind = DatabaseError
-    if "password authentication failed" in text or "no password supplied" in text:
-        way_out = "the server refuses the user or the password; look at DATABASE_URL"
-    elif "certificate" in text:
-        way_out = (
-            "the server's certificate can't be checked; look at sslmode and sslrootcert in "
-            "DATABASE_URL"
-        )
-    elif "ssl" in text:
-        way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
-    elif "does not exist" in text:
-        way_out = "the server knows no such database or user; look at DATABASE_URL"
-    elif "could not translate" in text or "resolve" in text or "name or service" in text:
-        way_out = "the host name is unknown; look at DATABASE_URL"
-    elif "refused" in text or "no such file" in text:
-        kind = PassingError
-        way_out = "nothing answers there; start the server or look at DATABASE_URL"
-    elif "timeout" in text or "timed out" in text:
-        kind = PassingError
-        way_out = "the server doesn't answer in time; look at the network and at DATABASE_URL"
-    else:
-        kind = PassingError
-        way_out = f"{first_line(error)}; run the command again when the server is well"
-    return kind(f"Can't use the database {dsn.safe()}: {way_out}.")
-
-
-def is_passing(text: str) -> bool:
-    """Whether a library's words for an error are of a kind that passes (see `PassingError`)."""
-    return _PASSING.search(text) is not None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without the full stop at its end."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omniledger.database import Dsn, is_passing
+from omniledger.database import Dsn, pinned
 from omniledger.errors import LocalError, PassingError, StepFailed
+from omniledger.explaining import is_passing
 from omniledger.runs import Part
 from omniledger.settings import PROJECT_DIR, Settings
 
@@ -105,7 +106,7 @@ def docs_page(settings: Settings) -> Path:
 def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner
 
-    with _environment(environment(dsn, settings)):
+    with _environment(environment(pinned(dsn), settings)):
         try:
             (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
             outcome = dbtRunner().invoke([*arguments, *_TELLING])

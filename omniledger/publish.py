@@ -17,8 +17,9 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from omniledger.database import Connection, first_line
+from omniledger.database import Connection
 from omniledger.errors import DatabaseError, GateRefused, NotReadyError, PassingError
+from omniledger.explaining import first_line
 from omniledger.forcing import record_force
 from omniledger.marts import (
     BUILD,

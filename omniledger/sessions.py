@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from select import select
 
-from omniledger.database import Connection, Dsn, another, takes_no_writes
+from omniledger.database import Connection, Dsn, another
 from omniledger.errors import NotReadyError
+from omniledger.explaining import takes_no_writes
 
 _WHERE = "select pg_backend_pid(), current_setting('transaction_read_only')::boolean"
 

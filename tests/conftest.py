@@ -175,11 +175,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def other_server_programs() -> list[Path]:
-    """Programs of other PostgreSQL versions: a folder, or `all` that Debian put on this machine."""
-    named = os.environ.get("OMNILEDGER_TEST_PG_BIN")
+    """Programs of other PostgreSQL versions: folders, or `all` that Debian put on this machine."""
+    named = os.environ.get("OMNILEDGER_TEST_PG_BIN", "")
     if named == "all":
         return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return [Path(named)] if named else []
+    return [Path(folder) for folder in named.split(os.pathsep) if folder]
 
 
 @pytest.fixture(scope="session")
@@ -207,9 +207,25 @@ def each_server(request: pytest.FixtureRequest) -> Server:
     return request.getfixturevalue("other_servers")[request.param]  # type: ignore[no-any-return]
 
 
+HURRY = {
+    "default_transaction_isolation": "serializable",
+    "idle_in_transaction_session_timeout": "50ms",
+    "idle_session_timeout": "50ms",
+    "lock_timeout": "5ms",
+    "statement_timeout": "20ms",
+    "transaction_timeout": "100ms",
+    "DateStyle": "German",
+    "IntervalStyle": "iso_8601",
+    "TimeZone": "Asia/Kathmandu",
+    "extra_float_digits": "-3",
+    "standard_conforming_strings": "off",
+}
+"""What a database may give each of its sessions, and no long work and no reader is fit for."""
+
+
 @pytest.fixture
 def tenant(server: Server) -> Iterator[Dsn]:
-    """A database whose owner may nearly nothing, and can't write to `public`."""
+    """A database in a hurry, whose owner may nearly nothing, and can't write to `public`."""
     dsn = server.new()
     role = f"tenant_{os.getpid()}"
     with connect(dsn, autocommit=True) as admin:
@@ -223,6 +239,11 @@ def tenant(server: Server) -> Iterator[Dsn]:
             f"alter role {role} in database {dsn.dbname} set search_path = gateway",
         ):
             admin.execute(statement.encode())
+        # Some of them came with later versions.
+        for (name,) in admin.execute(
+            "select name from pg_settings where name = any(%s)", (list(HURRY),)
+        ).fetchall():
+            admin.execute(f"alter database {dsn.dbname} set {name} = '{HURRY[name]}'".encode())
     yield Dsn.parse(f"postgresql://{role}:tenant@{dsn.host}:{dsn.port}/{dsn.dbname}")
     with connect(dsn, autocommit=True) as admin:
         admin.execute(f"drop owned by {role} cascade".encode())

@@ -17,8 +17,9 @@ from prefect.client.schemas.objects import State, StateType
 from flows.retrying import may_pass
 from flows.serve import is_overdue
 from omniledger import modelling
-from omniledger.database import Dsn, connect, explained
+from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError, GateRefused, PassingError, StepFailed
+from omniledger.explaining import explained
 from omniledger.marts import is_built_later_than_now
 from omniledger.ports import free_port
 from omniledger.scheduling.times import Plan

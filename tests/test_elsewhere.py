@@ -12,7 +12,7 @@ import pytest
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
 from omniledger.sessions import require_lasting
-from tests.conftest import Server, ask
+from tests.conftest import GATEWAY, STATES, Server, ask, from_files
 from tests.migrations.operator import omniledger
 from tests.pooler import make_certificate, pooled
 from tests.test_cli import refusal, run
@@ -160,3 +160,21 @@ def test_a_tenant_upgrades_merges_and_inspects(server: Server, tenant: Dsn) -> N
     assert ask(tenant, "select message from audit_logs order by id") == [("a",), ("b",), ("c",)]
     said = omniledger(tenant, "inspect", "--json", **here)
     assert said.document()["lacking_rights"] == []
+
+
+def test_a_database_that_names_no_encoding(server: Server) -> None:
+    name = f"omniledger_ascii_{os.getpid()}"
+    dsn = replace(server.dsn, dbname=name)
+    server.made.append(name)
+    with connect(server.dsn, autocommit=True) as admin:
+        admin.execute(
+            f"create database {name} template template0 encoding SQL_ASCII locale 'C'".encode()
+        )
+    with connect(dsn) as connection:
+        from_files(GATEWAY, STATES / "investigation.sql")(connection)
+    ask(dsn, "update audit_logs set message = 'Grüße' where id = 101")
+    done = run("upgrade", "head", database=dsn.url(), program="alembic")
+    assert done.returncode == 0, done.stderr
+    assert ask(dsn, "select message from audit_logs where id = 101") == [("Grüße",)]
+    assert omniledger(dsn, "merge", "verify").code == 0
+    assert omniledger(dsn, "inspect").code == 1

@@ -11,8 +11,9 @@ from psycopg import errors, sql
 from migrations.identifiers import shortened
 from migrations.legacy import Legacy
 from migrations.patience import patiently
-from omniledger.database import Connection, first_line
+from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+from omniledger.explaining import first_line
 
 _log = logging.getLogger("omniledger.merge")
 

@@ -6,7 +6,8 @@ language sql immutable parallel safe
 as $$
     select case
         when at is null then 'the row has no time'
-        when cost in ('NaN', 'Infinity', '-Infinity') then 'its cost is ' || cost::text || ', not an amount'
+        -- NaN and infinity have no scale; by name PostgreSQL 13 can't read an infinite amount.
+        when cost is not null and scale(cost) is null then 'its cost is ' || cost::text || ', not an amount'
     end
 $$;
 

@@ -43,7 +43,7 @@ begin
             exception when program_limit_exceeded then
                 raise warning 'old row % is too large to be set aside: %', new.legacy_id, sqlerrm;
             end;
-            if new.cost_usd in ('NaN', 'Infinity', '-Infinity') then
+            if scale(new.cost_usd) is null then
                 new.cost_usd := null;
             end if;
         end if;

@@ -11,8 +11,9 @@ import psycopg
 
 from omniledger import revisions
 from omniledger.analytics.copied import SERVER
-from omniledger.database import Connection, first_line, is_passing
+from omniledger.database import Connection
 from omniledger.errors import DatabaseError, NotReadyError, PassingError
+from omniledger.explaining import first_line, is_passing
 
 _IS_ATTACHED = "select exists (select from pg_foreign_server where srvname = %s)"
 

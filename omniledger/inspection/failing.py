@@ -6,7 +6,7 @@ import re
 
 import psycopg
 
-from omniledger.database import first_line
+from omniledger.explaining import first_line
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import UPGRADE, Look
 from omniledger.inspection.printed import QUOTA, READ, WRITER

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import psycopg
 
-from omniledger.database import first_line
 from omniledger.errors import OmniledgerError
+from omniledger.explaining import first_line
 from omniledger.inspection import (
     by_hand,
     doubles,

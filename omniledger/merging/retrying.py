@@ -15,8 +15,9 @@ from migrations.merge.copy import KNOWN_IDS, bring_over
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
 from omniledger.catalog import columns_of
-from omniledger.database import Connection, first_line
+from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+from omniledger.explaining import first_line
 
 _BATCH = 1_000
 

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from omniledger.database import first_line
 from omniledger.errors import DatabaseError
+from omniledger.explaining import first_line
 from omniledger.report import (
     billing,
     cubes,

@@ -1,0 +1,106 @@
+"""What a database said, in one sentence that says what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from omniledger.errors import DatabaseError, NotReadyError, OmniledgerError, PassingError
+
+if TYPE_CHECKING:
+    from omniledger.database import Dsn
+
+_AGAIN = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, lock timeout: what the next attempt may not meet."""
+
+_PASSING = re.compile(
+    "server closed the connection|terminating connection|connection (?:already closed|refused)"
+    "|could not connect|the database system is|could not serialize|deadlock detected"
+    "|due to lock timeout",
+    re.IGNORECASE,
+)
+"""The words of PostgreSQL and its drivers where a library keeps no more than those."""
+
+
+def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
+    """One sentence for what the database refused, or None for an error that isn't its own."""
+    if not isinstance(error, psycopg.Error):
+        return None
+    if error.sqlstate == "42501":
+        return NotReadyError(
+            f"{dsn.user} may not do this: {first_line(error)}; "
+            "run the command as the owner of the gateway's tables."
+        )
+    if error.sqlstate == "53100":
+        return DatabaseError(
+            f"The disk of {dsn.safe()} is full: {first_line(error)}; "
+            "make room and run the command again, it goes on where it was."
+        )
+    if error.sqlstate == "25006":
+        return takes_no_writes(dsn)
+    if error.sqlstate in _AGAIN:
+        return PassingError(
+            f"Others were at work on the same rows or held a lock: {first_line(error)}; "
+            "run the command again, it goes on where it was."
+        )
+    # Deadlocks and cancelled statements too are operational errors, yet the server is well.
+    is_well = (error.sqlstate or "").startswith(("40", "55", "57014"))
+    is_of_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if is_of_connection and not is_well:
+        return unreachable(error, dsn)
+    if error.sqlstate is None:
+        return None
+    return NotReadyError(
+        f"The database refused a step: {first_line(error)}; "
+        "mend that and run the command again, it goes on where it was."
+    )
+
+
+def takes_no_writes(dsn: Dsn) -> NotReadyError:
+    """One sentence for a server that only reads."""
+    return NotReadyError(
+        f"{dsn.safe()} takes no writes, as a replica or a database set to read-only does; "
+        "name the server that takes them in DATABASE_URL."
+    )
+
+
+def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
+    """One sentence for a connection that didn't come about, or broke."""
+    text = str(error).lower()
+    kind = DatabaseError
+    if "password authentication failed" in text or "no password supplied" in text:
+        way_out = "the server refuses the user or the password; look at DATABASE_URL"
+    elif "certificate" in text:
+        way_out = (
+            "the server's certificate can't be checked; look at sslmode and sslrootcert in "
+            "DATABASE_URL"
+        )
+    elif "ssl" in text:
+        way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
+    elif "does not exist" in text:
+        way_out = "the server knows no such database or user; look at DATABASE_URL"
+    elif "could not translate" in text or "resolve" in text or "name or service" in text:
+        way_out = "the host name is unknown; look at DATABASE_URL"
+    elif "refused" in text or "no such file" in text:
+        kind = PassingError
+        way_out = "nothing answers there; start the server or look at DATABASE_URL"
+    elif "timeout" in text or "timed out" in text:
+        kind = PassingError
+        way_out = "the server doesn't answer in time; look at the network and at DATABASE_URL"
+    else:
+        kind = PassingError
+        way_out = f"{first_line(error)}; run the command again when the server is well"
+    return kind(f"Can't use the database {dsn.safe()}: {way_out}.")
+
+
+def is_passing(text: str) -> bool:
+    """Whether a library's words for an error are of a kind that passes (see `PassingError`)."""
+    return _PASSING.search(text) is not None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without the full stop at its end."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
