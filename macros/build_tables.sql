@@ -29,6 +29,8 @@
         content text
     );
 
+    alter table {{ build_table('build_inputs') }} replica identity full;
+
     comment on table {{ build_table('build_inputs') }} is
     'What each mart was last built with besides its rows: settings, prices, models.';
 
@@ -55,4 +57,15 @@
     commit;
 
     begin transaction isolation level repeatable read;
+{%- endmacro %}
+
+
+{#
+    A table without a key, once it is made. A publication of all tables would refuse each delete
+    from it.
+#}
+{% macro tell_rows_by_all_columns() -%}
+    {%- if execute and config.get('materialized') != 'view' and not is_incremental() -%}
+    alter table {{ this }} replica identity full
+    {%- endif -%}
 {%- endmacro %}

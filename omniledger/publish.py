@@ -151,6 +151,8 @@ def _create_published(connection: Connection, mart: Mart) -> None:
     if connection.execute("select to_regnamespace(%s)", [PUBLISHED]).fetchone() == (None,):
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(PUBLISHED)))
     connection.execute(query("create table {published} (like {build} including all)", mart))
+    # It has no key, and a publication of all tables would refuse to take rows out of it.
+    connection.execute(query("alter table {published} replica identity full", mart))
     let_readers_read(connection, sql.Identifier(PUBLISHED, mart.name))
     [(comment,)] = connection.execute(
         "select obj_description(to_regclass(%s))", [f"{BUILD}.{mart.name}"]

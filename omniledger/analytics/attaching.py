@@ -284,8 +284,8 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     # Plain, without triggers and checks: what the source took, its copy takes.
     make = sql.SQL("create table {} (like {})").format(table.copy, table.foreign)
     connection.execute(make)
-    if "id" in table.columns:
-        connection.execute(sql.SQL("alter table {} add primary key (id)").format(table.copy))
+    key = "add primary key (id)" if "id" in table.columns else "replica identity full"
+    connection.execute(sql.SQL("alter table {} " + key).format(table.copy))
     connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(_COPY)))
     if table not in LOGS:
         return True

@@ -101,6 +101,7 @@ def pair(server: Server, elsewhere: Server, tmp_path_factory: pytest.TempPathFac
     analytics = replace(elsewhere.dsn, dbname=source.dbname)
     with connect(elsewhere.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(analytics.dbname)))
+    ask(analytics, "create publication everything for all tables")
     dbt = Dbt(Settings(home=tmp_path_factory.mktemp("analytics")))
     dbt(source, "parse")
     pair = Pair(source, analytics, elsewhere, dbt)

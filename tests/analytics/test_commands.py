@@ -13,7 +13,7 @@ import pytest
 
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import Dsn, session
-from tests.conftest import Server, ask
+from tests.conftest import Server, ask, requires
 from tests.migrations.operator import Said, omniledger
 
 PASSWORD = "tell-nobody-link-4711"  # noqa: S105
@@ -124,6 +124,7 @@ def test_another_login_may_run_what_it_needs_and_no_more(analytics: Dsn, source:
 
 def test_a_database_with_a_ledger_of_its_own_is_left_alone(server: Server, source: Dsn) -> None:
     dsn = server.state("investigation")
+    requires(dsn, 14)
     before = ask(dsn, "select count(*) from public.audit_logs")
     refused = attach(dsn, source)
     assert (refused.code, "has rows of its own in public.audit_logs" in refused.refusal) == (

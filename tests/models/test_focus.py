@@ -38,7 +38,8 @@ def fill(marts: Marts) -> None:
     marts.run(USAGE, FOCUS)
     ask(
         dsn,
-        "create table analytics.fct_focus as select * from analytics_build.fct_focus",
+        "create table analytics.fct_focus as select * from analytics_build.fct_focus;"
+        " alter table analytics.fct_focus replica identity full",
     )
 
 

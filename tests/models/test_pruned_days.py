@@ -335,7 +335,7 @@ def test_rows_that_others_reference_stay_with_what_references_them(marts: Marts)
     [(kept,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
     ask(
         marts.dsn,
-        "create table public.votes (audit_id integer references omni2.audit_logs (id)"
+        "create table public.votes (audit_id integer primary key references omni2.audit_logs (id)"
         f" on delete cascade); insert into public.votes values ({kept})",
     )
     assert pruned(marts).rows["audit_logs"] == 12
