@@ -7,6 +7,7 @@ from functools import cached_property
 
 from migrations import hand_made, obstacles
 from migrations.columns import Column, read_columns
+from migrations.gateway import require_fit
 from migrations.placing import ADDED_COLUMNS, RENAMED, Carried, placed
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
@@ -159,11 +160,13 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
         None where the old name is our view already: the merge is behind us.
 
     Raises:
-        NotReadyError: something is there that the merge can't carry; nothing was changed.
+        NotReadyError: something is there that the merge can't carry, or that the gateway's tables
+            can't be upgraded with; nothing was changed.
         SettingsError: the schema is not there, or is the ledger's own.
     """
     legacy = Legacy(schema, ())
     require_schema(connection, schema)
+    require_fit(connection)
     kind = kind_of(connection, legacy.relation)
     if kind == "v":
         obstacles.require_our_view(connection, legacy.relation, f"{schema}.{NAME}")

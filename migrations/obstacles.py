@@ -143,7 +143,9 @@ _STRANGERS = """
     select c.oid::regclass::text, pg_get_userbyid(c.relowner)
     from pg_class as c
     where
-        c.oid in (to_regclass(%s), to_regclass('omni2.audit_logs'))
+        c.oid in (
+            to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
+        )
         and not pg_has_role(c.relowner, 'usage')
 """
 
@@ -262,7 +264,9 @@ def require_our_view(connection: Connection, relation: str, name: str) -> None:
 
 def refusal(relation: str, why: str) -> NotReadyError:
     """The sentence with which an upgrade stops."""
-    what = "The table" if relation == "omni2.audit_logs" else "The old audit table"
+    what, done = ("The old audit table", "merged")
+    if relation.startswith("omni2."):
+        what, done = ("The table", "upgraded")
     return NotReadyError(
-        f"{what} {relation} can't be merged yet, because {why}; nothing was changed: {WAY_OUT}."
+        f"{what} {relation} can't be {done} yet, because {why}; nothing was changed: {WAY_OUT}."
     )

@@ -18,7 +18,10 @@ _SIZE = "select pg_total_relation_size({}::regclass)"
 _STRANGER_TO = """
     select c.oid::regclass::text, pg_get_userbyid(c.relowner)
     from pg_class as c
-    where c.oid in (to_regclass(%s), to_regclass('omni2.audit_logs'))
+    where
+        c.oid in (
+            to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
+        )
 """
 
 
