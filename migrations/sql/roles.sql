@@ -147,6 +147,23 @@ begin
         'grant select on ledger.settings, ledger.model_prices, ledger.model_names, ledger.model_history, ledger.runs to omniledger_reader'
     ];
 
+    -- Everybody's but where default privileges take functions from PUBLIC.
+    statements := statements || array(
+        select format(
+            'grant execute on function %s to omniledger_writer, omniledger_runner, omniledger_reader',
+            p.oid::regprocedure
+        )
+        from pg_proc as p
+        where
+            p.pronamespace = 'ledger'::regnamespace
+            and p.prorettype <> 'trigger'::regtype
+            and p.proname not in ('map_users', 'refresh_limits')
+            and not exists (
+                select from pg_depend as d
+                where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+            )
+    );
+
     foreach statement in array statements loop
         begin
             execute statement;

@@ -60,6 +60,8 @@ def upgrade() -> None:
     # The multi-minmax operator class, which stays narrow when old rows are updated, is of 14.
     version = scalar("select current_setting('server_version_num')::integer")
     ops = "int8_minmax_multi_ops" if version is None or version >= 140000 else "int8_minmax_ops"
+    if version is None:
+        run("-- on PostgreSQL 13 write int8_minmax_ops for int8_minmax_multi_ops")
     for name, (table, definition) in _INDEXES.items():
         build_index(name, table, definition.format(ops=ops))
     if context.is_offline_mode():

@@ -19,7 +19,7 @@ from omniledger.inspection.looking import COUNTED_UP_TO, Look
 from omniledger.inspection.questions import QUESTIONS
 from omniledger.inspection.questions import ask as ask_all
 from omniledger.settings import Settings
-from tests.conftest import STATES, Server, ask
+from tests.conftest import STATES, Server, ask, version
 from tests.migrations.operator import Said, omniledger
 
 SCHEMA = json.loads((Path(inspection.__file__).parent / "schema.json").read_text())
@@ -199,7 +199,8 @@ def test_large_tables_are_estimated_without_reading_them_and_counted_when_asked(
             for one in ask_all(Look(connection, Settings()))
             if one.question == "What is in omni2.audit_logs?"
         ]
-        connection.execute("select pg_stat_force_next_flush()")
+        if version(dsn) >= 15:
+            connection.execute("select pg_stat_force_next_flush()")
         assert connection.execute(scans).fetchone() == before
     assert ledger.evidence.startswith("about ")
     assert not ledger.figures[0].is_exact

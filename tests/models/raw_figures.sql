@@ -6,7 +6,7 @@ create schema raw_figures;
 
 create function raw_figures.possible(figure numeric) returns numeric
 language sql immutable
-return case when figure >= 0 and figure <= 1000000000000 then figure end;
+as 'select case when figure >= 0 and figure <= 1000000000000 then figure end';
 
 create table raw_figures.events as
 select

@@ -25,6 +25,7 @@ def _figure(random: Random) -> int | None:
 
 
 def _add_rows(random: Random, connection: Connection) -> None:
+    endless = "Infinity" if connection.info.server_version >= 140000 else "NaN"
     for _ in range(random.randrange(1, 4)):
         connection.execute(
             "insert into omni2.audit_logs (timestamp, question, success, user_id, tool_called,"
@@ -41,7 +42,7 @@ def _add_rows(random: Random, connection: Connection) -> None:
                 random.choice((None, ["read"], ["a.read", "a.seek", "b.say"])),
                 random.choice((None, "a", "b", "us.anthropic.x-20260301-v1:0")),
                 *(_figure(random) for _ in range(4)),
-                random.choice((None, "0", "0.0000001", "-1", "NaN", "Infinity")),
+                random.choice((None, "0", "0.0000001", "-1", "NaN", endless)),
                 _figure(random),
                 random.random() < 0.1,
             ],

@@ -58,8 +58,12 @@ def denied(dsn: Dsn, *statements: str) -> None:
 
 @pytest.fixture
 def dsn(prepared: Prepared) -> Dsn:
-    """An upgraded gateway whose marts a superuser built; its roles were granted again since."""
+    """An upgraded gateway whose marts a superuser built; its roles were granted again since.
+
+    Nothing is everybody's in it, as where default privileges take functions from PUBLIC.
+    """
     dsn = prepared.restore("empty").dsn
+    ask(dsn, "revoke execute on all functions in schema ledger from public")
     for _ in range(2):
         ask(dsn, granting("public"))
     return dsn
