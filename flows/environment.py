@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 from omniledger.errors import LocalError
+from omniledger.ports import keep_from_proxy
 from omniledger.settings import Settings
 
 
@@ -29,6 +30,7 @@ def prepare(settings: Settings) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    keep_from_proxy()
     # What a library has to say of another is no use to an operator.
     warnings.filterwarnings("ignore", module=r"pydantic\.")
     state = Path(os.environ["PREFECT_HOME"])

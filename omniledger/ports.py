@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 LOOPBACK = "127.0.0.1"
+
+
+def keep_from_proxy() -> None:
+    """Let this process and its children reach loopback without the proxy of the environment.
+
+    Python's clients ask HTTP_PROXY for it, too, and no proxy leads to this machine.
+    """
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = [host for host in named.split(",") if host]
+    if "*" not in hosts:
+        hosts += [host for host in (LOOPBACK, "localhost") if host not in hosts]
+    # Where both are there, the one in small letters counts.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
 
 
 def free_port(wanted: int = 0) -> int:

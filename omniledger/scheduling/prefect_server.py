@@ -14,7 +14,7 @@ from typing import Any
 from omniledger import tether
 from omniledger.errors import LocalError
 from omniledger.masking import masked
-from omniledger.ports import LOOPBACK
+from omniledger.ports import LOOPBACK, keep_from_proxy
 
 NEEDED = "3"
 """The one major version of a server that our Prefect can speak to."""
@@ -45,6 +45,7 @@ def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
     Raises:
         OSError: it can't be reached, or says no.
     """
+    keep_from_proxy()
     request = urllib.request.Request(  # noqa: S310 (the operator's own address)
         f"{api_url}{path}",
         data=None if body is None else json.dumps(body).encode(),

@@ -49,6 +49,8 @@ class Schedule:
             "DATABASE_URL": self.dsn.url(),
             "OMNILEDGER_HOME": str(home),
             "OMNILEDGER_SITE_DIR": str(home / "site"),
+            # As a company's machines have it; nothing of this machine is reached through it.
+            "HTTP_PROXY": "http://127.0.0.1:9",
         }
         self.process: subprocess.Popen[str] | None = None
 
@@ -97,7 +99,12 @@ class Schedule:
         """Prefect's own command line, on the server of the schedule."""
         done = subprocess.run(
             [sys.executable, "-m", "prefect", *arguments],
-            env={**self.environment, **environment, "PREFECT_API_URL": self.state()["api_url"]},
+            env={
+                **self.environment,
+                **environment,
+                "PREFECT_API_URL": self.state()["api_url"],
+                "NO_PROXY": "127.0.0.1",
+            },
             cwd=PROJECT_DIR,
             capture_output=True,
             text=True,
