@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from omniledger.errors import NotReadyError, SettingsError
 from omniledger.explaining import explained, unreachable
@@ -62,17 +62,6 @@ _PINNED = """
 """
 """What `_PIN` had to change, as libpq's options."""
 
-_LIBPQ_VARIABLES = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "options": "PGOPTIONS",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "channel_binding": "PGCHANNELBINDING",
-}
-
 
 @dataclass(frozen=True)
 class Dsn:
@@ -102,6 +91,11 @@ class Dsn:
                 "DATABASE_URL is no PostgreSQL address; write it like "
                 "postgresql://user@host:5432/database."
             ) from None
+        if "service" in parts:
+            raise SettingsError(
+                "DATABASE_URL names a service, which not every program here can look up; write "
+                "its host, port, database and user instead."
+            )
         environ = os.environ
         user = parts.pop("user", environ.get("PGUSER") or _login())
         try:
@@ -155,7 +149,12 @@ class Dsn:
 
     def environment(self) -> dict[str, str]:
         """The libpq environment variables, which dbt's profile and psql read."""
-        named = {_LIBPQ_VARIABLES[k]: v for k, v in self.options if k in _LIBPQ_VARIABLES}
+        known = {
+            option.keyword.decode(): option.envvar.decode()
+            for option in pq.Conninfo.get_defaults()
+            if option.envvar
+        }
+        named = {known[name]: value for name, value in self.options if name in known}
         secret = {"PGPASSWORD": self.password} if self.password else {}
         return {
             "PGHOST": self.host,
