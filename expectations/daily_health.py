@@ -164,7 +164,7 @@ _UNKNOWN_WORDS = """
 select
     health_key, health_date, mcp_server_id, checks_unknown_word,
     (
-        select string_agg(distinct left(log.status, 40), ', ')
+        select string_agg(distinct left(cast(log.status as text), 40), ', ')
         from omni2.mcp_health_log as log
         where
             log.mcp_server_id = health.mcp_server_id

@@ -89,9 +89,12 @@
 {%- endmacro %}
 
 
-{# Words are compared without what separates their parts: `Circuit open` is `circuit_open`. #}
+{#
+    Words are compared without what separates their parts: `Circuit open` is `circuit_open`. In a
+    Turkish database the small letter of I has no dot, and TIMEOUT would be unknown.
+#}
 {% macro letters(words) -%}
-    nullif(translate(lower({{ words }}), E' \t\r\n_-', ''), '')
+    nullif(translate(lower({{ words }} collate "C"), E' \t\r\n_-', ''), '')
 {%- endmacro %}
 
 

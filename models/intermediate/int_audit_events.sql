@@ -24,7 +24,7 @@ dated as (
         *,
         {{ reporting_date('event_at') }} as event_date,
         nullif(btrim(llm_model), '') as recorded_model,
-        lower(btrim(request_status)) as status_word
+        lower(btrim(request_status) collate "C") as status_word
 
     from audit_logs
 

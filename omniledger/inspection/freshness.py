@@ -64,8 +64,12 @@ expected as (
                             and h.timestamp >= seen.last_at - interval '2 days'
                             and h.timestamp <= %(now)s
                             and coalesce(
-                                nullif(translate(lower(h.event_type), E' \t\r\n_-', ''), '')
-                                like 'healthcheck%%',
+                                nullif(
+                                    translate(
+                                        lower(h.event_type::text collate "C"), E' \t\r\n_-', ''
+                                    ),
+                                    ''
+                                ) like 'healthcheck%%',
                                 true
                             )
                         order by h.timestamp desc
@@ -95,8 +99,8 @@ expected as (
                 select
                     nullif(btrim(left(h.error_message, 500)), '') as error_message,
                     coalesce(
-                        nullif(translate(lower(h.status), E' \t\r\n_-', ''), ''),
-                        translate(lower(h.event_type), E' \t\r\n_-', '')
+                        nullif(translate(lower(h.status::text collate "C"), E' \t\r\n_-', ''), ''),
+                        translate(lower(h.event_type::text collate "C"), E' \t\r\n_-', '')
                     ) as word
                 from omni2.mcp_health_log as h
                 where h.mcp_server_id = seen.id and h.timestamp = seen.last_at
