@@ -40,7 +40,7 @@ test-fast: $(READY) ## the tests that take less than a few seconds
 	@$(PYTEST) -m "not slow"
 
 test-servers: $(READY) ## the tests of the database on each other PostgreSQL of this machine too
-	@OMNILEDGER_TEST_PG_BIN=all $(PYTEST) tests/migrations tests/functions tests/expectations
+	@OMNILEDGER_TEST_PG_BIN=$${OMNILEDGER_TEST_PG_BIN:-all} $(PYTEST) tests/migrations tests/functions tests/expectations
 
 faults: $(READY) ## kill upgrades at every step, crash the server, lose nothing
 	@$(BIN)/python -m pytest -q -s tests/faults

@@ -31,7 +31,6 @@ _PIN = """
         values
         -- Poolers keep these apart for each of their clients.
         ('DateStyle', 'ISO', true),
-        ('TimeZone', 'UTC', true),
         ('standard_conforming_strings', 'on', true),
         ('default_transaction_isolation', 'read committed', false),
         ('extra_float_digits', '1', false),
@@ -41,6 +40,7 @@ _PIN = """
         -- Rather an error than the figures of those rows that a policy lets us see.
         ('row_security', 'off', false),
         ('statement_timeout', '0', false),
+        ('TimeZone', 'UTC', false),
         ('transaction_timeout', '0', false)
     ) as w (name, value, is_kept) on s.name = w.name
     where
