@@ -113,7 +113,7 @@ class Server:
             if upgraded:
                 revisions.upgrade(dsn)
                 # As change data capture has it; it refuses deletes from tables without a key.
-                ask(dsn, "create publication everything for all tables")
+                ask(dsn, "create publication captured for all tables")
             self.templates[name] = dsn
         return self.new(self.templates[name].dbname)
 

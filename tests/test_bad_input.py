@@ -159,6 +159,6 @@ def test_what_was_built_by_a_clock_that_was_ahead_is_built_anew(server: Server) 
     with connect(dsn) as connection:
         assert not is_built_later_than_now(connection)
         connection.execute(
-            "update analytics_build.fct_daily_usage set built_at = now() + interval '1 hour'"
+            "insert into analytics_build.fct_daily_usage select now() + interval '1 hour'"
         )
         assert is_built_later_than_now(connection)
