@@ -16,7 +16,7 @@ from migrations.waiting import MIGRATING, Waiting
 from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import OmniledgerError
 from omniledger.explaining import explained
-from omniledger.schema import COMPARING, include_name, metadata
+from omniledger.schema import COMPARING, engine_over, include_name, metadata
 from omniledger.screen import refuse, show_logs
 from omniledger.settings import get_settings
 
@@ -68,16 +68,8 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
-def engine(dsn: Dsn, name: str) -> sa.Engine:
-    return sa.create_engine(
-        "postgresql+psycopg://",
-        creator=partial(connect, dsn, application_name=name),
-        poolclass=sa.NullPool,
-    )
-
-
 def migrate(dsn: Dsn, name: str) -> None:
-    with engine(dsn, name).connect() as connection:
+    with engine_over(partial(connect, dsn, application_name=name)).connect() as connection:
         configure(connection=connection)
         with context.begin_transaction():
             context.run_migrations()

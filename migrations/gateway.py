@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrations.columns import read_columns
-from migrations.obstacles import KINDS, refusal
+from migrations.obstacles import KINDS, family, refusal
+from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
 _INTEGER = ("smallint", "integer", "bigint")
@@ -15,7 +16,7 @@ _BOOLEAN = ("boolean",)
 _ANY: tuple[str, ...] = ()
 """What is cast where it is read: a status that is an enumeration, say."""
 
-_CHANGED: dict[str, dict[str, tuple[str, ...]]] = {
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     "omni2.audit_logs": {
         "id": _INTEGER,
         "user_id": _INTEGER,
@@ -41,25 +42,12 @@ _CHANGED: dict[str, dict[str, tuple[str, ...]]] = {
         "meta_data": _ANY,
         "event_type": _ANY,
     },
+    "omni2.mcp_servers": {"id": _INTEGER, "name": _TEXT},
 }
-"""Tables that get columns, triggers and indexes: what is read of them, and its types."""
+"""What is read of each table, and the types it may have."""
 
-_READ: dict[str, dict[str, tuple[str, ...]]] = {
-    "omni2.mcp_servers": {"id": _INTEGER, "name": _TEXT}
-}
-"""A table that is only read, which a view may be, too."""
-
-_KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
-
-_FAMILY = """
-    select 'it is the child of ' || i.inhparent::regclass
-    from pg_inherits as i
-    where i.inhrelid = to_regclass(%(table)s)
-    union all
-    select 'it is the parent of ' || i.inhrelid::regclass
-    from pg_inherits as i
-    where i.inhparent = to_regclass(%(table)s)
-"""
+_CHANGED = ("omni2.audit_logs", "omni2.mcp_health_log")
+"""Those that get columns, triggers and indexes; what is only read may be a view, too."""
 
 
 def require_fit(connection: Connection) -> None:
@@ -68,22 +56,21 @@ def require_fit(connection: Connection) -> None:
     Raises:
         NotReadyError: the sentence names the first thing; nothing was changed.
     """
-    for table in (*_CHANGED, *_READ):
+    for table in _NEEDED:
         for why in _unfit(connection, table):
             raise refusal(table, why)
 
 
 def _unfit(connection: Connection, table: str) -> Iterator[str]:
-    found = connection.execute(_KIND, (table,)).fetchone()
-    if found is None:
+    kind = kind_of(connection, table)
+    if kind is None:
         return  # The first revision makes it.
     if table in _CHANGED:
-        if found[0] != "r":
-            yield {**KINDS, "v": "it is a view"}[found[0]]
-        for (why,) in connection.execute(_FAMILY, {"table": table}):
-            yield why
+        if kind != "r":
+            yield {**KINDS, "v": "it is a view"}[kind]
+        yield from family(connection, table)
     types = {column.name: column.type for column in read_columns(connection, table)}
-    for name, allowed in {**_CHANGED, **_READ}[table].items():
+    for name, allowed in _NEEDED[table].items():
         if name not in types:
             yield f"it has no column {name}"
         elif allowed and types[name].partition("(")[0] not in allowed:

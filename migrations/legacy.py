@@ -9,6 +9,7 @@ from migrations import hand_made, obstacles
 from migrations.columns import Column, read_columns
 from migrations.gateway import require_fit
 from migrations.placing import ADDED_COLUMNS, RENAMED, Carried, placed
+from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
 from omniledger.settings import get_settings
@@ -87,8 +88,6 @@ _SEQUENCE = """
     where c.oid = pg_get_serial_sequence(%s, 'id')::regclass
 """
 
-_KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
-
 
 @dataclass(frozen=True)
 class Legacy:
@@ -142,12 +141,6 @@ class Legacy:
     def named(self, name: str) -> Carried | None:
         """The legacy column of this name."""
         return next((c for c in self.columns if c.name == name), None)
-
-
-def kind_of(connection: Connection, relation: str) -> str | None:
-    """The kind of a relation, by its quoted name, as the catalog has it: r, v, …; None for none."""
-    row = connection.execute(_KIND, (relation,)).fetchone()
-    return None if row is None else str(row[0])
 
 
 def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Legacy | None:

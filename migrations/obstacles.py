@@ -107,14 +107,16 @@ _AROUND = """
     from pg_publication_rel as pr
     inner join pg_publication as p on pr.prpubid = p.oid
     inner join legacy on pr.prrelid = legacy.oid
-    union all
+"""
+
+_FAMILY = """
     select 'it is the child of ' || i.inhparent::regclass
     from pg_inherits as i
-    inner join legacy on i.inhrelid = legacy.oid
+    where i.inhrelid = to_regclass(%(relation)s)
     union all
     select 'it is the parent of ' || i.inhrelid::regclass
     from pg_inherits as i
-    inner join legacy on i.inhparent = legacy.oid
+    where i.inhparent = to_regclass(%(relation)s)
 """
 
 _SCHEMA_PUBLISHED = """
@@ -139,14 +141,13 @@ _HAS_KEY = """
         and a.attnotnull
 """
 
-_STRANGERS = """
-    select c.oid::regclass::text, pg_get_userbyid(c.relowner)
+_OWNERS = """
+    select c.oid::regclass::text, pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'usage')
     from pg_class as c
     where
         c.oid in (
             to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
         )
-        and not pg_has_role(c.relowner, 'usage')
 """
 
 _MERGED = "select count(*) > 0 from ledger.merge_runs where legacy_table = %s and cutover_xid > 0"
@@ -206,6 +207,7 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     yield from over(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
+    yield from family(connection, relation)
     if connection.info.server_version >= 150000:
         for (publication,) in connection.execute(_SCHEMA_PUBLISHED, (relation,)):
             yield f"its schema is part of the publication {publication}"
@@ -220,17 +222,33 @@ def over(connection: Connection, relation: str) -> Iterator[str]:
         yield why
 
 
+def family(connection: Connection, relation: str) -> Iterator[str]:
+    """Of whom a table inherits, and who inherits of it."""
+    for (why,) in connection.execute(_FAMILY, {"relation": relation}):
+        yield why
+
+
+def owners(connection: Connection, relation: str) -> list[tuple[str, str, bool]]:
+    """The tables that an upgrade changes, their owners, and whether we may act as those.
+
+    Args:
+        relation: the quoted name of the old table.
+    """
+    return connection.execute(_OWNERS, (relation,)).fetchall()
+
+
 def require_owner(connection: Connection, relation: str) -> None:
     """Refuse an upgrade by somebody who may not change the tables.
 
     Raises:
         NotReadyError: it names the owner.
     """
-    for table, owner in connection.execute(_STRANGERS, (relation,)):
-        raise NotReadyError(
-            f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
-            f"was changed: run the upgrade as {owner}, or as a member of that role."
-        )
+    for table, owner, is_ours in owners(connection, relation):
+        if not is_ours:
+            raise NotReadyError(
+                f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
+                f"was changed: run the upgrade as {owner}, or as a member of that role."
+            )
 
 
 def require_room(connection: Connection, legacy_schema: str) -> None:

@@ -11,6 +11,14 @@ where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
 order by attnum
 """
 
+_KIND = "select relkind::text from pg_class where oid = to_regclass(%s)"
+
+
+def kind_of(connection: Connection, relation: str) -> str | None:
+    """The kind of a relation, by its quoted name, as the catalog has it: r, v, …; None for none."""
+    row = connection.execute(_KIND, [relation]).fetchone()
+    return None if row is None else str(row[0])
+
 
 def columns_of(connection: Connection, relation: str) -> dict[str, str]:
     """The columns of a table with their types, in order; none where there is no such table."""

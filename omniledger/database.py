@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import conninfo, pq
@@ -15,9 +15,6 @@ from psycopg import conninfo, pq
 from omniledger.errors import NotReadyError, SettingsError
 from omniledger.explaining import explained, unreachable
 from omniledger.settings import get_settings
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -126,12 +123,12 @@ class Dsn:
             **dict(self.options),
         )
 
-    def sqlalchemy_url(self, driver: str = "psycopg") -> sa.URL:
-        """The SQLAlchemy URL, for `psycopg` or `psycopg2`."""
+    def url(self) -> str:
+        """The libpq URL, password included."""
         import sqlalchemy as sa
 
-        return sa.URL.create(
-            f"postgresql+{driver}",
+        url = sa.URL.create(
+            "postgresql",
             username=self.user,
             password=self.password or None,
             host=self.host,
@@ -139,11 +136,7 @@ class Dsn:
             database=self.dbname,
             query=dict(self.options),
         )
-
-    def url(self) -> str:
-        """The libpq URL, password included."""
-        url = self.sqlalchemy_url().set(drivername="postgresql").render_as_string(False)
-        address, mark, options = url.partition("?")
+        address, mark, options = url.render_as_string(False).partition("?")
         # To libpq a plus sign is no space.
         return address + mark + options.replace("+", "%20")
 

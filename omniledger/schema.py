@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -303,6 +303,11 @@ def include_name(name: str | None, kind: str, parents: Any) -> bool:
     return kind != "table" or name in {table.name for table in metadata.tables.values()}
 
 
+def engine_over(open_connection: Callable[[], Connection]) -> sa.Engine:
+    """SQLAlchemy over connections that we open; each is closed when it is given back."""
+    return sa.create_engine("postgresql+psycopg://", creator=open_connection, poolclass=sa.NullPool)
+
+
 @contextmanager
 def compared(connection: Connection) -> Iterator[MigrationContext]:
     """What Alembic compares with `metadata`: the database of a connection, on another one to it.
@@ -311,8 +316,5 @@ def compared(connection: Connection) -> Iterator[MigrationContext]:
     """
     from alembic.migration import MigrationContext
 
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=partial(another, connection), poolclass=sa.NullPool
-    )
-    with engine.connect() as reading:
+    with engine_over(partial(another, connection)).connect() as reading:
         yield MigrationContext.configure(reading, opts={**COMPARING, "include_name": include_name})

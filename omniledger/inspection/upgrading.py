@@ -6,6 +6,7 @@ from psycopg import sql
 
 from migrations import hand_made, turns
 from migrations.legacy import inspect
+from migrations.obstacles import owners
 from omniledger import revisions
 from omniledger.errors import OmniledgerError
 from omniledger.inspection.findings import Answer, Figure, State
@@ -14,15 +15,6 @@ from omniledger.merging import status
 from omniledger.settings import MIGRATIONS_DIR
 
 _SIZE = "select pg_total_relation_size({}::regclass)"
-
-_STRANGER_TO = """
-    select c.oid::regclass::text, pg_get_userbyid(c.relowner)
-    from pg_class as c
-    where
-        c.oid in (
-            to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
-        )
-"""
 
 
 def revision(look: Look) -> Answer:
@@ -115,5 +107,5 @@ def _conversions(look: Look) -> list[hand_made.Conversion]:
 def _owners(look: Look) -> str:
     """Who must run it: who owns the tables."""
     name = sql.Identifier(*look.old_name).as_string(look.connection)
-    owners = {owner for _, owner in look.connection.execute(_STRANGER_TO, (name,))}
-    return f"it must be run as {' and '.join(sorted(owners))}" if owners else "any user may run it"
+    names = {owner for _, owner, _ in owners(look.connection, name)}
+    return f"it must be run as {' and '.join(sorted(names))}" if names else "any user may run it"

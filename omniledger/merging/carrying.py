@@ -8,7 +8,7 @@ from collections.abc import Callable
 from psycopg import sql
 
 from migrations import turns
-from migrations.legacy import ARCHIVE, NAME, Legacy, inspect, kind_of
+from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
 from migrations.merge.batches import Progress
 from migrations.merge.certify import Certificate
 from migrations.merge.cutover import make_view
@@ -19,6 +19,7 @@ from migrations.obstacles import require_room
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.analytics.link import require_own
+from omniledger.catalog import kind_of
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError, OmniledgerError
 from omniledger.roles import grant_again

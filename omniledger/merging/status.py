@@ -9,8 +9,9 @@ import psycopg
 from psycopg import sql
 
 from migrations import turns
-from migrations.legacy import ARCHIVE, Legacy, kind_of
+from migrations.legacy import ARCHIVE, Legacy
 from omniledger import revisions
+from omniledger.catalog import kind_of
 from omniledger.certificate import sentence
 from omniledger.counting import Count, counted, estimated
 from omniledger.database import Connection

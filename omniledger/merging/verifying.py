@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from migrations.legacy import ARCHIVE, NAME, Legacy, kind_of
+from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
+from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 

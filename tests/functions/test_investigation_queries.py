@@ -31,7 +31,8 @@ def merged(each_server: Server) -> Dsn:
 
 
 def answer(dsn: Dsn, query: str, **values: object) -> list[tuple[Any, ...]]:
-    engine = sa.create_engine(dsn.sqlalchemy_url("psycopg2"), poolclass=sa.NullPool)
+    url = sa.make_url(dsn.url()).set(drivername="postgresql+psycopg2")
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text("set timezone = 'UTC'"))
         return [tuple(row) for row in connection.execute(sa.text(query), values)]
