@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MERGED_AT = "0007"
 """The revision that merges; from it on a merge that was put off can be run."""
 
+REPLACED_AT = "0024"
+"""The revision from which on redundant indexes are replaced."""
+
 
 def upgrade(dsn: Dsn, revision: str = "head", *options: str) -> None:
     """Bring the database to a revision.

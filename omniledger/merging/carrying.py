@@ -16,6 +16,7 @@ from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge
 from migrations.obstacles import require_room
+from migrations.redundant import replace_redundant
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.analytics.link import require_own
@@ -65,6 +66,9 @@ def run(
             require_room(connection, settings.legacy_schema)
             certificate = carry_out(connection, settings, show)
             grant_again(connection, settings.legacy_schema)
+            # What a printed upgrade left out; at an older revision there is no way back from it.
+            if (revisions.current(connection) or "") >= revisions.REPLACED_AT:
+                replace_redundant(connection)
             return certificate
     except OmniledgerError as error:
         raise waiting.given_up() or error from error

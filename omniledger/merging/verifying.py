@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from migrations import redundant
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.run import Done, last_done
@@ -50,7 +51,7 @@ _TRIGGERS_SLEEPING = """
 _INDEXES_BROKEN = """
     select n.name
     from unnest(%s::text[]) as n (name)
-    left join pg_index as i on i.indexrelid = to_regclass('omni2.' || n.name)
+    left join pg_index as i on i.indexrelid = to_regclass(format('omni2.%%I', n.name))
     where i.indisvalid is not true
     order by 1
 """
@@ -186,7 +187,9 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
             f"The trigger {name} of omni2.audit_logs is missing or disabled: enable it, or run "
             "`alembic downgrade` to before its revision and `alembic upgrade head`."
         )
-    for (name,) in connection.execute(_INDEXES_BROKEN, (list(_INDEXES),)):
+    called = redundant.names(connection)
+    indexes = [called.get(name, name) for name in _INDEXES]
+    for (name,) in connection.execute(_INDEXES_BROKEN, (indexes,)):
         yield (
             f"The index omni2.{name} is missing or invalid: `reindex index concurrently` it, or "
             "make it again as its revision does."

@@ -274,7 +274,7 @@ def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> No
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("drop index omni2.omniledger_audit_logs_quota", "omniledger_audit_logs_quota is missing"),
+        ("drop index omni2.idx_omni2_audit_logs_user_id", "audit_logs_user_id is missing"),
         ("alter table omni2.audit_logs disable trigger omniledger_stamp_change", "is missing or"),
         ("alter table ledger.runs add column extra text", "column extra of ledger.runs is not of"),
         ("alter table ledger.runs drop column reason", "column reason of ledger.runs is missing"),

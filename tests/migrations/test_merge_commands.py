@@ -295,11 +295,11 @@ def test_people_who_left_are_no_damage(merged: Dsn) -> None:
             "alter table omni2.audit_logs disable trigger omniledger_tombstone",
             "The trigger omniledger_tombstone of omni2.audit_logs is missing or disabled",
         ),
-        ("drop index omni2.omniledger_audit_logs_quota", "omniledger_audit_logs_quota is missing"),
+        ("drop index omni2.idx_omni2_audit_logs_user_id", "audit_logs_user_id is missing"),
         (
             "update pg_index set indisvalid = false"
-            " where indexrelid = 'omni2.omniledger_audit_logs_server'::regclass",
-            "omniledger_audit_logs_server is missing or invalid",
+            " where indexrelid = 'omni2.idx_omni2_audit_logs_mcp_target'::regclass",
+            "idx_omni2_audit_logs_mcp_target is missing or invalid",
         ),
         (
             "delete from omni2.audit_logs where question is null;"
