@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 _AGAIN = ("40001", "40P01", "55P03")
 """Serialization failure, deadlock, lock timeout: what the next attempt may not meet."""
 
+_FULL = "too many (?:connections|clients)|connection slots are reserved|no more connections allowed"
+
 _PASSING = re.compile(
     "server closed the connection|terminating connection|connection (?:already closed|refused)"
     "|could not connect|the database system is|could not serialize|deadlock detected"
-    "|due to lock timeout",
+    f"|due to lock timeout|{_FULL}",
     re.IGNORECASE,
 )
 """The words of PostgreSQL and its drivers where a library keeps no more than those."""
@@ -26,6 +28,8 @@ _PASSING = re.compile(
 
 def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     """One sentence for what the database refused, or None for an error that isn't its own."""
+    # SQLAlchemy wraps what the driver said.
+    error = getattr(error, "orig", error)
     if not isinstance(error, psycopg.Error):
         return None
     if error.sqlstate == "42501":
@@ -89,6 +93,12 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     elif "timeout" in text or "timed out" in text:
         kind = PassingError
         way_out = "the server doesn't answer in time; look at the network and at DATABASE_URL"
+    elif re.search(_FULL, text):
+        kind = PassingError
+        way_out = (
+            f"{first_line(error)}; end other sessions or allow more: an upgrade takes four and one "
+            "for each worker of the merge, a run five"
+        )
     else:
         kind = PassingError
         way_out = f"{first_line(error)}; run the command again when the server is well"

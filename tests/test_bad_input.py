@@ -57,6 +57,23 @@ def test_a_database_that_takes_no_writes_is_one_sentence(server: Server, state: 
     assert ask(dsn, "select count(*) from pg_class") == before
 
 
+def test_a_role_without_a_connection_left_is_told_how_many_are_needed(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation:upgraded")
+    role = f"limited_{next(server.numbers)}"
+    ask(dsn, f"create role {role} login password 'x' connection limit 1 in role {dsn.user}")
+    limited = replace(dsn, user=role, password="x")  # noqa: S106 (of a role that ends here)
+    try:
+        # The catalog is compared on a second connection.
+        said = refusal(run("inspect", database=limited.url()), 3)
+        assert "too many connections" in said and "an upgrade takes four and one for each" in said
+        with pytest.raises(PassingError, match=r"model \w+ failed.*too many connections"):
+            modelling.build(limited, Settings(home=tmp_path))
+    finally:
+        ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
 class OldServer(BaseHTTPRequestHandler):
     """A Prefect server of another time, as far as we ask it."""
 
