@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg import conninfo, pq
@@ -78,12 +80,20 @@ class Dsn:
         Raises:
             SettingsError: it is none of them.
         """
+        # A file that keeps a secret mostly ends in a new line.
+        url = url.strip()
         scheme, separator, rest = url.partition("://")
         if separator and scheme.split("+")[0] in ("postgresql", "postgres"):
             url = f"postgresql://{rest}"
         try:
             parts = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items() if v is not None}
-        except psycopg.ProgrammingError:
+        except psycopg.ProgrammingError as error:
+            unknown = re.search(r'(?:query parameter: |connection option )"(\w+)"', str(error))
+            if unknown is not None:
+                raise SettingsError(
+                    f"DATABASE_URL has the option {unknown[1]}, which is a driver's own and not "
+                    "PostgreSQL's; leave it out, and ask for TLS with sslmode=require."
+                ) from None
             raise SettingsError(
                 "DATABASE_URL is no PostgreSQL address; write it like "
                 "postgresql://user@host:5432/database."
@@ -99,7 +109,7 @@ class Dsn:
             port = int(parts.pop("port", environ.get("PGPORT") or "5432"))
         except ValueError:
             raise SettingsError(
-                "DATABASE_URL names several ports; give the one server that takes writes."
+                "DATABASE_URL names several servers; give the one that takes writes."
             ) from None
         return cls(
             host=parts.pop("host", environ.get("PGHOST") or "localhost"),
@@ -125,20 +135,18 @@ class Dsn:
 
     def url(self) -> str:
         """The libpq URL, password included."""
-        import sqlalchemy as sa
-
-        url = sa.URL.create(
-            "postgresql",
-            username=self.user,
-            password=self.password or None,
-            host=self.host,
-            port=self.port,
-            database=self.dbname,
-            query=dict(self.options),
+        secret = f":{_quoted(self.password)}" if self.password else ""
+        host, options = self.host, dict(self.options)
+        if host.startswith("/"):
+            # The folder of a socket would be taken for the path.
+            host, options = "", {"host": host, **options}
+        elif ":" in host:
+            host = f"[{host}]"
+        query = "&".join(f"{name}={_quoted(value)}" for name, value in options.items())
+        return (
+            f"postgresql://{_quoted(self.user)}{secret}@{host}:{self.port}/{_quoted(self.dbname)}"
+            + (f"?{query}" if query else "")
         )
-        address, mark, options = url.render_as_string(False).partition("?")
-        # To libpq a plus sign is no space.
-        return address + mark + options.replace("+", "%20")
 
     def environment(self) -> dict[str, str]:
         """The libpq environment variables, which dbt's profile and psql read."""
@@ -161,6 +169,10 @@ class Dsn:
     def safe(self) -> str:
         """How people are told of it: no password."""
         return f"{self.dbname} on {self.host}:{self.port} as {self.user}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _login() -> str:

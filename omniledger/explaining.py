@@ -76,6 +76,11 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
     kind = DatabaseError
     if "password authentication failed" in text or "no password supplied" in text:
         way_out = "the server refuses the user or the password; look at DATABASE_URL"
+    elif "pg_hba" in text:
+        way_out = (
+            "the server's pg_hba.conf has no line for this user, database, machine and encryption; "
+            "ask its administrator for one, or look at DATABASE_URL and its sslmode"
+        )
     elif "certificate" in text:
         way_out = (
             "the server's certificate can't be checked; look at sslmode and sslrootcert in "

@@ -156,6 +156,16 @@ def test_what_passes_of_what_postgresql_says(kind: type[psycopg.Error], passes: 
     assert isinstance(explained(said, Dsn("host", 1, "db", "me")), PassingError) is passes
 
 
+def test_a_server_that_lets_nobody_in_from_here_is_no_matter_of_waiting() -> None:
+    said = psycopg.OperationalError(
+        'connection failed: FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", '
+        'database "db", no encryption'
+    )
+    error = explained(said, Dsn("host", 1, "db", "me"))
+    assert error is not None and not isinstance(error, PassingError)
+    assert "pg_hba.conf has no line for this user" in str(error)
+
+
 def test_a_run_that_a_jumping_clock_put_into_the_future_is_made_up_for(server: Server) -> None:
     dsn = server.state("investigation:upgraded")
     plan = Plan(None, "1d", "UTC")

@@ -90,6 +90,10 @@ def test_a_database_that_does_not_exist_is_one_sentence(server: Server) -> None:
     ("settings", "said"),
     [
         ({"DATABASE_URL": f"mysql://me:{SECRET}@host/db"}, "DATABASE_URL is no PostgreSQL address"),
+        (
+            {"DATABASE_URL": f"postgresql+asyncpg://me:{SECRET}@host/db?ssl=require"},
+            "DATABASE_URL has the option ssl, which is a driver's own",
+        ),
         ({"DATABASE_URL": f"service=prod password={SECRET}"}, "DATABASE_URL names a service"),
         ({"OMNILEDGER_REPORTING_TIMEZONE": "Mars/Base"}, "OMNILEDGER_REPORTING_TIMEZONE is wrong"),
         ({"OMNILEDGER_MATCH_WINDOW_SECONDS": "-1"}, "OMNILEDGER_MATCH_WINDOW_SECONDS is wrong"),
