@@ -103,7 +103,7 @@ held as (
     cross join newest
     where
         raw.success
-        and raw.user_id is not null
+        and raw.user_id between -2147483648 and 2147483647
         and coalesce(raw.change_xid, 0) < newest.built_xmin
     group by 1, 2
 )

@@ -9,7 +9,7 @@ from migrations.obstacles import KINDS, family, refusal
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
-_INTEGER = ("smallint", "integer", "bigint")
+_INTEGER = ("integer", "bigint", "smallint")
 _TEXT = ("text", "character varying", "character")
 _TIME = ("timestamp with time zone",)
 _BOOLEAN = ("boolean",)
@@ -43,6 +43,7 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "event_type": _ANY,
     },
     "omni2.mcp_servers": {"id": _INTEGER, "name": _TEXT},
+    "auth_service.users": {"id": _INTEGER, "email": _ANY},
 }
 """What is read of each table, and the types it may have."""
 

@@ -283,7 +283,7 @@ def require_our_view(connection: Connection, relation: str, name: str) -> None:
 def refusal(relation: str, why: str) -> NotReadyError:
     """The sentence with which an upgrade stops."""
     what, done = ("The old audit table", "merged")
-    if relation.startswith("omni2."):
+    if relation.startswith(("omni2.", "auth_service.")):
         what, done = ("The table", "upgraded")
     return NotReadyError(
         f"{what} {relation} can't be {done} yet, because {why}; nothing was changed: {WAY_OUT}."

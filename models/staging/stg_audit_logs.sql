@@ -12,7 +12,9 @@ renamed as (
         -- ids
         cast(id as bigint) as audit_log_id,
         cast(legacy_id as bigint) as legacy_id,
-        cast(user_id as integer) as user_id,
+        cast(
+            case when user_id between -2147483648 and 2147483647 then user_id end as integer
+        ) as user_id,
         cast(source_system as text) as source_system,
 
         -- what was asked of whom

@@ -167,6 +167,8 @@ REFUSED = {
     " omni2.mcp_health_log drop event_type",
     "omni2.mcp_servers can't be upgraded yet, because its column id is text": "drop table"
     " omni2.mcp_servers cascade; create view omni2.mcp_servers as select 'a' as id, 'b' as name",
+    "auth_service.users can't be upgraded yet, because it has no column email": "alter table"
+    " auth_service.users drop email",
 }
 
 
