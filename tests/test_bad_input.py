@@ -75,9 +75,15 @@ def test_a_role_without_a_connection_left_is_told_how_many_are_needed(
 
 
 class OldServer(BaseHTTPRequestHandler):
-    """A Prefect server of another time, as far as we ask it."""
+    """A Prefect server of another time, as far as we ask it; at first its database is busy."""
+
+    busy = True
 
     def do_GET(self) -> None:
+        if OldServer.busy:
+            OldServer.busy = False
+            self.send_error(503)
+            return
         self.send_response(200)
         self.end_headers()
         is_version = self.path.endswith("/version")

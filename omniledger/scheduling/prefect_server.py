@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import time
+import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
 
 _POLL_SECONDS = 0.1
+
+_BUSY_PAUSES = (0.2, 0.5, 1, 2)
+"""Between tries where the server's own database was busy, of which it says 503, so that its clients
+ask again."""
 
 _UNSCHEDULED = {
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
@@ -51,6 +57,17 @@ def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **_authorization()},
     )
+    for pause in _BUSY_PAUSES:
+        try:
+            return _answer(request)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+        time.sleep(pause)
+    return _answer(request)
+
+
+def _answer(request: urllib.request.Request) -> Any:
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return json.load(answer)
 
