@@ -8,7 +8,6 @@ hand stays as `NAME_by_hand`, with every value, for the way back.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +15,7 @@ from psycopg import sql
 
 from migrations import obstacles
 from migrations.columns import Column, read_columns
+from migrations.memory import forget, note, noted, remembered
 from migrations.merge import dependents
 from migrations.patience import patiently
 from migrations.placing import ADDED_COLUMNS, OURS, formula, is_alike
@@ -24,7 +24,6 @@ from omniledger.database import Connection
 _TABLE = "omni2.audit_logs"
 _LEDGER = sql.Identifier("omni2", "audit_logs")
 _BATCH = 5_000
-_MEMORY = "select value from ledger.settings where name = %s"
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,6 @@ def _is_done(connection: Connection) -> bool:
     return row is not None and row[0] is not None and row[0] >= "0003"
 
 
-def remembered(connection: Connection, what: str) -> set[str]:
-    """Names that an earlier step noted in the settings; none before there are any."""
-    if connection.execute("select to_regclass('ledger.settings')").fetchone() == (None,):
-        return set()
-    row = connection.execute(_MEMORY, (what,)).fetchone()
-    return set(json.loads(row[0])) if row else set()
-
-
 def convert(connection: Connection) -> None:
     """Convert what has to be, while others write; a conversion that was killed goes on.
 
@@ -137,7 +128,7 @@ def _loosen(connection: Connection, conversion: Conversion) -> None:
                 _LEDGER, sql.Identifier(conversion.column.name)
             )
         )
-        _note(connection, "loosened_types", conversion.column.name, conversion.column.type)
+        note(connection, "loosened_types", conversion.column.name, conversion.column.type)
 
 
 def _begin(connection: Connection, conversion: Conversion) -> None:
@@ -212,16 +203,7 @@ def _swap(connection: Connection, conversion: Conversion) -> None:
                 )
             )
         was = "required" if conversion.column.is_required else ""
-        _note(connection, "converted_columns", name, was)
-
-
-def _note(connection: Connection, what: str, name: str, value: str) -> None:
-    connection.execute(
-        "insert into ledger.settings (name, value) values (%s, %s)"
-        " on conflict (name) do update"
-        " set value = (ledger.settings.value::jsonb || excluded.value::jsonb)::text",
-        (what, json.dumps({name: value})),
-    )
+        note(connection, "converted_columns", name, was)
 
 
 def put_back(connection: Connection) -> None:
@@ -230,15 +212,10 @@ def put_back(connection: Connection) -> None:
     Args:
         connection: outside of any transaction.
     """
-    for name, was in _noted(connection, "converted_columns").items():
+    for name, was in noted(connection, "converted_columns").items():
         patiently(connection, _TABLE, partial(_swap_back, connection, name, was))
-    for name, kind in _noted(connection, "loosened_types").items():
+    for name, kind in noted(connection, "loosened_types").items():
         patiently(connection, _TABLE, partial(_tighten, connection, name, kind))
-
-
-def _noted(connection: Connection, what: str) -> dict[str, str]:
-    row = connection.execute(_MEMORY, (what,)).fetchone()
-    return dict(json.loads(row[0])) if row else {}
 
 
 def _swap_back(connection: Connection, name: str, was: str) -> None:
@@ -264,7 +241,7 @@ def _swap_back(connection: Connection, name: str, was: str) -> None:
             *(("alter table {table} alter column {name} set not null",) if was else ()),
         ):
             connection.execute(sql.SQL(statement).format(**names))
-        _forget(connection, "converted_columns", name)
+        forget(connection, "converted_columns", name)
 
 
 def _tighten(connection: Connection, name: str, kind: str) -> None:
@@ -274,11 +251,4 @@ def _tighten(connection: Connection, name: str, kind: str) -> None:
                 _LEDGER, sql.Identifier(name), sql.SQL(kind)
             )
         )
-        _forget(connection, "loosened_types", name)
-
-
-def _forget(connection: Connection, what: str, name: str) -> None:
-    connection.execute(
-        "update ledger.settings set value = (value::jsonb - %s)::text where name = %s",
-        (name, what),
-    )
+        forget(connection, "loosened_types", name)

@@ -7,13 +7,14 @@ its writers wait for, what was just dropped. What was dropped is noted in the se
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 from psycopg import sql
 
 from migrations.indexing import build_concurrently
+from migrations.memory import forget, note, noted
 from migrations.patience import patiently
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 
 _TABLE = "omni2.audit_logs"
@@ -50,14 +51,6 @@ _REDUNDANT = r"""
         )
 """
 
-_NOTED = "select value from ledger.settings where name = %s"
-_NOTE = """
-    insert into ledger.settings (name, value) values (%s, %s)
-    on conflict (name) do update set value = excluded.value
-"""
-
-_EXISTS = "select to_regclass(%s) is not null"
-
 
 def replace_redundant(connection: Connection) -> None:
     """Drop them while others write, and hand their names on; what was killed goes on.
@@ -65,12 +58,10 @@ def replace_redundant(connection: Connection) -> None:
     Args:
         connection: outside of any transaction.
     """
-    noted = _noted(connection)
     for ours, theirs, definition in connection.execute(_REDUNDANT.encode()).fetchall():
-        noted.setdefault(ours, {})[theirs] = definition
-    if noted:
-        connection.execute(_NOTE, (_SETTING, json.dumps(noted)))
-    for ours, replaced in noted.items():
+        earlier = noted(connection, _SETTING).get(ours, {})
+        note(connection, _SETTING, ours, {**earlier, theirs: definition})
+    for ours, replaced in noted(connection, _SETTING).items():
         if _exists(connection, ours):
             for theirs in replaced:
                 connection.execute(
@@ -85,18 +76,18 @@ def put_back(connection: Connection) -> None:
     Args:
         connection: outside of any transaction.
     """
-    for ours, replaced in _noted(connection).items():
+    for ours, replaced in noted(connection, _SETTING).items():
         if not _exists(connection, ours) and _exists(connection, _heir(replaced)):
             _rename(connection, _heir(replaced), ours)
         for theirs, definition in replaced.items():
             create = definition.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
             build_concurrently(connection, _index(theirs), sql.SQL(create))
-    connection.execute("delete from ledger.settings where name = %s", (_SETTING,))
+        forget(connection, _SETTING, ours)
 
 
 def names(connection: Connection) -> dict[str, str]:
     """The name that an index of the ledger's goes by now, of those that go by another's."""
-    return {ours: _heir(replaced) for ours, replaced in _noted(connection).items()}
+    return {ours: _heir(replaced) for ours, replaced in noted(connection, _SETTING).items()}
 
 
 def _heir(replaced: dict[str, str]) -> str:
@@ -104,17 +95,12 @@ def _heir(replaced: dict[str, str]) -> str:
     return min(replaced)
 
 
-def _noted(connection: Connection) -> dict[str, dict[str, str]]:
-    row = connection.execute(_NOTED, (_SETTING,)).fetchone()
-    return dict(json.loads(row[0])) if row else {}
-
-
 def _index(name: str) -> sql.Identifier:
     return sql.Identifier("omni2", name)
 
 
 def _exists(connection: Connection, name: str) -> bool:
-    return connection.execute(_EXISTS, (_index(name).as_string(None),)).fetchone() == (True,)
+    return is_there(connection, _index(name).as_string(None))
 
 
 def _rename(connection: Connection, old: str, new: str) -> None:

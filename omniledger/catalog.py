@@ -20,6 +20,11 @@ def kind_of(connection: Connection, relation: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def is_there(connection: Connection, relation: str) -> bool:
+    """Whether a table, view, index or sequence of this quoted name is there."""
+    return kind_of(connection, relation) is not None
+
+
 def columns_of(connection: Connection, relation: str) -> dict[str, str]:
     """The columns of a table with their types, in order; none where there is no such table."""
     return dict(connection.execute(_COLUMNS, [relation]).fetchall())

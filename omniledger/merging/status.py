@@ -11,7 +11,7 @@ from psycopg import sql
 from migrations import turns
 from migrations.legacy import ARCHIVE, Legacy
 from omniledger import revisions
-from omniledger.catalog import kind_of
+from omniledger.catalog import is_there, kind_of
 from omniledger.certificate import sentence
 from omniledger.counting import Count, counted, estimated
 from omniledger.database import Connection
@@ -90,7 +90,7 @@ def read(connection: Connection, settings: Settings) -> Status:
     run = _last_run(connection)
     if revisions.current(connection) is None or run is None:
         return Status("not begun", at_work, name, total=_counted(connection, legacy.relation))
-    if _one(connection, "select to_regclass('omni2.audit_logs') is null"):
+    if not is_there(connection, "omni2.audit_logs"):
         return Status("omni2.audit_logs is not there", at_work, name)
     state = _state(connection, legacy, run)
     if state == "taken back":
@@ -130,7 +130,7 @@ def _last_run(connection: Connection) -> dict[str, Any] | None:
 def _state(connection: Connection, legacy: Legacy, run: dict[str, Any]) -> str:
     if run["cutover_xid"] is not None:
         is_table = kind_of(connection, legacy.relation) == "r"
-        archived = _one(connection, "select to_regclass(%s) is not null", f"ledger.{ARCHIVE}")
+        archived = is_there(connection, f"ledger.{ARCHIVE}")
         if is_table and not archived:
             return "taken back"
         if run["holds"] is None:
@@ -162,7 +162,7 @@ def _certificate(run: dict[str, Any]) -> str | None:
 
 def _counted(connection: Connection, relation: str, where: str = "") -> Count:
     """The rows of a relation, by its quoted name: counted where that is quick, else estimated."""
-    if _one(connection, "select to_regclass(%s) is null", relation):
+    if not is_there(connection, relation):
         return Count(0, True)
     rows = sql.SQL("from {} {}").format(sql.SQL(relation), sql.SQL(where))
     try:

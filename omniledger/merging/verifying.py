@@ -12,7 +12,7 @@ from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
-from omniledger.catalog import kind_of
+from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
@@ -146,11 +146,11 @@ def verify(connection: Connection) -> Verified:
             "No merge has been cut over on this database; `omniledger merge status` says where "
             "it stands."
         )
-    if not _is_there(connection, "omni2.audit_logs"):
+    if not is_there(connection, "omni2.audit_logs"):
         return Verified(None, (_GONE,))
     certificate, found = None, list(damage(connection, done))
     if done.legacy.has_table:
-        if _is_there(connection, f"ledger.{ARCHIVE}"):
+        if is_there(connection, f"ledger.{ARCHIVE}"):
             statements = Statements(done.legacy, archived=True)
             certificate = certify(connection, statements, done.cutover_xid)
             found += _archive(connection, done, certificate)
@@ -238,7 +238,7 @@ def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
     """Whether the next ids are ones that nobody has."""
     default = connection.execute(_ID_DEFAULT, (legacy.relation,)).fetchone()
     sequence = legacy.id_sequence
-    if sequence is not None and _is_there(connection, legacy.relation):
+    if sequence is not None and is_there(connection, legacy.relation):
         name = sql.Identifier(*sequence).as_string(connection)
         if default is None:
             yield (
@@ -252,7 +252,7 @@ def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
 
 
 def _behind(connection: Connection, sequence: str, column: str) -> Iterator[str]:
-    if not _is_there(connection, sequence):
+    if not is_there(connection, sequence):
         yield f"The sequence {sequence} is not there: make it again, starting above all ids."
         return
     state = sql.SQL(
@@ -265,9 +265,3 @@ def _behind(connection: Connection, sequence: str, column: str) -> Iterator[str]
             f"The sequence {sequence} is at {row[0]}, behind the highest {column} {row[1]}, so "
             f"that an insert will be refused: select setval('{sequence}', {row[1]})."
         )
-
-
-def _is_there(connection: Connection, relation: str) -> bool:
-    return connection.execute("select to_regclass(%s) is not null", (relation,)).fetchone() == (
-        True,
-    )

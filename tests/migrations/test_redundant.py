@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from migrations.merge.run import last_done
 from migrations.redundant import replace_redundant
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
+from omniledger.merging.verifying import damage
 from tests.conftest import Server, ask
 from tests.migrations.dumps import dump
 
@@ -121,9 +123,6 @@ def test_killed_before_any_statement_it_goes_on(server: Server) -> None:
 
 @pytest.mark.parametrize("name", [USER, SERVER])
 def test_the_proof_misses_it_under_its_name(server: Server, name: str) -> None:
-    from migrations.merge.run import last_done
-    from omniledger.merging.verifying import damage
-
     dsn = server.state("investigation:upgraded")
     with connect(dsn) as connection:
         done = last_done(connection)
