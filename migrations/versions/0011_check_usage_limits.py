@@ -30,6 +30,7 @@ _FUNCTIONS = (
 
 def upgrade() -> None:
     run(sql("quota_helpers"))
+    run(sql("limits_query_0011"))
     run(sql("quota"))
 
 

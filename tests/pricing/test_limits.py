@@ -127,6 +127,20 @@ def test_a_user_in_two_teams_has_the_lower_limit_and_an_override_stands_before_a
     assert limits(dsn)[5] == (15, "team")
 
 
+def test_of_a_role_and_a_team_that_say_the_same_the_role_is_named(dsn: Dsn) -> None:
+    ask(dsn, TEAMS)
+    ask(dsn, "insert into auth_service.teams values (1, 20), (2, 'NaN'), (3, 25), (4, -1)")
+    ask(dsn, "insert into auth_service.team_members values (1, 1), (2, 2), (3, 5), (4, 4)")
+    ask(dsn, "select ledger.refresh_limits()")
+    assert limits(dsn) == {
+        1: (20, "role"),
+        2: (10, "default"),
+        3: (0, "role"),
+        4: (0, "role"),
+        5: (25, "team"),
+    }
+
+
 def test_tables_that_come_and_go_never_break_the_check(dsn: Dsn) -> None:
     ask(dsn, f"{TEAMS} {OVERRIDES}; select ledger.refresh_limits()")
     assert check(dsn, 1)["cost_limit"] == 20
