@@ -81,7 +81,7 @@ class Commands:
         took = {name: self.seconds("omniledger", "run")}
         [last] = json.loads(self("omniledger", "runs", "--json", "--limit", "1"))
         steps = {step["step"]: float(Decimal(step["seconds"])) for step in last["steps"]}
-        for step in ("models built and tested", "figures judged", "figures published"):
+        for step in ("models built", "figures judged", "figures published"):
             took[f"  {step}"] = steps[step]
         return took
 

@@ -22,18 +22,17 @@ from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import PUBLISHING
 from omniledger.marts import is_built_later_than_now
 from omniledger.merging.carrying import is_pending
-from omniledger.modelling import Built
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
-from omniledger.runs import Run, recorded
+from omniledger.runs import Part, Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
 
 COPYING = "source copied"
 NOTING = "people and limits noted"
 PRICING = "prices loaded"
-BUILDING = "models built and tested"
+BUILDING = "models built"
 JUDGING = "figures judged"
 DOCUMENTING = "model docs written"
 SHOWING = "site built"
@@ -86,7 +85,7 @@ def copy_source(dsn: Dsn) -> Copied:
 
 
 @retried("build the models")
-def build_models(dsn: Dsn, settings: Settings, run: Run) -> Built:
+def build_models(dsn: Dsn, settings: Settings, run: Run) -> tuple[Part, ...]:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
     with session(dsn) as connection:
         anew = run.follows_refusal or is_built_later_than_now(connection)
@@ -165,8 +164,8 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
         note(dsn, run)
     with run.step(BUILDING) as step:
         built = build_models(dsn, settings, run)
-        step.tell(f"{len(built.models)} models, {built.tests} tests")
-        step.parts = built.models
+        step.tell(f"{len(built)} models")
+        step.parts = built
     with run.step(JUDGING) as step:
         verdict = judge(dsn, settings, run)
         step.tell(f"{len(verdict.results)} expectations")

@@ -20,15 +20,17 @@ import pytest
 
 from omniledger.database import Dsn
 from omniledger.demo.load import SAMPLE
+from omniledger.settings import Settings
 from tests.browser import Seen
 from tests.conftest import Server, ask
 from tests.migrations.operator import CERTIFICATE, put_off
+from tests.models.conftest import Dbt
 from tests.test_cli import run
 from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
-BUILDING = "models built and tested"
+BUILDING = "models built"
 STEPS = (
     "people and limits noted",
     "prices loaded",
@@ -135,6 +137,14 @@ def test_the_marts_hold_what_the_file_holds_to_the_last_digit(dsn: Dsn) -> None:
         " sum(cost_recomputed_usd) from analytics.fct_daily_usage",
     )
     assert totals == [raw()]
+
+
+def test_the_tests_of_the_models_pass(place: Place, dsn: Dsn) -> None:
+    dbt = Dbt(Settings(home=place.home))
+    said = dbt(dsn, "test", "--exclude-resource-type", "unit_test")
+    tested = [result for result in said if result.node.resource_type == "test"]
+    assert len(tested) > 50
+    assert {str(result.status) for result in tested} == {"pass"}
 
 
 def test_recorded_cost_differs_only_by_what_the_old_column_rounded(dsn: Dsn) -> None:

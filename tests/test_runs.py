@@ -23,7 +23,7 @@ KILLED = """
 import sys, threading
 from omniledger.database import Dsn
 from omniledger.runs import recorded
-with recorded(Dsn.parse(sys.argv[1])) as run, run.step("models built and tested"):
+with recorded(Dsn.parse(sys.argv[1])) as run, run.step("models built"):
     print("at work", flush=True)
     threading.Event().wait()
 """
@@ -36,8 +36,8 @@ def dsn(server: Server) -> Dsn:
 
 def walk(dsn: Dsn, verdict: str = "published") -> None:
     with recorded(dsn) as run:
-        with run.step("models built and tested") as step:
-            step.tell("2 models, 3 tests")
+        with run.step("models built") as step:
+            step.tell("2 models")
             step.parts = (
                 Part("fct_focus", Decimal("1.5"), 7),
                 Part("stg_<users>", Decimal("0.1")),
@@ -51,9 +51,9 @@ def test_each_step_and_model_is_timed_and_versions_are_kept(dsn: Dsn) -> None:
     walk(dsn)
     [run] = omniledger(dsn, "runs", "--json").document()
     assert (run["verdict"], run["rows"]) == ("published", 42)
-    assert [step["step"] for step in run["steps"]] == ["models built and tested", PUBLISHING]
+    assert [step["step"] for step in run["steps"]] == ["models built", PUBLISHING]
     built = run["steps"][0]
-    assert (built["detail"], built["rows"]) == ("2 models, 3 tests", None)
+    assert (built["detail"], built["rows"]) == ("2 models", None)
     assert [(p["name"], p["seconds"], p["rows"]) for p in built["parts"]] == [
         ("fct_focus", "1.5", 7),
         ("stg_<users>", "0.1", None),
@@ -97,16 +97,14 @@ def test_a_killed_run_is_not_finished_and_the_next_one_says_so(dsn: Dsn) -> None
     while "  killed  " not in (said := omniledger(dsn, "runs").output):
         assert time.monotonic() < give_up, said
         threading.Event().wait(0.05)
-    assert "never ended  models built and tested" in said
+    assert "never ended  models built" in said
     with recorded(dsn) as run:
         [sentence] = run.after_killed
-        assert sentence.endswith("was killed at the step: models built and tested")
+        assert sentence.endswith("was killed at the step: models built")
         run.end("published")
     [now, before] = omniledger(dsn, "runs", "--json").document()
     assert (now["verdict"], before["verdict"]) == ("published", "failed")
-    assert before["reason"] == (
-        "It was killed before it ended, at the step: models built and tested."
-    )
+    assert before["reason"] == ("It was killed before it ended, at the step: models built.")
 
 
 def test_a_run_whose_lock_is_lost_fails_and_the_next_one_heals(dsn: Dsn) -> None:

@@ -44,7 +44,7 @@ _BASES = {"Recorded": _AMBER, "Computed": _BLUE, "Estimated": _TEAL, "Unknown": 
 _QUOTA = {"Within the limit": _BLUE, "Over the limit": _RED}
 _CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
 _STEPS = {
-    "models built and tested": "Build",
+    "models built": "Build",
     "figures judged": "Judge",
     "figures published": "Publish",
 }

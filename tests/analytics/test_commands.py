@@ -195,7 +195,7 @@ def test_a_run_copies_builds_judges_and_publishes_there(
     totals = "select sum(requests), sum(tokens_input) from analytics.fct_daily_usage"
     assert ask(analytics, totals) == [(20, 2000)]
     steps = "select step from ledger.run_steps where part = '' order by started_at limit 2"
-    assert ask(analytics, steps) == [("source copied",), ("models built and tested",)]
+    assert ask(analytics, steps) == [("source copied",), ("models built",)]
     assert (tmp_path / "site" / "index.html").is_file()
 
 
