@@ -2,7 +2,7 @@
     config(
         incremental_strategy='changed_days',
         unique_key='health_date',
-        indexes=[{'columns': ['health_date']}],
+        indexes=[{'columns': ['health_date', 'built_at', 'built_xmin']}],
         pre_hook=[
             "{{ find_changed_health(ref('int_health_grid'), taught_by=ref('int_health_learnt')) }}",
             "{{ plan_for_many_rows() }}",

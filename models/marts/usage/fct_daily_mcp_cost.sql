@@ -2,7 +2,7 @@
     config(
         incremental_strategy='changed_days',
         unique_key='usage_date',
-        indexes=[{'columns': ['usage_date']}],
+        indexes=[{'columns': ['usage_date', 'built_at', 'built_xmin']}],
         pre_hook="{{ find_changed_usage(days_of_other_models()) }}",
         post_hook=[
             "{{ keep_pruned_days() }}",

@@ -2,7 +2,7 @@
     config(
         incremental_strategy='changed_days',
         unique_key='usage_date',
-        indexes=[{'columns': ['usage_date']}],
+        indexes=[{'columns': ['usage_date', 'built_at', 'built_xmin']}],
         pre_hook="{{ find_changed_days(
             events=ref('stg_audit_logs'),
             deletions=ref('stg_deleted_days'),
