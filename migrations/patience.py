@@ -19,7 +19,8 @@ LOCK_TIMEOUT_MS = 40
 # A commit that waited for the disk would keep its locks meanwhile. A crash of the server before the
 # next commit, which does wait, takes the change back whole, and whatever was written after it.
 _SHORT = f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'; set synchronous_commit = off"
-_AS_BEFORE = "reset lock_timeout; reset synchronous_commit"
+# What a role gives its sessions was overridden when this one began: a reset would bring it back.
+_AS_BEFORE = "set lock_timeout = 0; reset synchronous_commit"
 
 _TELL_AFTER_SECONDS = 2
 _TELL_EVERY_SECONDS = 30

@@ -36,6 +36,7 @@ _PIN = """
         ('idle_in_transaction_session_timeout', '0', false),
         ('idle_session_timeout', '0', false),
         ('lock_timeout', '0', false),
+        ('quote_all_identifiers', 'off', false),
         -- Rather an error than the figures of those rows that a policy lets us see.
         ('row_security', 'off', false),
         ('statement_timeout', '0', false),

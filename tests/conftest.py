@@ -220,6 +220,7 @@ HURRY = {
     "IntervalStyle": "iso_8601",
     "TimeZone": "Asia/Kathmandu",
     "extra_float_digits": "-3",
+    "quote_all_identifiers": "on",
     "standard_conforming_strings": "off",
 }
 """What a database may give each of its sessions, and no long work and no reader is fit for."""

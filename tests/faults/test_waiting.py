@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from migrations.patience import patiently
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from tests.conftest import Server, ask
@@ -125,3 +126,11 @@ def test_it_ends_the_build_that_a_killed_upgrade_left_in_the_server(
         wait_until("the end of what was left", lambda: ask(dsn, still_there, left) == [(0,)])
     assert upgrade.end() == 0, upgrade.said()
     assert ask(dsn, "select count(*) from pg_index where not indisvalid") == [(0,)]
+
+
+def test_a_short_try_leaves_no_hurry_of_the_database_behind(server: Server) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, f"alter database \"{dsn.dbname}\" set lock_timeout = '5ms'")
+    with connect(dsn, autocommit=True) as connection:
+        patiently(connection, "omni2.audit_logs", lambda: connection.execute("select 1"))
+        assert connection.execute("show lock_timeout").fetchone() == ("0",)
