@@ -23,6 +23,7 @@ from benchmarks import load
 from benchmarks.database import write
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
+from omniledger.history import BUILDING, JUDGING, PUBLISHING
 
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -81,7 +82,7 @@ class Commands:
         took = {name: self.seconds("omniledger", "run")}
         [last] = json.loads(self("omniledger", "runs", "--json", "--limit", "1"))
         steps = {step["step"]: float(Decimal(step["seconds"])) for step in last["steps"]}
-        for step in ("models built", "figures judged", "figures published"):
+        for step in (BUILDING, JUDGING, PUBLISHING):
             took[f"  {step}"] = steps[step]
         return took
 

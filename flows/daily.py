@@ -19,7 +19,7 @@ from omniledger.analytics.copying import Copied, copy_changes
 from omniledger.analytics.link import is_attached
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
-from omniledger.history import PUBLISHING
+from omniledger.history import BUILDING, JUDGING, PUBLISHING
 from omniledger.marts import is_built_later_than_now
 from omniledger.merging.carrying import is_pending
 from omniledger.pricing import loading
@@ -32,8 +32,6 @@ from omniledger.settings import Settings, get_settings
 COPYING = "source copied"
 NOTING = "people and limits noted"
 PRICING = "prices loaded"
-BUILDING = "models built"
-JUDGING = "figures judged"
 DOCUMENTING = "model docs written"
 SHOWING = "site built"
 STEPS = (NOTING, PRICING, BUILDING, JUDGING, PUBLISHING, DOCUMENTING, SHOWING)

@@ -19,8 +19,11 @@ LOCK_TIMEOUT_MS = 40
 # A commit that waited for the disk would keep its locks meanwhile. A crash of the server before the
 # next commit, which does wait, takes the change back whole, and whatever was written after it.
 _SHORT = f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'; set synchronous_commit = off"
-# What a role gives its sessions was overridden when this one began: a reset would bring it back.
-_AS_BEFORE = "set lock_timeout = 0; reset synchronous_commit"
+# A reset would bring back what a role gives its sessions, which was overridden when this one began.
+_AS_BEFORE = (
+    "select set_config('lock_timeout', %s, false), set_config('synchronous_commit', %s, false)"
+)
+_BEFORE = "select current_setting('lock_timeout'), current_setting('synchronous_commit')"
 
 _TELL_AFTER_SECONDS = 2
 _TELL_EVERY_SECONDS = 30
@@ -55,6 +58,7 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
     Raises:
         DatabaseError: others held the lock all the time; the sentence says who.
     """
+    before = connection.execute(_BEFORE).fetchone()
     connection.execute(_SHORT.encode())
     patience = get_settings().lock_patience_seconds
     began = time.monotonic()
@@ -80,7 +84,7 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
             pause = min(pause * 2, 5)
     finally:
         if not connection.closed:
-            connection.execute(_AS_BEFORE)
+            connection.execute(_AS_BEFORE, before)
 
 
 def _by_whom(connection: Connection, relation: str) -> str:

@@ -111,8 +111,8 @@ class RunTaken:
         return sum(step.rows or 0 for step in self.steps if step.step == PUBLISHING)
 
 
-PUBLISHING = "figures published"
-"""The step whose rows are those that readers got."""
+BUILDING, JUDGING, PUBLISHING = "models built", "figures judged", "figures published"
+"""The steps of a run that work on figures; the rows of the last are those that readers got."""
 
 
 def read(connection: Connection, limit: int) -> list[RunTaken]:

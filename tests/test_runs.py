@@ -104,7 +104,7 @@ def test_a_killed_run_is_not_finished_and_the_next_one_says_so(dsn: Dsn) -> None
         run.end("published")
     [now, before] = omniledger(dsn, "runs", "--json").document()
     assert (now["verdict"], before["verdict"]) == ("published", "failed")
-    assert before["reason"] == ("It was killed before it ended, at the step: models built.")
+    assert before["reason"] == "It was killed before it ended, at the step: models built."
 
 
 def test_a_run_whose_lock_is_lost_fails_and_the_next_one_heals(dsn: Dsn) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from omniledger.history import BUILDING, JUDGING, PUBLISHING
 from omniledger.report import formats, shapes
 from omniledger.report.billing import CostDay
 from omniledger.report.durations import ModelTime, StepTime
@@ -43,11 +44,7 @@ _TOKENS = {"Input": "tokens_input", "Output": "tokens_output", "Cached": "tokens
 _BASES = {"Recorded": _AMBER, "Computed": _BLUE, "Estimated": _TEAL, "Unknown": HATCH}
 _QUOTA = {"Within the limit": _BLUE, "Over the limit": _RED}
 _CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
-_STEPS = {
-    "models built": "Build",
-    "figures judged": "Judge",
-    "figures published": "Publish",
-}
+_STEPS = {BUILDING: "Build", JUDGING: "Judge", PUBLISHING: "Publish"}
 _OTHER_STEPS = "Other"
 _STEP_COLORS = {"Build": _BLUE, "Judge": _TEAL, "Publish": _AMBER, _OTHER_STEPS: "var(--quiet)"}
 _STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(--quiet)"}
