@@ -109,9 +109,15 @@ def run_live(relation: str, *statements: str) -> None:
 
 
 def make_trigger(name: str, relation: str, body: str) -> str:
-    """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14."""
-    made = f"create trigger {name} {body}"
-    return f"drop trigger if exists {name} on {relation}; {made}"
+    """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14.
+
+    It fires for what a replica writes, too: a subscription, or a session that says it is one, must
+    not write what nobody counts.
+    """
+    return (
+        f"drop trigger if exists {name} on {relation}; create trigger {name} {body};"
+        f" alter table {relation} enable always trigger {name}"
+    )
 
 
 def build_index(name: str, relation: str, definition: str, *, unique: bool = False) -> None:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from migrations import obstacles
 from migrations.columns import Column, read_columns
+from migrations.ddl import make_trigger
 from migrations.memory import forget, note, noted, remembered
 from migrations.merge import dependents
 from migrations.patience import patiently
@@ -149,11 +150,13 @@ def _begin(connection: Connection, conversion: Conversion) -> None:
                 " as $$ begin new.{} := {}; return new; end $$"
             ).format(function, sql.Identifier(conversion.filling), body)
         )
-        connection.execute(sql.SQL("drop trigger if exists {} on {}").format(trigger, _LEDGER))
+        called = function.as_string(connection)
         connection.execute(
-            sql.SQL(
-                "create trigger {} before insert or update on {} for each row execute function {}()"
-            ).format(trigger, _LEDGER, function)
+            make_trigger(
+                trigger.as_string(connection),
+                _TABLE,
+                f"before insert or update on {_TABLE} for each row execute function {called}()",
+            ).encode()
         )
 
 

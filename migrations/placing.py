@@ -58,7 +58,8 @@ _FAMILIES = {
     "timestamp with time zone": "time",
 }
 
-_NUMBER = "'^\\s*[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]{{1,2}})?\\s*$'"
+_NUMBER = "'^[[:space:]]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{{1,2}})?[[:space:]]*$'"
+"""Without a backslash, which a session may read in one of two ways."""
 
 _TO_NUMERIC = {
     "numeric": "{0}::numeric",
@@ -153,6 +154,7 @@ def placed(
     columns: Iterable[tuple[str, str, str | None]],
     ledger: Mapping[str, str],
     timezone: str = "UTC",
+    apart: frozenset[str] = frozenset(),
 ) -> list[Carried]:
     """Give each legacy column its place in the ledger.
 
@@ -160,6 +162,7 @@ def placed(
         columns: name, type and default of each legacy column, in order.
         ledger: type of each column that `omni2.audit_logs` has.
         timezone: the zone that a legacy time without one is read in.
+        apart: the legacy columns that get a place of their own though the ledger has their type.
     """
     columns = list(columns)
     renamed = {RENAMED[name] for name, _, _ in columns if name in RENAMED}
@@ -171,13 +174,15 @@ def placed(
             # Another column means this, or the ledger's column means something else.
             meant = ""
         wanted = ledger.get(meant) or ledger_type(meant, kind)
-        if meant and meant not in taken and wanted == kind:
+        if meant and meant not in taken and wanted == kind and name not in apart:
             carried.append(Carried(name, meant, kind, default))
             taken.add(meant)
             continue
         target = _own_place(name, kind, {*taken, *renamed, *OURS}, ledger)
         taken.add(target)
         how = formula(kind, wanted, timezone) if meant else ""
+        if meant and wanted == kind:
+            how = "{0}"
         carried.append(
             Carried(name, target, kind, default, derives=meant if how else "", formula=how)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from migrations.ddl import make_trigger
 from migrations.legacy import Carried, Legacy
 from migrations.merge.statements import LEDGER
 from omniledger.database import Connection
@@ -15,6 +16,8 @@ from omniledger.database import Connection
 _FUNCTION = """
 create or replace function ledger.derive_audit_log() returns trigger
 language plpgsql
+-- Expressions and formulas are as they were read in a session of ours.
+set standard_conforming_strings = on
 as $omniledger$
 #variable_conflict use_column
 begin
@@ -55,15 +58,12 @@ def carry(connection: Connection, legacy: Legacy) -> None:
         "update": "new.legacy_id is not null and old.legacy_id is not null",
     }.items():
         connection.execute(
-            sql.SQL(
-                "create trigger {} before {} on {} for each row when ({})"
-                " execute function ledger.derive_audit_log()"
-            ).format(
-                sql.Identifier(f"omniledger_derive_{event}"),
-                sql.SQL(event),
-                LEDGER,
-                sql.SQL(condition),
-            )
+            make_trigger(
+                f"omniledger_derive_{event}",
+                "omni2.audit_logs",
+                f"before {event} on omni2.audit_logs for each row when ({condition})"
+                " execute function ledger.derive_audit_log()",
+            ).encode()
         )
 
 
