@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrations.columns import read_columns
-from migrations.obstacles import KINDS, family, refusal
+from migrations.obstacles import KINDS, family, policed, refusal, subscribed
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
@@ -47,8 +47,76 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What is read of each table, and the types it may have."""
 
+LOOSENED = ("question", "timestamp", "success")
+"""Columns of the ledger that the old table's rows may lack, so that the upgrade lets rows do so."""
+
+_LEDGER = "omni2.audit_logs"
 _CHANGED = ("omni2.audit_logs", "omni2.mcp_health_log")
 """Those that get columns, triggers and indexes; what is only read may be a view, too."""
+
+
+# A column of a key, or of what names a row to a subscriber, can't be without a value.
+_IN_KEY = """
+    select
+        format(
+            'its %%s holds the column %%s',
+            case when i.indisprimary then 'primary key' else 'replica identity' end, a.attname
+        )
+    from pg_index as i
+    inner join pg_attribute as a
+        on i.indrelid = a.attrelid and a.attnum = any(i.indkey::smallint[])
+    where
+        i.indrelid = to_regclass(%s)
+        and (i.indisprimary or i.indisreplident)
+        and a.attname = any(%s)
+    order by a.attnum
+"""
+
+# The server refuses an update of a table of which a publication shows some rows, or some columns,
+# unless what names a row says whether it is one of those. It came with PostgreSQL 15.
+_PART_PUBLISHED = """
+    with named as (
+        select
+            c.oid,
+            a.attnum
+        from pg_class as c
+        inner join pg_attribute as a on c.oid = a.attrelid and a.attnum > 0
+        left join pg_index as i
+            on
+                c.oid = i.indrelid
+                and case c.relreplident when 'd' then i.indisprimary else i.indisreplident end
+        where
+            c.oid = to_regclass(%s)
+            and (c.relreplident = 'f' or a.attnum = any(i.indkey::smallint[]))
+    )
+
+    select
+        format(
+            'the publication %%s has %%s of it only, so that no row could be updated',
+            p.pubname, case when pr.prqual is null then 'columns' else 'rows' end
+        )
+    from pg_publication_rel as pr
+    inner join pg_publication as p on pr.prpubid = p.oid
+    where
+        pr.prrelid = to_regclass(%s)
+        and (p.pubupdate or p.pubdelete)
+        and (
+            pr.prqual is not null and exists (
+                select from pg_depend as d
+                where
+                    d.classid = 'pg_publication_rel'::regclass
+                    and d.objid = pr.oid
+                    and d.refobjid = pr.prrelid
+                    and d.refobjsubid > 0
+                    and d.refobjsubid not in (select n.attnum from named as n)
+            )
+            or pr.prattrs is not null and exists (
+                select from named as n
+                where n.attnum <> all(pr.prattrs::smallint[])
+            )
+        )
+    order by 1
+"""
 
 
 def require_fit(connection: Connection) -> None:
@@ -70,9 +138,22 @@ def _unfit(connection: Connection, table: str) -> Iterator[str]:
         if kind != "r":
             yield {**KINDS, "v": "it is a view"}[kind]
         yield from family(connection, table)
+    if table == _LEDGER:
+        yield from _unfit_ledger(connection)
+    yield from policed(connection, table)
     types = {column.name: column.type for column in read_columns(connection, table)}
     for name, allowed in _NEEDED[table].items():
         if name not in types:
             yield f"it has no column {name}"
         elif allowed and types[name].partition("(")[0] not in allowed:
             yield f"its column {name} is {types[name]}, not {allowed[0]}"
+
+
+def _unfit_ledger(connection: Connection) -> Iterator[str]:
+    """What forbids rows without a value, or rows that are written anew."""
+    yield from subscribed(connection, _LEDGER)
+    for (why,) in connection.execute(_IN_KEY, (_LEDGER, list(LOOSENED))):
+        yield why
+    if connection.info.server_version >= 150000:
+        for (why,) in connection.execute(_PART_PUBLISHED, (_LEDGER, _LEDGER)):
+            yield why

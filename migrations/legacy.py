@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from migrations import hand_made, obstacles
 from migrations.columns import Column, read_columns
 from migrations.gateway import require_fit
-from migrations.placing import ADDED_COLUMNS, RENAMED, Carried, placed
+from migrations.keys import read_keys, set_apart
+from migrations.memory import remembered
+from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
@@ -132,6 +135,13 @@ class Legacy:
         """The columns that the ledger also keeps converted, in its column of the same meaning."""
         return tuple(column for column in self.columns if column.derives)
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Each column of the ledger that the old rows need, with the type where it is made anew."""
+        derived = {c.derives: ledger_type(c.derives, c.type) for c in self.derived}
+        # The old name must go on showing each column in the type that it had.
+        return derived | {c.target: c.type for c in self.columns}
+
     @cached_property
     def by_meaning(self) -> dict[str, Carried]:
         """By each column of the ledger the legacy one that gives its value."""
@@ -172,17 +182,30 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
         raise obstacles.refusal(legacy.relation, obstacles.KINDS[kind])
     columns = read_columns(connection, legacy.relation)
     timezone = get_settings().legacy_timezone
-    found = placed([(c.name, c.type, c.default) for c in columns], ledger, timezone)
+    described = [(c.name, c.type, c.default) for c in columns]
+    keys = list(read_keys(connection, legacy.relation))
+    found = placed(described, ledger, timezone)
+    apart = set_apart(keys, found, _shared(ledger, remembered(connection, "added_columns")))
+    found = placed(described, ledger, timezone, apart)
     legacy = replace(legacy, columns=tuple(_completed(found, columns)))
     if must_own:
         obstacles.require_owner(connection, legacy.relation)
-    obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning)
+    obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
     sequence = connection.execute(_SEQUENCE, (legacy.relation,)).fetchone()
     return replace(
         legacy,
         identity=next((column.identity for column in columns if column.name == "id"), ""),
         sequence=(sequence[0], sequence[1]) if sequence else None,
     )
+
+
+def _shared(ledger: Mapping[str, str], added: set[str]) -> Callable[[str], bool]:
+    """Whether rows of the gateway's may have a value in a column of the ledger.
+
+    They have none in one that is there for the old name alone.
+    """
+    known = {*GATEWAY_COLUMNS, *ADDED_COLUMNS, *(ledger.keys() - added)} - set(OURS)
+    return known.__contains__
 
 
 def _completed(found: list[Carried], columns: list[Column]) -> list[Carried]:

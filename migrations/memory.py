@@ -16,6 +16,11 @@ _NOTE = """
     set value = (ledger.settings.value::jsonb || excluded.value::jsonb)::text
 """
 
+_REMEMBER = """
+    insert into ledger.settings (name, value) values (%s, %s)
+    on conflict (name) do update set value = excluded.value
+"""
+
 _FORGET = "update ledger.settings set value = (value::jsonb - %s)::text where name = %s"
 
 
@@ -40,6 +45,12 @@ def _value(connection: Connection, what: str) -> Any:
 def note(connection: Connection, what: str, name: str, value: Any) -> None:
     """Note one name; what was noted of it before is replaced."""
     connection.execute(_NOTE, (what, json.dumps({name: value})))
+
+
+def remember(connection: Connection, what: str, names: set[str]) -> None:
+    """Note names of one kind as a list, before what they name is made; `remembered` knows them."""
+    earlier = set(_value(connection, what) or ())
+    connection.execute(_REMEMBER, (what, json.dumps(sorted(earlier | names))))
 
 
 def forget(connection: Connection, what: str, name: str) -> None:

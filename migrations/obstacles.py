@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from psycopg import errors
 from psycopg.sql import Identifier
 
 from migrations.columns import Column
+from migrations.keys import Key
 from migrations.placing import Carried
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+from omniledger.explaining import first_line
 
 KINDS = {
     "p": "it is partitioned",
@@ -109,6 +112,37 @@ _AROUND = """
     inner join legacy on pr.prrelid = legacy.oid
 """
 
+_SUBSCRIBED = """
+    select distinct 'the subscription ' || s.subname || ' writes it'
+    from pg_subscription_rel as r
+    inner join pg_stat_subscription as s on r.srsubid = s.subid
+    where r.srrelid = to_regclass(%s)
+"""
+"""The view says who everybody may see; before PostgreSQL 14 nobody may join the catalog's table."""
+
+_ACTIVE_POLICIES = "select row_security_active(to_regclass(%s))"
+
+_POLICED_USERS = """
+    select
+        format(
+            'the row level security of %%s, which says who its users are, is for %%s, too',
+            u.oid::regclass, current_user
+        )
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    inner join pg_class as u
+        on
+            u.oid = to_regclass(format('%%I.users', n.nspname))
+            or u.oid in (
+                select k.confrelid
+                from pg_constraint as k
+                inner join pg_attribute as a
+                    on k.conrelid = a.attrelid and k.conkey[1] = a.attnum
+                where k.conrelid = c.oid and k.contype = 'f' and a.attname = 'user_id'
+            )
+    where c.oid = to_regclass(%s) and row_security_active(u.oid)
+"""
+
 _FAMILY = """
     select 'it is the child of ' || i.inhparent::regclass
     from pg_inherits as i
@@ -150,6 +184,25 @@ _OWNERS = """
         )
 """
 
+_EVENT_TRIGGERS = """
+    select string_agg(quote_ident(evtname), ', ' order by evtname)
+    from pg_event_trigger
+    where evtenabled in ('O', 'A')
+"""
+
+_PROBES = (
+    "create schema if not exists ledger",
+    "create table ledger.omniledger_probe (id integer)",
+    "alter table ledger.omniledger_probe add column name text",
+    "create index omniledger_probe_name on ledger.omniledger_probe (name)",
+    "create view ledger.omniledger_probe_view as select id from ledger.omniledger_probe",
+    "create function ledger.omniledger_probe() returns integer language sql as 'select 1'",
+    "drop function ledger.omniledger_probe()",
+    "drop view ledger.omniledger_probe_view",
+    "drop table ledger.omniledger_probe",
+)
+"""Of each kind of thing that an upgrade does one, on nobody's objects."""
+
 _MERGED = "select count(*) > 0 from ledger.merge_runs where legacy_table = %s and cutover_xid > 0"
 
 WAY_OUT = "see what to do in docs/operations.md, under 'What stops an upgrade'"
@@ -160,6 +213,7 @@ def require_none(
     relation: str,
     columns: Sequence[Column],
     by_meaning: Mapping[str, Carried],
+    keys: Iterable[Key],
 ) -> None:
     """Refuse a legacy table that would lose something.
 
@@ -167,6 +221,7 @@ def require_none(
         relation: its quoted name.
         columns: its columns as the catalog has them.
         by_meaning: by each column of the ledger the legacy one that gives its value.
+        keys: its unique keys.
 
     Raises:
         NotReadyError: the sentence names the first thing that can't be carried.
@@ -174,6 +229,7 @@ def require_none(
     for why in (
         *_in_columns(columns, by_meaning),
         *_around(connection, relation),
+        *(key.obstacle for key in keys if key.obstacle),
     ):
         raise refusal(relation, why)
 
@@ -208,6 +264,9 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     yield from family(connection, relation)
+    yield from subscribed(connection, relation)
+    for (why,) in connection.execute(_POLICED_USERS, (relation,)):
+        yield why
     if connection.info.server_version >= 150000:
         for (publication,) in connection.execute(_SCHEMA_PUBLISHED, (relation,)):
             yield f"its schema is part of the publication {publication}"
@@ -226,6 +285,22 @@ def family(connection: Connection, relation: str) -> Iterator[str]:
     """Of whom a table inherits, and who inherits of it."""
     for (why,) in connection.execute(_FAMILY, {"relation": relation}):
         yield why
+
+
+def subscribed(connection: Connection, relation: str) -> Iterator[str]:
+    """Which logical subscriptions write a table.
+
+    Their worker goes by the table's own name and can't write a view; ids that it brings are none
+    that the table's sequence knows.
+    """
+    for (why,) in connection.execute(_SUBSCRIBED, (relation,)):
+        yield why
+
+
+def policed(connection: Connection, relation: str) -> Iterator[str]:
+    """Whether row level security may hide rows of a table from us."""
+    if connection.execute(_ACTIVE_POLICIES, (relation,)).fetchone() == (True,):
+        yield f"its row level security is for {connection.info.user}, too"
 
 
 def owners(connection: Connection, relation: str) -> list[tuple[str, str, bool]]:
@@ -265,6 +340,28 @@ def require_room(connection: Connection, legacy_schema: str) -> None:
             f"upgrade has to; nothing was changed: `grant create on schema {schema} to "
             f"{connection.info.user}`, or run the command as the schema's owner."
         )
+    require_unforbidden(connection)
+
+
+def require_unforbidden(connection: Connection) -> None:
+    """Refuse an upgrade of which an event trigger forbids a part, before it begins.
+
+    Raises:
+        NotReadyError: it names the triggers, and says what one of them said.
+    """
+    row = connection.execute(_EVENT_TRIGGERS).fetchone()
+    if row is None or row[0] is None:
+        return
+    try:
+        with connection.transaction(force_rollback=True):
+            for probe in _PROBES:
+                connection.execute(probe.encode())
+    except errors.RaiseException as error:
+        raise NotReadyError(
+            f"An event trigger of this database ({row[0]}) forbids what the upgrade has to do: "
+            f"{first_line(error)}; nothing was changed: `alter event trigger ... disable` it, and "
+            "enable it when the upgrade is done."
+        ) from error
 
 
 def require_our_view(connection: Connection, relation: str, name: str) -> None:

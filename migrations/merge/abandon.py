@@ -6,7 +6,7 @@ from functools import partial
 
 from psycopg import sql
 
-from migrations.merge import foreign_keys
+from migrations.merge import foreign_keys, indexes
 from migrations.merge.copy import forget
 from migrations.merge.run import unfinished
 from migrations.merge.statements import Statements
@@ -30,6 +30,7 @@ def abandon(connection: Connection) -> None:
         patiently(connection, legacy.relation, partial(unwatch, connection, legacy))
     patiently(connection, "omni2.audit_logs", partial(unwatch_ledger, connection))
     patiently(connection, "omni2.audit_logs", partial(foreign_keys.drop, connection))
+    patiently(connection, "omni2.audit_logs", partial(indexes.drop, connection))
     with connection.transaction():
         forget(connection, Statements(legacy), _EVERYTHING, {})
         connection.execute("delete from omni2.audit_logs where source_system = 'legacy'")

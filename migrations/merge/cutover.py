@@ -14,6 +14,24 @@ from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+
+# A view does what its owner may.
+_POWERLESS_OWNER = """
+    select pg_get_userbyid(c.relowner)
+    from pg_class as c
+    where
+        c.oid = to_regclass(%s)
+        and case
+            when has_schema_privilege(c.relowner, 'omni2', 'usage')
+                then
+                    not has_table_privilege(c.relowner, 'omni2.audit_logs', 'select')
+                    or not has_table_privilege(c.relowner, 'omni2.audit_logs', 'insert')
+                    or not has_table_privilege(c.relowner, 'omni2.audit_logs', 'update')
+                    or not has_table_privilege(c.relowner, 'omni2.audit_logs', 'delete')
+            else true
+        end
+"""
 
 _LEDGER_SEQUENCE = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
 
@@ -112,6 +130,19 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         ]
         connection.execute(sql.SQL("alter view {} {}").format(view, sql.SQL(", ").join(changes)))
     derived.carry(connection, legacy)
+    owner = powerless_owner(connection, legacy.relation)
+    if owner is not None:
+        raise NotReadyError(
+            f"Something, an event trigger perhaps, gave the view {legacy.relation} to {owner}, who "
+            "may not write omni2.audit_logs, so that nobody could write through it; the old name "
+            "is as it was: disable that and run the command again, it goes on where it was."
+        )
+
+
+def powerless_owner(connection: Connection, relation: str) -> str | None:
+    """The owner of the view with the old name, where that role may not do what the view does."""
+    row = connection.execute(_POWERLESS_OWNER, (relation,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _let_writers_count(

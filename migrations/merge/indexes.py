@@ -1,56 +1,54 @@
-"""Indexes of the legacy table on columns that the ledger did not know, built anew on the ledger.
+"""Indexes of the legacy table that are built anew on the ledger: keys, and what it did not know.
 
-The ledger's own indexes serve what is usually asked; these serve a search column, say, or a time
-that keeps a type of its own. Indexes with an expression or a condition are not carried.
+The ledger's own indexes serve what is usually asked. These serve a search column, an expression, or
+a time that keeps a type of its own; and the unique ones refuse what they refused, and are what
+`on conflict` through the old name goes by (see `migrations.keys`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from psycopg import sql
 
 from migrations.identifiers import shortened
 from migrations.indexing import build_concurrently
 from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, Legacy
-from migrations.merge.statements import LEDGER
+from migrations.memory import note, noted
 from omniledger.database import Connection
 
 _PREFIX = "omniledger_carried_"
+_NOTED = "carried_indexes"
 
+# What follows USING speaks of no table; without a search path every name in it is written in full.
 _INDEXES = """
     select
         c.relname,
-        m.amname,
+        i.indisunique,
+        substr(
+            pg_get_indexdef(i.indexrelid),
+            length(
+                format(
+                    'CREATE %%sINDEX %%I ON %%I.%%I USING ',
+                    case when i.indisunique then 'UNIQUE ' else '' end,
+                    c.relname, n.nspname, t.relname
+                )
+            ) + 1
+        ),
+        i.indexprs is not null,
+        i.indpred is not null,
         array(
             select a.attname::text
             from unnest(i.indkey::smallint []) with ordinality as k (attnum, place)
             inner join pg_attribute as a on i.indrelid = a.attrelid and k.attnum = a.attnum
             where k.place <= i.indnkeyatts
             order by k.place
-        ),
-        array(
-            select
-                case when not o.opcdefault then format(' %%I.%%I', n.nspname, o.opcname) else '' end
-                || case when p.option & 1 = 1 then ' desc' else '' end
-                || case
-                    when p.option & 1 <> (p.option & 2) / 2
-                        then case when p.option & 2 = 2 then ' nulls first' else ' nulls last' end
-                    else ''
-                end
-            from unnest(i.indoption::smallint [], i.indclass::oid [])
-                with ordinality as p (option, class, place)
-            inner join pg_opclass as o on p.class = o.oid
-            inner join pg_namespace as n on o.opcnamespace = n.oid
-            order by p.place
         )
     from pg_index as i
     inner join pg_class as c on i.indexrelid = c.oid
-    inner join pg_am as m on c.relam = m.oid
-    where
-        i.indrelid = to_regclass(%s)
-        and i.indisvalid
-        and i.indexprs is null
-        and i.indpred is null
-        and not i.indisunique
+    inner join pg_class as t on i.indrelid = t.oid
+    inner join pg_namespace as n on t.relnamespace = n.oid
+    where i.indrelid = to_regclass(%s) and i.indisvalid
     order by c.relname
 """
 
@@ -61,36 +59,101 @@ _OURS = r"""
     where i.indrelid = 'omni2.audit_logs'::regclass and c.relname like 'omniledger\_carried\_%%'
 """
 
+_SCRATCH = sql.Identifier("ledger", "omniledger_scratch")
+
+
+@dataclass(frozen=True)
+class _Index:
+    name: str
+    is_unique: bool
+    definition: str
+    has_expression: bool
+    has_condition: bool
+    columns: list[str]
+
+    def is_needed(self, legacy: Legacy) -> bool:
+        """Whether none of the ledger's own indexes does what this one does."""
+        if self.is_unique:
+            return self.columns != ["id"]
+        targets = {column.name: column.target for column in legacy.columns}
+        known = {"legacy_id", "legacy_user_id", *ADDED_COLUMNS, *GATEWAY_COLUMNS}
+        return self.has_expression or not known.issuperset(targets[c] for c in self.columns)
+
+    @property
+    def of_old_rows(self) -> str:
+        """Its definition, of the old name's rows alone, where it need not be found by its key."""
+        if self.is_unique:
+            return self.definition
+        return f"{self.definition} {'and' if self.has_condition else 'where'} id is not null"
+
 
 def carry(connection: Connection, legacy: Legacy) -> None:
     """Build them while others write; one that a kill left broken is built anew.
 
     Args:
         connection: outside of any transaction.
+
+    Raises:
+        UniqueViolation: what was brought over so far is not of one moment; it has to catch up.
     """
-    targets = {column.name: column.target for column in legacy.columns}
-    known = {"legacy_id", "legacy_user_id", *ADDED_COLUMNS, *GATEWAY_COLUMNS}
-    rows = connection.execute(_INDEXES, (legacy.relation,)).fetchall()
-    for old_name, method, columns, options in rows:
-        places = [targets[column] for column in columns]
-        if known.issuperset(places):
-            continue
-        name = shortened(f"{_PREFIX}{old_name}")
-        create = sql.SQL(
-            "create index concurrently {} on {} using {} ({}) where legacy_id is not null"
-        ).format(
-            sql.Identifier(name),
-            LEDGER,
-            sql.Identifier(method),
-            sql.SQL(", ").join(
-                sql.Identifier(place) + sql.SQL(option)
-                for place, option in zip(places, options, strict=True)
-            ),
+    for name, create in _statements(connection, legacy).items():
+        note(connection, _NOTED, name, create)
+        build_concurrently(connection, sql.Identifier("omni2", name), sql.SQL(create))
+
+
+def _statements(connection: Connection, legacy: Legacy) -> dict[str, str]:
+    """What builds each on the ledger, by its name there.
+
+    The server itself writes them in the ledger's names: the columns of an empty copy are renamed.
+    """
+    with connection.transaction(force_rollback=True):
+        connection.execute("set local search_path = ''")
+        found = [_Index(*row) for row in connection.execute(_INDEXES, (legacy.relation,))]
+        names = {
+            shortened(f"{_PREFIX}{index.name}"): index for index in found if index.is_needed(legacy)
+        }
+        connection.execute(
+            sql.SQL("create table {} (like {})").format(_SCRATCH, sql.SQL(legacy.relation))
         )
-        build_concurrently(connection, sql.Identifier("omni2", name), create)
+        for name, index in names.items():
+            connection.execute(
+                sql.SQL("create {}index {} on {} using {}").format(
+                    sql.SQL("unique " if index.is_unique else ""),
+                    sql.Identifier(name),
+                    _SCRATCH,
+                    sql.SQL(index.of_old_rows),
+                )
+            )
+        # First away from names that another column may get.
+        for number, column in enumerate(legacy.columns):
+            _rename(connection, column.name, f"omniledger_{number}")
+        for number, column in enumerate(legacy.columns):
+            _rename(connection, f"omniledger_{number}", column.target)
+        made = connection.execute(_INDEXES, (_SCRATCH.as_string(connection),)).fetchall()
+    return {
+        index.name: f"create {'unique ' if index.is_unique else ''}index concurrently "
+        f"{sql.Identifier(index.name).as_string(connection)} on omni2.audit_logs"
+        f" using {index.definition}"
+        for index in (_Index(*row) for row in made)
+    }
+
+
+def _rename(connection: Connection, name: str, new: str) -> None:
+    if name != new:
+        connection.execute(
+            sql.SQL("alter table {} rename column {} to {}").format(
+                _SCRATCH, sql.Identifier(name), sql.Identifier(new)
+            )
+        )
+
+
+def built(connection: Connection) -> dict[str, str]:
+    """What was built, by its name: the statement that builds it."""
+    return noted(connection, _NOTED)
 
 
 def drop(connection: Connection) -> None:
     """Take them off again."""
     for (name,) in connection.execute(_OURS).fetchall():
         connection.execute(sql.SQL("drop index {}").format(sql.Identifier("omni2", name)))
+    connection.execute("delete from ledger.settings where name = %s", (_NOTED,))

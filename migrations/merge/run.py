@@ -11,9 +11,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from psycopg import sql
+from psycopg import errors, sql
 
+from migrations.columns import read_columns
 from migrations.legacy import ARCHIVE, Carried, Legacy
+from migrations.memory import remember
 from migrations.merge import foreign_keys, indexes
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
@@ -35,6 +37,11 @@ FEW_CHANGES = 20
 
 _ROUNDS = 1_000
 """How often to catch up at most, for writers that are as fast as the merge."""
+
+_INDEX_TRIES = 10
+"""How often to build the old table's unique indexes, which values may wander between rows of."""
+
+_LEDGER = "omni2.audit_logs"
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
@@ -102,15 +109,16 @@ def merge(
         DatabaseError: others held a lock for too long.
     """
     run_id = _begin(connection, legacy)
-    patiently(connection, "omni2.audit_logs", partial(watch_ledger, connection))
+    patiently(connection, _LEDGER, partial(watch_ledger, connection))
     if not legacy.has_table:
         _make_empty_name(connection, legacy, run_id)
         return None
     statements = Statements(legacy)
+    _make_places(connection, legacy)
     show(Progress("watching"))
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
-    patiently(connection, "omni2.audit_logs", partial(watch_emptied, connection))
+    patiently(connection, _LEDGER, partial(watch_emptied, connection))
     with workers_of(connection, workers) as crew:
         for worker in crew:
             # A crash of the server takes the last batches back, whole, and the next upgrade repeats
@@ -121,7 +129,8 @@ def merge(
         _note_ambiguous(connection, run_id)
         for progress in copy_history(connection, crew, statements, pace or Pace()):
             show(progress)
-    indexes.carry(connection, legacy)
+    for progress in _carry_indexes(connection, statements, window):
+        show(progress)
     connection.execute("analyze omni2.audit_logs")
     foreign_keys.carry(connection, legacy)
     # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
@@ -141,6 +150,38 @@ def _note_ambiguous(connection: Connection, run_id: int) -> None:
     )
 
 
+def _make_places(connection: Connection, legacy: Legacy) -> None:
+    """Give the ledger the columns that it has not: of an old table that has got others since.
+
+    Or that an upgrade by printed SQL, or by an earlier version, placed otherwise.
+    """
+    there = {column.name for column in read_columns(connection, _LEDGER)}
+    missing = {name: kind for name, kind in legacy.places.items() if name not in there}
+    remember(connection, "added_columns", set(missing))
+    for name, kind in missing.items():
+        add = sql.SQL("alter table omni2.audit_logs add column if not exists {} {}").format(
+            sql.Identifier(name), sql.SQL(kind)
+        )
+        patiently(connection, _LEDGER, partial(connection.execute, add))
+
+
+def _carry_indexes(
+    connection: Connection, statements: Statements, window: Decimal
+) -> Iterator[Progress]:
+    """Build the old table's indexes on what was brought over.
+
+    What was copied is not of one moment: a value may have gone from one row to another meanwhile,
+    and stand in both, until the first is brought over again.
+    """
+    for tried in range(1, _INDEX_TRIES + 1):
+        yield from _catch_up(connection, statements, window)
+        try:
+            return indexes.carry(connection, statements.legacy)
+        except errors.UniqueViolation:
+            if tried == _INDEX_TRIES:
+                raise
+
+
 def _catch_up(
     connection: Connection, statements: Statements, window: Decimal
 ) -> Iterator[Progress]:
@@ -148,7 +189,11 @@ def _catch_up(
     done = 0
     yield Progress("catching up")
     for _ in range(_ROUNDS):
-        applied = apply_changes(connection, statements, window)
+        try:
+            applied = apply_changes(connection, statements, window)
+        except errors.UniqueViolation:
+            # A value went on to another row in the meantime; under the lock all is of one moment.
+            return
         done += applied
         yield Progress("catching up", done)
         if applied <= FEW_CHANGES:
@@ -168,9 +213,9 @@ def finish(
     run = _last_run(connection)
     if run is None or run.finished_at is not None or run.cutover_xid is None:
         return None
-    patiently(connection, "omni2.audit_logs", partial(unwatch_emptied, connection))
+    patiently(connection, _LEDGER, partial(unwatch_emptied, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
-    foreign_keys.validate_references(connection, "omni2.audit_logs", "legacy_id")
+    foreign_keys.validate_references(connection, _LEDGER, "legacy_id")
     statements = Statements(read_shape(run.shape), archived=True)
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, run.cutover_xid, show, crew)
@@ -198,7 +243,8 @@ def _begin(connection: Connection, legacy: Legacy) -> int:
 def read_shape(shape: dict[str, Any]) -> Legacy:
     """The legacy table as it was when its merge began."""
     columns = tuple(Carried(**column) for column in shape["columns"])
-    return Legacy(**{**shape, "columns": columns})
+    sequence = shape["sequence"] and tuple(shape["sequence"])
+    return Legacy(**{**shape, "columns": columns, "sequence": sequence})
 
 
 @dataclass(frozen=True)

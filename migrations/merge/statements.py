@@ -67,7 +67,7 @@ candidates as (
         on
             asked.user_id = g.user_id
             and asked.minute = g.minute
-            and asked.message = g.question
+            and asked.message collate "C" = g.question
             and g.timestamp
             between asked.created_at - %(window)s * interval '1 second'
             and asked.created_at + %(window)s * interval '1 second'
@@ -265,10 +265,14 @@ class Statements:
 
     @property
     def meanings(self) -> dict[str, sql.Composable]:
-        """The person, the text and the time of the old row `l`, by which requests are matched."""
+        """The person, the text and the time of the old row `l`, by which requests are matched.
+
+        Texts are compared byte by byte, whatever the collations of the two columns.
+        """
+        text = self.value("question") or sql.SQL("null::text")
         return {
             "person": self.person,
-            "text": self.value("question") or sql.SQL("null::text"),
+            "text": sql.SQL('({} collate "C")').format(text),
             "time": self.value("timestamp") or sql.SQL("null::timestamptz"),
         }
 

@@ -44,6 +44,8 @@ as $$ select m.user_id from ledger.user_map as m where m.legacy_user_id = $1 $$
 """
 """What stands in where SQL is only printed: nobody knows yet whose ids the old table holds."""
 
+# With a collation of its own, for the two columns may have different ones, or one by which letters
+# are alike that aren't.
 # Doubled addresses among the gateway's users name nobody; doubled old users are one person.
 _BY_EMAIL = """
 create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
@@ -55,7 +57,8 @@ as $$
         (
             select min(g.id)
             from {users} as u
-            inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+            inner join auth_service.users as g
+                on lower(trim(g.email)) collate "C" = lower(trim(u.email))
             where u.id = $1
             having count(*) = 1
         )
@@ -89,7 +92,8 @@ $$
 _SAME_EMAIL = """
     select u.id as legacy_user_id, min(g.id) as user_id
     from {users} as u
-    inner join auth_service.users as g on lower(trim(g.email)) = lower(trim(u.email))
+    inner join auth_service.users as g
+        on lower(trim(g.email)) collate "C" = lower(trim(u.email))
     group by u.id
     having count(*) = 1
 """

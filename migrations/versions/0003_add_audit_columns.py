@@ -15,8 +15,10 @@ from alembic import context, op
 from migrations import hand_made
 from migrations.columns import read_columns
 from migrations.ddl import driver, run, run_live, scalar, sql
+from migrations.gateway import LOOSENED
 from migrations.legacy import GATEWAY_COLUMNS, Legacy, inspect
-from migrations.placing import ADDED_COLUMNS, RENAMED, ledger_type
+from migrations.memory import remember
+from migrations.placing import ADDED_COLUMNS, RENAMED
 from omniledger.settings import get_settings
 
 revision = "0003"
@@ -26,7 +28,6 @@ depends_on = None
 
 _TABLE = "omni2.audit_logs"
 _OWN = {"source_system": "text not null default 'gateway'"}
-_LOOSENED = ("question", "timestamp", "success")
 _MEMORY = "select coalesce((select value from ledger.settings where name = :name), '[]')"
 _IS_REQUIRED = (
     "select attnotnull from pg_attribute"
@@ -42,15 +43,15 @@ def upgrade() -> None:
     else:
         legacy = inspect(driver(), get_settings().legacy_schema)
         if legacy is not None:
-            # The old name must go on showing each column in the type that it had.
-            columns |= {c.derives: ledger_type(c.derives, c.type) for c in legacy.derived}
-            columns |= {c.target: c.type for c in legacy.columns}
+            columns |= legacy.places
         with op.get_context().autocommit_block():
             hand_made.convert(driver())
         there = {column.name for column in read_columns(driver(), _TABLE)}
         columns = {name: kind for name, kind in columns.items() if name not in there}
-        remember("added_columns", set(columns))
-        remember("loosened_columns", {c for c in _LOOSENED if scalar(_IS_REQUIRED, name=c)})
+        remember(driver(), "added_columns", set(columns))
+        remember(
+            driver(), "loosened_columns", {c for c in LOOSENED if scalar(_IS_REQUIRED, name=c)}
+        )
     run_live(
         _TABLE,
         *(
@@ -58,7 +59,7 @@ def upgrade() -> None:
             for name, kind in columns.items()
         ),
         # The old table took rows without them, and a refused row is a lost row.
-        *(f"alter table {_TABLE} alter column {name} drop not null" for name in _LOOSENED),
+        *(f"alter table {_TABLE} alter column {name} drop not null" for name in LOOSENED),
     )
 
 
@@ -76,7 +77,7 @@ def printed(columns: dict[str, str]) -> str:
         "known": rows(columns),
         "gateway": literals(*GATEWAY_COLUMNS),
         "legacy": literals(Legacy(get_settings().legacy_schema, ()).relation),
-        "loosened": literals(*_LOOSENED),
+        "loosened": literals(*LOOSENED),
     }
     text = sql("audit_columns")
     for name, value in blanks.items():
@@ -87,16 +88,6 @@ def printed(columns: dict[str, str]) -> str:
 def quoted(name: str) -> str:
     """A column's name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def remember(what: str, names: set[str]) -> None:
-    """Note what is ours, before it is made, so that the way back undoes that and nothing else."""
-    earlier = set(json.loads(scalar(_MEMORY, name=what)))
-    driver().execute(
-        "insert into ledger.settings (name, value) values (%s, %s)"
-        " on conflict (name) do update set value = excluded.value",
-        (what, json.dumps(sorted(earlier | names))),
-    )
 
 
 def remembered(what: str) -> list[str]:

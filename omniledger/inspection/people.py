@@ -21,7 +21,7 @@ _BEFORE = """
         select lower(trim(email)) as email, count(*) as namesakes
         from auth_service.users
         group by 1
-    ) as g on lower(trim(u.email)) = g.email
+    ) as g on lower(trim(u.email)) collate "C" = g.email
     where g.namesakes is distinct from 1 {wrote}
     order by u.id
 """

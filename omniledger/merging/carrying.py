@@ -9,12 +9,13 @@ from psycopg import sql
 
 from migrations import turns
 from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
+from migrations.merge.abandon import abandon
 from migrations.merge.batches import Progress
 from migrations.merge.certify import Certificate
 from migrations.merge.cutover import make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
-from migrations.merge.run import Done, finish, last_done, merge
+from migrations.merge.run import Done, finish, last_done, merge, unfinished
 from migrations.obstacles import require_room
 from migrations.redundant import replace_redundant
 from migrations.waiting import OWN_SESSION, Waiting
@@ -94,6 +95,10 @@ def carry_out(
     if done is not None and _is_merged(connection):
         _make_view_again(connection, done, legacy)
         return finish(connection, show, workers)
+    begun = unfinished(connection)
+    if begun is not None and begun != legacy:
+        _log.warning("The old table is not as it was when its merge began; it begins anew.")
+        abandon(connection)
     pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
     return merge(connection, legacy, settings.match_window_seconds, show, workers, pace)
 

@@ -10,6 +10,8 @@ from psycopg import sql
 from migrations import redundant
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
+from migrations.merge.cutover import powerless_owner
+from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
 from omniledger.catalog import is_there, kind_of
@@ -189,10 +191,14 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
         )
     called = redundant.names(connection)
     indexes = [called.get(name, name) for name in _INDEXES]
-    for (name,) in connection.execute(_INDEXES_BROKEN, (indexes,)):
+    carried = built(connection)
+    for (name,) in connection.execute(_INDEXES_BROKEN, ([*indexes, *carried],)):
+        again = (
+            f"run `{carried[name]}`" if name in carried else "make it again as its revision does"
+        )
         yield (
             f"The index omni2.{name} is missing or invalid: `reindex index concurrently` it, or "
-            "make it again as its revision does."
+            f"{again}."
         )
     for (name,) in connection.execute(_REQUIRED):
         yield (
@@ -224,6 +230,12 @@ def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
             f"insert its rows into {name} without their id."
         )
         return
+    owner = powerless_owner(connection, legacy.relation)
+    if owner is not None:
+        yield (
+            f"{name} belongs to {owner}, who may not write omni2.audit_logs, so that nobody can "
+            f"write through it: alter view {legacy.relation} owner to the ledger's owner."
+        )
     shown: dict[str, str] = dict(connection.execute(_SHOWN, (legacy.relation,)).fetchall())
     wanted = {column.name: column.type for column in legacy.columns}
     for column in sorted(wanted.keys() | shown.keys()):

@@ -4,6 +4,7 @@ Run it by itself with `python -m pytest tests/migrations/test_states.py -v`.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -36,6 +37,8 @@ CARRIED = {
     "no_old_table": "public",
     "other_schema": "chat",
     "published_whole": "public",
+    "unique_keys": "public",
+    "own_collations": "public",
 }
 """Each state and the schema of its old name."""
 
@@ -169,12 +172,29 @@ REFUSED = {
     " omni2.mcp_servers cascade; create view omni2.mcp_servers as select 'a' as id, 'b' as name",
     "auth_service.users can't be upgraded yet, because it has no column email": "alter table"
     " auth_service.users drop email",
+    "its unique index once is over an expression": "create unique index once on public.audit_logs"
+    " (lower(message))",
+    "its unique constraint once is deferrable": "alter table public.audit_logs"
+    " add constraint once unique (message) deferrable",
+    "its unique index once takes rows without a value for doubles": "create unique index once"
+    " on public.audit_logs (message) nulls not distinct",
+    "its primary key holds the column timestamp": "alter table omni2.audit_logs"
+    " drop constraint audit_logs_pkey, add primary key (id, timestamp)",
+    "its replica identity holds the column question": "create unique index i on omni2.audit_logs"
+    " (id, question); alter table omni2.audit_logs replica identity using index i",
+    "the publication p has rows of it only": "create publication p for table omni2.audit_logs"
+    " where (success)",
+    "the publication p has columns of it only": "create publication p for table omni2.audit_logs"
+    " (question)",
 }
 
 
 SINCE = {
     "function newest_id() is bound to audit_logs": 14,
     "its schema is part of the publication p": 15,
+    "its unique index once takes rows without a value for doubles": 15,
+    "the publication p has rows of it only": 15,
+    "the publication p has columns of it only": 15,
 }
 """The version of PostgreSQL that brought it."""
 
@@ -188,6 +208,157 @@ def test_what_can_not_be_carried_is_named_with_the_way_out(untouched: Dsn, why: 
             inspect(connection, "public")
         assert why in str(refused.value)
         connection.rollback()
+
+
+SERVED = (
+    "create publication p for table omni2.audit_logs where (id > 5)",
+    "create publication p for table omni2.audit_logs (id, question)",
+    "create publication p for table omni2.audit_logs where (success)"
+    " with (publish = 'insert, truncate')",
+    "alter table omni2.audit_logs replica identity full;"
+    " create publication p for table omni2.audit_logs where (success)",
+)
+"""Publications of a part of the ledger that forbid no update."""
+
+
+@pytest.mark.parametrize("publication", SERVED)
+def test_a_publication_that_forbids_no_update_stops_no_upgrade(
+    server: Server, publication: str
+) -> None:
+    requires(server.dsn, 15)
+    dsn = server.state("investigation")
+    ask(dsn, publication)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+    revisions.downgrade(dsn, "base")
+
+
+@pytest.mark.parametrize("table", ["public.audit_logs", "omni2.audit_logs"])
+def test_a_table_that_a_subscription_writes_is_refused(server: Server, table: str) -> None:
+    with connect(server.state("gateway")) as connection:
+        # What it would do once it could connect is in the catalog, and nothing has to answer.
+        connection.execute(
+            "create subscription s connection 'host=nowhere' publication p with (connect = false)"
+        )
+        connection.execute("set local allow_system_table_mods = on")
+        connection.execute(
+            "insert into pg_subscription_rel (srsubid, srrelid, srsubstate)"
+            " select oid, %s::regclass, 'r' from pg_subscription where subname = 's'",
+            (table,),
+        )
+        with pytest.raises(NotReadyError, match="because the subscription s writes it; nothing"):
+            inspect(connection, "public")
+        connection.rollback()
+
+
+OWNED = """
+do $$
+declare
+    owned record;
+begin
+    for owned in
+        select c.oid::regclass as name
+        from pg_class as c
+        where
+            c.relnamespace::regnamespace::text in ('public', 'omni2', 'auth_service')
+            and c.relkind = 'r'
+    loop
+        execute format('alter table %s owner to {role}', owned.name);
+    end loop;
+end $$;
+grant create on database {dbname} to {role};
+alter schema public owner to {role};
+alter schema omni2 owner to {role};
+alter schema auth_service owner to {role}
+"""
+
+
+@pytest.fixture
+def owner(server: Server) -> Iterator[Dsn]:
+    """A gateway in the state `investigation` whose owner is no superuser."""
+    dsn = server.state("investigation")
+    role = f"owner_{dsn.dbname}"
+    ask(dsn, f"create role {role} login password 'secret'")
+    ask(dsn, OWNED.replace("{role}", role).replace("{dbname}", dsn.dbname))
+    yield dataclasses.replace(dsn, user=role, password="secret")  # noqa: S106 (ends with its test)
+    ask(dsn, f"drop owned by {role} cascade")
+    ask(dsn, f"drop role {role}")
+
+
+@pytest.mark.parametrize(
+    "table", ["omni2.audit_logs", "omni2.mcp_servers", "auth_service.users", "users"]
+)
+def test_rows_that_a_policy_may_hide_from_us_are_named_before_any_change(
+    owner: Dsn, table: str
+) -> None:
+    ask(owner, f"alter table {table} enable row level security, force row level security")
+    before = columns_everywhere(owner)
+    with pytest.raises(
+        NotReadyError, match=f"(the|its) row level security (of {table}, .* )?is for {owner.user}"
+    ):
+        revisions.upgrade(owner)
+    assert columns_everywhere(owner) == before
+    ask(owner, f"alter table {table} no force row level security")
+    revisions.upgrade(owner)
+    assert ask(owner, "select holds from ledger.merge_runs") == [(True,)]
+
+
+FORBIDS = """
+create function public.forbid() returns event_trigger language plpgsql
+as $$ begin raise exception 'nothing is dropped here'; end $$;
+create event trigger guard_{dbname} on ddl_command_start when tag in ('DROP TABLE')
+execute function public.forbid()
+"""
+
+
+def test_an_event_trigger_that_forbids_a_step_is_named_before_any_change(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, FORBIDS.replace("{dbname}", dsn.dbname))
+    before = columns_everywhere(dsn)
+    with pytest.raises(NotReadyError) as refused:
+        revisions.upgrade(dsn)
+    assert str(refused.value) == (
+        f"An event trigger of this database (guard_{dsn.dbname}) forbids what the upgrade has to"
+        " do: nothing is dropped here; nothing was changed: `alter event trigger ... disable` it,"
+        " and enable it when the upgrade is done."
+    )
+    assert columns_everywhere(dsn) == before
+    ask(dsn, f"alter event trigger guard_{dsn.dbname} disable")
+    revisions.upgrade(dsn)
+
+
+GIVES_AWAY = """
+create role keeper_{dbname};
+create function public.give_away() returns event_trigger language plpgsql
+as $$
+declare
+    made record;
+begin
+    for made in select * from pg_event_trigger_ddl_commands() loop
+        execute format('alter view %s owner to keeper_{dbname}', made.object_identity);
+    end loop;
+end $$;
+create event trigger keep_{dbname} on ddl_command_end when tag in ('CREATE VIEW')
+execute function public.give_away()
+"""
+
+
+def test_a_view_that_somebody_else_gets_is_not_left_in_the_place_of_the_table(
+    server: Server,
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, GIVES_AWAY.replace("{dbname}", dsn.dbname))
+    try:
+        with pytest.raises(NotReadyError, match=f"gave the view .* to keeper_{dsn.dbname}, who"):
+            revisions.upgrade(dsn)
+        ask(dsn, "insert into public.audit_logs (message) values ('meanwhile')")
+        ask(dsn, f"alter event trigger keep_{dsn.dbname} disable")
+        revisions.upgrade(dsn)
+        ask(dsn, "insert into public.audit_logs (message) values ('since')")
+        assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(12, True)]
+    finally:
+        ask(dsn, f"drop event trigger keep_{dsn.dbname}")
+        ask(dsn, f"drop owned by keeper_{dsn.dbname}; drop role keeper_{dsn.dbname}")
 
 
 @pytest.fixture(scope="module")
