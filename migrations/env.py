@@ -46,12 +46,12 @@ def run_online() -> None:
     waiting = Waiting(dsn)
     try:
         if writes():
-            with turns.taken(dsn, context.config.print_stdout) as guard:
+            # From the first commit on, which may have to wait for a standby.
+            with turns.taken(dsn, context.config.print_stdout) as guard, waiting.watched():
                 require_schema(guard, get_settings().legacy_schema)
                 require_room(guard, get_settings().legacy_schema)
                 make_schema(guard)
-                with waiting.watched():
-                    migrate(dsn, MIGRATING)
+                migrate(dsn, MIGRATING)
         else:
             migrate(dsn, "omniledger")
     except (sa.exc.SQLAlchemyError, psycopg.Error) as error:

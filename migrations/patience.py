@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from psycopg import errors
 
-from migrations.waiting import MIGRATING, SESSION
+from migrations.waiting import MIGRATING, PREPARED, SESSION
 from omniledger.database import Connection
 from omniledger.errors import DatabaseError
 from omniledger.settings import get_settings
@@ -29,17 +29,28 @@ _TELL_AFTER_SECONDS = 2
 _TELL_EVERY_SECONDS = 30
 
 _HOLDERS = f"""
-    select {SESSION.format("a")}
-    from pg_locks as l
-    inner join pg_stat_activity as a on l.pid = a.pid
-    where
-        l.relation = to_regclass(%s)
-        and l.database = (select oid from pg_database where datname = current_database())
-        and l.granted
-        and a.application_name <> '{MIGRATING}'
-    group by a.pid, a.application_name, a.backend_type, a.state, a.xact_start
-    order by a.xact_start nulls last
-    limit 3
+    with held as (
+        select pid, virtualtransaction
+        from pg_locks
+        where
+            relation = to_regclass(%s)
+            and database = (select oid from pg_database where datname = current_database())
+            and granted
+    ),
+
+    holders as (
+        select {SESSION.format("a")} as told, a.xact_start as began
+        from held
+        inner join pg_stat_activity as a on held.pid = a.pid
+        where a.application_name <> '{MIGRATING}'
+        union
+        select p.told, p.prepared
+        from held
+        inner join ({PREPARED}) as p on held.virtualtransaction = p.virtualtransaction
+        where held.pid is null
+    )
+
+    select told from holders order by began nulls last limit 3
 """  # noqa: S608 (no value of anybody's in it)
 
 _log = logging.getLogger("omniledger.waiting")
@@ -74,7 +85,7 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
                 by_whom = _by_whom(connection, relation)
                 raise DatabaseError(
                     f"{relation} was locked{by_whom} for {patience:g} s; "
-                    "end those transactions and run the upgrade again, it goes on where it was."
+                    "end those transactions and run the command again, it goes on where it was."
                 )
             if now >= tell_at:
                 tell_at = now + _TELL_EVERY_SECONDS

@@ -1,8 +1,10 @@
-"""Whom the upgrade waits for: said while it waits, and given up after a limit.
+"""Whom a migration waits for: said while it waits, and given up after a limit.
 
 What takes a lock that writers would queue behind goes through `patiently`, in short tries. All
 other waits hold up nobody, but may last: a concurrent index build waits for every transaction that
-began before it, a batch for the rows that somebody changed and did not commit.
+began before it, a batch for the rows that somebody changed and did not commit. A commit that waits
+for a synchronous standby is never given up, for a cancelled one is a commit all the same, which
+only the server that takes writes has.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import psycopg
 
@@ -30,35 +33,81 @@ IN_LINE = "omniledger turn"
 """That of the session that waits for its turn, and holds it."""
 
 SESSION = """
-    case
-        when {0}.pid is null then 'a prepared transaction'
-        else
-            coalesce(nullif({0}.application_name, ''), {0}.backend_type, 'an unnamed client')
-            || ' (pid ' || {0}.pid || ', ' || coalesce({0}.state, 'at work')
-            || coalesce(
-                ', since ' || to_char({0}.xact_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')
-                || ' UTC', ''
-            )
-            || ')'
-    end
+    coalesce(nullif({0}.application_name, ''), {0}.backend_type, 'an unnamed client')
+    || ' (pid ' || {0}.pid || ', ' || coalesce({0}.state, 'at work')
+    || coalesce(
+        ', since ' || to_char({0}.xact_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')
+        || ' UTC', ''
+    )
+    || ')'
 """
 """How a session of `pg_stat_activity` is called; what we may not see of it is left out."""
 
-# A session that we may not see into has no state and no start, yet a pid and mostly a name.
+# It has no pid. Its locks have the virtual transaction that it began with, or after a restart of
+# the server another; one of them is on its own id.
+PREPARED = """
+    select
+        l.virtualtransaction,
+        x.prepared,
+        'the prepared transaction ' || quote_literal(x.gid) || ' (in ' || x.database || ', since '
+        || to_char(x.prepared at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')
+        || ' UTC; `commit prepared` or `rollback prepared ' || quote_literal(x.gid)
+        || '` there ends it)' as told
+    from pg_prepared_xacts as x
+    inner join pg_locks as l on x.transaction = l.transactionid
+    where l.locktype = 'transactionid' and l.granted and l.pid is null
+"""
+"""How each prepared transaction is called, and by what its locks are known."""
+
+# A session that we may not see into has no state and no start, yet a pid and mostly a name. What is
+# prepared blocks as pid 0.
 _BLOCKED = f"""
     select
         w.pid,
         w.query_start,
-        string_agg(distinct {SESSION.format("h")}, ', ')
+        string_agg(distinct coalesce({SESSION.format("h")}, p.told, 'a transaction'), ', ')
     from pg_stat_activity as w
     cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
     left join pg_stat_activity as h on b.pid = h.pid
+    left join lateral (
+        select prepared.told
+        from pg_locks as wanted
+        inner join pg_locks as held
+            on
+                wanted.locktype = held.locktype
+                and (
+                    wanted.database, wanted.relation, wanted.page, wanted.tuple,
+                    wanted.virtualxid, wanted.transactionid,
+                    wanted.classid, wanted.objid, wanted.objsubid
+                ) is not distinct from (
+                    held.database, held.relation, held.page, held.tuple,
+                    held.virtualxid, held.transactionid,
+                    held.classid, held.objid, held.objsubid
+                )
+        inner join ({PREPARED}) as prepared
+            on held.virtualtransaction = prepared.virtualtransaction
+        where
+            b.pid = 0
+            and wanted.pid = w.pid
+            and not wanted.granted
+            and held.granted
+            and held.pid is null
+    ) as p on true
     where
         w.datname = current_database()
         and w.application_name = %s
         and h.application_name is distinct from w.application_name
     group by w.pid, w.query_start
 """  # noqa: S608 (no value of anybody's in it)
+
+_UNCONFIRMED = """
+    select pid, query_start, current_setting('synchronous_standby_names')
+    from pg_stat_activity
+    where
+        datname = current_database()
+        and application_name in (%s, %s)
+        and wait_event = 'SyncRep'
+"""
 
 END_LEFTOVERS = """
     select pg_terminate_backend(pid)
@@ -72,6 +121,9 @@ _LOOK_SECONDS = 0.5
 _TELL_AFTER_SECONDS = 2
 _TELL_EVERY_SECONDS = 30
 
+Wait = tuple[int, datetime]
+"""A session that waits, by its pid, and when the statement that waits began."""
+
 
 @dataclass
 class Waiting:
@@ -79,8 +131,8 @@ class Waiting:
 
     dsn: Dsn
     _ended: threading.Event = field(default_factory=threading.Event)
-    _since: dict[object, float] = field(default_factory=dict)
-    _told: dict[object, float] = field(default_factory=dict)
+    _since: dict[Wait, float] = field(default_factory=dict)
+    _told: dict[Wait, float] = field(default_factory=dict)
     _sentence: str | None = None
 
     @contextmanager
@@ -109,23 +161,36 @@ class Waiting:
 
     def _look(self, connection: Connection) -> None:
         now = time.monotonic()
-        blocked = {
-            (pid, started): holders
-            for pid, started, holders in connection.execute(_BLOCKED.encode(), (MIGRATING,))
-        }
-        self._since = {wait: self._since.get(wait, now) for wait in blocked}
+        blocked = _waits(connection, _BLOCKED, MIGRATING)
+        unconfirmed = _waits(connection, _UNCONFIRMED, MIGRATING, IN_LINE)
+        self._since = {wait: self._since.get(wait, now) for wait in (*blocked, *unconfirmed)}
         patience = get_settings().lock_patience_seconds
         for wait, holders in blocked.items():
             if now - self._since[wait] > patience:
                 self._sentence = (
-                    f"The upgrade waited for {holders} for {patience:g} s; "
-                    "end those transactions and run the upgrade again, it goes on where it was."
+                    f"The command waited for {holders} for {patience:g} s; "
+                    "end those transactions and run the command again, it goes on where it was."
                 )
                 connection.execute("select pg_cancel_backend(%s)", (wait[0],))
-            elif now - self._since[wait] > _TELL_AFTER_SECONDS:
-                self._tell(wait, holders, now)
+            else:
+                self._tell(wait, now, "Waiting for %s to end; writers go on.", holders)
+        for wait, names in unconfirmed.items():
+            self._tell(
+                wait,
+                now,
+                "Waiting for a synchronous standby to confirm a commit; synchronous_standby_names "
+                "is '%s': start that standby, or change the setting and reload the server.",
+                names,
+            )
 
-    def _tell(self, wait: object, holders: str, now: float) -> None:
-        if now - self._told.get(wait, -_TELL_EVERY_SECONDS) >= _TELL_EVERY_SECONDS:
+    def _tell(self, wait: Wait, now: float, sentence: str, whom: str) -> None:
+        is_long = now - self._since[wait] > _TELL_AFTER_SECONDS
+        if is_long and now - self._told.get(wait, -_TELL_EVERY_SECONDS) >= _TELL_EVERY_SECONDS:
             self._told[wait] = now
-            _log.info("Waiting for %s to end; writers go on.", holders)
+            _log.info(sentence, whom)
+
+
+def _waits(connection: Connection, query: str, *names: str) -> dict[Wait, str]:
+    return {
+        (pid, started): whom for pid, started, whom in connection.execute(query.encode(), names)
+    }

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 _AGAIN = ("40001", "40P01", "55P03")
 """Serialization failure, deadlock, lock timeout: what the next attempt may not meet."""
 
+_LINK_LOST = ("08000", "08001", "08003", "08004", "08006", "HV00N")
+"""The states in which a database says that it could not reach another server, or lost it."""
+
+_LASTING = "password|pg_hba|does not exist|could not translate"
+"""The words for what of that doesn't pass by itself."""
+
 _FULL = "too many (?:connections|clients)|connection slots are reserved|no more connections allowed"
 
 _PASSING = re.compile(
@@ -32,6 +38,8 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     error = getattr(error, "orig", error)
     if not isinstance(error, psycopg.Error):
         return None
+    if is_of_another_server(error):
+        return _of_another_server(error, dsn)
     if error.sqlstate == "42501":
         return NotReadyError(
             f"{dsn.user} may not do this: {first_line(error)}; "
@@ -59,6 +67,43 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     return NotReadyError(
         f"The database refused a step: {first_line(error)}; "
         "mend that and run the command again, it goes on where it was."
+    )
+
+
+def is_of_another_server(error: psycopg.Error) -> bool:
+    """Whether the database passes on what became of a foreign table's server.
+
+    It does so in an error as of any statement: a connection of our own that doesn't come about has
+    no SQLSTATE, and one that ends has a FATAL error.
+    """
+    state = error.sqlstate or ""
+    if state in _AGAIN or error.diag.severity_nonlocalized != "ERROR":
+        return False
+    is_remote = "remote SQL command" in (error.diag.context or "")
+    return is_remote or state in _LINK_LOST or state.startswith("HV")
+
+
+def said_by_another_server(error: psycopg.Error) -> str:
+    """Why it can't be reached, in its own words or in those of the way to it."""
+    details = (error.diag.message_detail or "").strip().splitlines()[:1]
+    return ": ".join([first_line(error), *(detail.rstrip(".") for detail in details)])
+
+
+def _of_another_server(error: psycopg.Error, dsn: Dsn) -> OmniledgerError:
+    state = error.sqlstate or ""
+    # A server that is being stopped says so itself.
+    if state not in _LINK_LOST and not state.startswith("57P"):
+        return NotReadyError(
+            f"The server of a foreign table that {dsn.safe()} reads refused: {first_line(error)}; "
+            "mend that there, or in the options of the foreign table or its server, and run the "
+            "command again, it goes on where it was."
+        )
+    said = said_by_another_server(error)
+    kind = DatabaseError if re.search(_LASTING, said) else PassingError
+    return kind(
+        f"{dsn.safe()} answers, but can't reach the server of a foreign table: {said}; start that "
+        "server, or look at the options of the foreign server and of the user mapping, and run the "
+        "command again, it goes on where it was."
     )
 
 

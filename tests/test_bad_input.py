@@ -17,8 +17,14 @@ from prefect.client.schemas.objects import State, StateType
 from flows.retrying import may_pass
 from flows.serve import is_overdue
 from omniledger import modelling
-from omniledger.database import Dsn, connect
-from omniledger.errors import DatabaseError, GateRefused, PassingError, StepFailed
+from omniledger.database import Dsn, connect, session
+from omniledger.errors import (
+    DatabaseError,
+    GateRefused,
+    OmniledgerError,
+    PassingError,
+    StepFailed,
+)
 from omniledger.explaining import explained
 from omniledger.marts import is_built_later_than_now
 from omniledger.ports import free_port
@@ -160,6 +166,91 @@ def test_only_what_may_pass_is_tried_again(error: Exception, again: bool) -> Non
 def test_what_passes_of_what_postgresql_says(kind: type[psycopg.Error], passes: bool) -> None:
     said = kind("password authentication failed" if "Password" in kind.__name__ else "said")
     assert isinstance(explained(said, Dsn("host", 1, "db", "me")), PassingError) is passes
+
+
+@pytest.fixture
+def foreign(server: Server) -> Iterator[Dsn]:
+    """A database whose foreign tables `away` and `refusing` are on servers that don't let us in."""
+    dsn = server.state("gateway")
+    ask(dsn, "create extension postgres_fdw")
+    for name, options in (
+        ("away", {"host": "127.0.0.1", "port": str(free_port()), "dbname": "elsewhere"}),
+        ("refusing", {"host": dsn.host, "port": str(dsn.port), "dbname": dsn.dbname}),
+    ):
+        told = ", ".join(f"{option} '{value}'" for option, value in options.items())
+        ask(
+            dsn,
+            f"create server {name} foreign data wrapper postgres_fdw options ({told});"
+            f"create user mapping for current_user server {name}"
+            f" options (user '{dsn.user}', password 'tell-nobody-4711');"
+            f"create foreign table {name} (id integer, email text) server {name}",
+        )
+    yield dsn
+
+
+def refused(dsn: Dsn, query: str) -> str:
+    """The sentence for a query that another server didn't answer, and its kind."""
+    with pytest.raises(OmniledgerError) as error, session(dsn) as connection:
+        connection.execute(query.encode())
+    assert "tell-nobody-4711" not in str(error.value)
+    return f"{type(error.value).__name__}: {error.value}"
+
+
+def test_a_foreign_tables_server_that_is_away_is_not_taken_for_the_database(foreign: Dsn) -> None:
+    said = refused(foreign, "select * from away")
+    assert said.startswith(
+        f"PassingError: {foreign.safe()} answers, but can't reach the server of a foreign table: "
+        'could not connect to server "away": '
+    )
+    assert "Connection refused; start that server, or look at the options" in said
+
+
+def test_a_foreign_tables_server_that_refuses_the_login_says_so(foreign: Dsn) -> None:
+    said = refused(foreign, "select * from refusing")
+    assert said.startswith(f"DatabaseError: {foreign.safe()} answers, but can't reach the server")
+    assert f'password authentication failed for user "{foreign.user}"; start that server' in said
+
+
+def test_what_a_foreign_tables_server_answers_is_called_its_own(foreign: Dsn) -> None:
+    ask(
+        foreign,
+        "create foreign table nowhere (id integer) server refusing options (table_name 'gone');"
+        f"alter user mapping for current_user server refusing options (set password"
+        f" '{foreign.password}')",
+    )
+    said = refused(foreign, "select * from nowhere")
+    assert said.startswith(
+        f"NotReadyError: The server of a foreign table that {foreign.safe()} reads refused: "
+        'relation "public.gone" does not exist; mend that there'
+    )
+
+
+@pytest.mark.parametrize(("state", "passes"), [("HV00N", True), ("08006", True), ("HV005", False)])
+def test_what_any_wrapper_says_is_told_of_its_server(
+    server: Server, state: str, passes: bool
+) -> None:
+    dsn = server.state("empty")
+    said = refused(
+        dsn, f"do $$ begin raise exception 'it is away' using errcode = '{state}'; end $$"
+    )
+    assert said.startswith("PassingError" if passes else "NotReadyError")
+    assert "the server of a foreign table" in said.lower() and "it is away; " in said
+
+
+def test_an_inspection_tells_all_but_what_a_foreign_table_keeps(foreign: Dsn) -> None:
+    ask(
+        foreign,
+        "drop table public.users cascade;"
+        "alter foreign table away rename to users;"
+        "insert into public.audit_logs (user_id, message) values (1, 'q')",
+    )
+    document = omniledger(foreign, "inspect", "--json").document()
+    findings = {one["question"]: one for one in document["findings"]}
+    people = findings["Is everybody known to the gateway?"]
+    assert people["state"] == "cannot tell"
+    assert people["evidence"].startswith('could not connect to server "away": ')
+    assert "this database is well" in people["meaning"]
+    assert findings["What is in omni2.audit_logs?"]["state"] == "drift"
 
 
 def test_a_server_that_lets_nobody_in_from_here_is_no_matter_of_waiting() -> None:

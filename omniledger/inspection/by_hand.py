@@ -24,7 +24,7 @@ _COLUMN = re.compile(
 _MEMORY = "select name, value::jsonb from ledger.settings where name in ({})"
 
 _TRIGGERS = """
-    select t.tgname::text
+    select t.tgname::text, n.nspname || '.' || c.relname
     from pg_trigger as t
     inner join pg_class as c on t.tgrelid = c.oid
     inner join pg_namespace as n on c.relnamespace = n.oid
@@ -33,7 +33,7 @@ _TRIGGERS = """
         and c.relname in ('audit_logs', 'mcp_health_log')
         and not t.tgisinternal
         and t.tgname not like 'omniledger%'
-    order by 1
+    order by 1, 2
 """
 
 _INVALID = """
@@ -50,8 +50,8 @@ _INVALID = """
 def changes(look: Look) -> Answer:
     """Missing and extra columns, other types, triggers, invalid indexes, the schema `ledger`."""
     found = [*_columns(look), *_extra(look)]
-    for (name,) in look.connection.execute(_TRIGGERS):
-        found.append(f"the trigger {name} is on the gateway's logs, and not of the upgrade")
+    for name, table in look.connection.execute(_TRIGGERS):
+        found.append(f"the trigger {name} of {table} is not of the upgrade")
     for (name,) in look.connection.execute(_INVALID):
         found.append(f"the index {name} is invalid")
     if look.revision == revisions.head():

@@ -11,9 +11,25 @@ from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, UPGRADE, Look, TooDear
 from omniledger.merging.verifying import reads_ledger
 
-_ENDS = "select min({at}), max({at}) from {table}"
+# What no datetime can be would stand for the whole log: the zero of a program, or for ever.
+_DATED = "{at} >= '0001-01-01' and {at} < '10000-01-01'"
 
-_NEWEST = "select null::timestamptz, (select {at} from {table} order by id desc limit 1)"
+_ENDS = f"select min({{at}}), max({{at}}) from {{table}} where {_DATED}"  # noqa: S608 (no values)
+
+# That of the newest row, unless a thousand are dated so.
+_NEWEST = f"""
+    select
+        null::timestamptz,
+        (
+            select {{at}}
+            from (select id, {{at}} from {{table}} order by id desc limit 1000) as newest
+            where {_DATED}
+            order by id desc
+            limit 1
+        )
+"""  # noqa: S608 (no value of anybody's in it)
+
+_UNDATED = "select count(*) from {table} where {at} < '0001-01-01' or {at} >= '10000-01-01'"
 
 _CERTIFICATE = """
     select legacy_table, rows_total, rows_copied, rows_matched, rows_quarantined, users_unmapped,
@@ -83,19 +99,37 @@ def written(
     if not count.rows:
         return "0 rows", tuple(figures)
     # An old table of the first days calls its time as the gateway does.
-    at = next((c for c in ("created_at", "timestamp", "id") if c in columns), "id")
+    at = next((c for c in ("created_at", "timestamp") if c in columns), None)
+    first = last = None
+    undated = 0
+    if at is not None and columns[at].startswith("timestamp"):
+        first, last, undated = _times(look, name, at)
+    figures += [Figure("first row", _moment(first)), Figure("last row", _moment(last))]
+    told = f", the last of {_moment(last)}" if last is not None else ""
+    if undated:
+        figures.append(Figure("rows dated beyond the calendar", undated))
+        told += f"; {undated:,} of them with a time that is infinite, BC or after the year 9999"
+    return f"{count} rows{told}", tuple(figures)
+
+
+def _times(
+    look: Look, name: tuple[str, str], at: str
+) -> tuple[datetime | None, datetime | None, int]:
+    """The first and the last time of a log, and how many rows have one that is no datetime."""
     parts = {"at": sql.Identifier(at), "table": sql.Identifier(*name)}
     try:
         [(first, last)] = look.rows(sql.SQL(_ENDS).format(**parts))
     except TooDear:
         [(first, last)] = look.rows(sql.SQL(_NEWEST).format(**parts))
-    figures += [Figure("first row", _moment(first)), Figure("last row", _moment(last))]
-    told = f", the last of {_moment(last)}" if isinstance(last, datetime) else ""
-    return f"{count} rows{told}", tuple(figures)
+    try:
+        [(undated,)] = look.rows(sql.SQL(_UNDATED).format(**parts))
+    except TooDear:
+        undated = 0
+    return first, last, undated
 
 
-def _moment(at: object) -> str | None:
-    return f"{at:%Y-%m-%d %H:%M}" if isinstance(at, datetime) else None
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.replace(tzinfo=None).isoformat(" ", "minutes")
 
 
 def certificate(look: Look) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 
 from omniledger.errors import OmniledgerError
-from omniledger.explaining import first_line
+from omniledger.explaining import first_line, is_of_another_server, said_by_another_server
 from omniledger.inspection import (
     by_hand,
     doubles,
@@ -73,6 +73,16 @@ def _asked(look: Look, question: str, answer: Callable[[Look], Answer]) -> Findi
             "the answer would take long on tables of this size",
             "No index leads to it.",
             "Run `omniledger inspect --exact` when the database has time for it.",
+        )
+    except psycopg.OperationalError as error:
+        if not is_of_another_server(error):
+            raise
+        return Finding(
+            question,
+            State.CANNOT_TELL,
+            said_by_another_server(error),
+            "The server of a foreign table can't be reached; this database is well.",
+            "Start that server, or look at the options of the foreign server and the user mapping.",
         )
     except (
         psycopg.ProgrammingError,

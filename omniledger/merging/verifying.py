@@ -140,8 +140,13 @@ def verify(connection: Connection) -> Verified:
     """Prove the merge again, reading only.
 
     Raises:
-        NotReadyError: no merge has been cut over.
+        NotReadyError: no merge has been cut over, or nothing was upgraded yet.
     """
+    if not is_there(connection, "ledger.merge_runs"):
+        raise NotReadyError(
+            "Nothing has been merged on this database, which isn't upgraded yet; run `alembic "
+            "upgrade head` first."
+        )
     done = last_done(connection)
     if done is None:
         raise NotReadyError(

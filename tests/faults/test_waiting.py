@@ -12,8 +12,9 @@ import pytest
 from migrations.patience import patiently
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
-from tests.conftest import Server, ask
+from tests.conftest import Server, ask, started
 from tests.faults.harness import Upgrade, wait_until
+from tests.replica import STREAMING
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_it_gives_up_with_the_name_of_who_holds_a_lock_and_goes_on_later(
         assert upgrade.end() == 3
         said = upgrade.sentence()
         assert f"reporting (pid {holder.info.backend_pid}, idle in transaction, since 20" in said
-        assert "for 1 s; end those transactions and run the upgrade again" in said
+        assert "for 1 s; end those transactions and run the command again" in said
     revisions.upgrade(dsn)
     assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
 
@@ -72,7 +73,7 @@ def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_
         assert upgrade.end() == 3
         name = f"reporting (pid {reader.info.backend_pid}, idle in transaction, since 20"
         assert f"Waiting for {name}" in upgrade.said()
-        assert f"The upgrade waited for {name}" in upgrade.sentence()
+        assert f"The command waited for {name}" in upgrade.sentence()
     invalid = "select count(*) from pg_index where not indisvalid"
     assert ask(dsn, invalid) == [(1,)]
     revisions.upgrade(dsn)
@@ -90,6 +91,87 @@ def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
         wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
         assert not upgrade.is_over()
     assert upgrade.end() == 0, upgrade.said()
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which transactions can be prepared, and that a standby may follow."""
+    options = {**STREAMING, "max_prepared_transactions": "4"}
+    with started(tmp_path_factory.mktemp("own"), None, **options) as server:
+        yield server
+
+
+def by_itself(dsn: Dsn, *statements: str) -> None:
+    """Statements that can't run inside of a transaction."""
+    with connect(dsn, autocommit=True) as session:
+        for statement in statements:
+            session.execute(statement.encode())
+
+
+@contextmanager
+def prepared(dsn: Dsn, gid: str, statement: str) -> Iterator[None]:
+    """A transaction that its coordinator left prepared."""
+    by_itself(dsn, "begin", statement, f"prepare transaction '{gid}'")
+    try:
+        yield
+    finally:
+        by_itself(dsn, f"rollback prepared '{gid}'")
+
+
+@pytest.mark.parametrize(
+    ("start", "patience", "holds", "said"),
+    [
+        (
+            "0006",
+            "1",
+            "insert into audit_logs (message) values ('not committed')",
+            "audit_logs was locked by {}",
+        ),
+        ("0006", "3", "select from omni2.audit_logs where id = 1 for update", "waited for {}"),
+        (
+            "0004",
+            "3",
+            "insert into omni2.audit_logs (question, success) values ('open', true)",
+            "waited for {}",
+        ),
+    ],
+    ids=["a lock that writers would queue behind", "a row", "an index build"],
+)
+def test_a_prepared_transaction_is_named_so_that_it_can_be_ended(
+    own_server: Server, tmp_path: Path, start: str, patience: str, holds: str, said: str
+) -> None:
+    dsn = own_server.state("investigation")
+    revisions.upgrade(dsn, start)
+    with prepared(dsn, "two''s batch", holds):
+        upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: patience})
+        assert upgrade.end() == 3
+        sentence = upgrade.sentence()
+        name = f"the prepared transaction 'two''s batch' (in {dsn.dbname}, since 20"
+        assert said.format(name) in sentence
+        assert "or `rollback prepared 'two''s batch'` there ends it) for" in sentence
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_a_standby_that_never_confirms_is_said_and_waited_for(
+    own_server: Server, tmp_path: Path
+) -> None:
+    dsn = own_server.state("investigation")
+    by_itself(dsn, f'alter database "{dsn.dbname}" set synchronous_commit = on')
+    by_itself(dsn, "alter system set synchronous_standby_names = 'gone'", "select pg_reload_conf()")
+    try:
+        # Longer than its patience, which is for others' transactions.
+        upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: "1"})
+        waits = "Waiting for a synchronous standby to confirm a commit; synchronous_standby_names"
+        wait_until("a word about it", lambda: f"{waits} is 'gone'" in upgrade.said())
+        # Nothing but the first commit can be in the way yet.
+        assert "Running upgrade" not in upgrade.said()
+        assert not upgrade.is_over()
+    finally:
+        by_itself(dsn, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
+    assert upgrade.end() == 0, upgrade.said()
+    assert "commit locally" not in upgrade.said()
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
 
 
 def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(

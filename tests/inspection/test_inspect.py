@@ -249,6 +249,8 @@ def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> No
         "create function public.nothing() returns trigger language plpgsql as"
         " $$ begin return new; end $$;"
         "create trigger by_hand before insert on omni2.audit_logs"
+        " for each row execute function public.nothing();"
+        "create trigger by_hand before insert on omni2.mcp_health_log"
         " for each row execute function public.nothing()",
     )
     seen = findings(dsn)
@@ -259,7 +261,8 @@ def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> No
         "omni2.audit_logs.note (text) was made by hand",
         "omni2.audit_logs.error_id is text, and was made as character varying(50)",
         "omni2.audit_logs has no column block_reason",
-        "the trigger by_hand is on the gateway's logs",
+        "the trigger by_hand of omni2.audit_logs is not of the upgrade",
+        "the trigger by_hand of omni2.mcp_health_log is not of the upgrade",
     ):
         assert said in told["evidence"]
     assert (
@@ -373,3 +376,43 @@ def test_a_table_shows_what_is_wrong_what_it_means_and_what_to_do(server: Server
     assert lines[at].startswith("drift")
     assert lines[at + 1].startswith("means: ")
     assert lines[at + 2] == "do: Run `alembic upgrade head`."
+
+
+@pytest.mark.parametrize(
+    "at", ["infinity", "-infinity", "0044-03-15 10:00+00 BC", "10000-01-01 00:00+00"]
+)
+def test_times_that_are_none_of_the_calendar_are_counted_and_hide_nothing(
+    server: Server, at: str
+) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (timestamp, question, success) values (%s, 'q', true)",
+        at,
+    )
+    ask(dsn, "insert into public.audit_logs (created_at, message) values (%s, 'q')", at)
+    seen = findings(dsn)
+    assert "cannot tell" not in {one["state"] for one in seen.values()}
+    beyond = "1 of them with a time that is infinite, BC or after the year 9999"
+    for question, last in (
+        ("What is in omni2.audit_logs?", "7 rows, the last of 2026-02-10 11:00"),
+        ("Is there one audit log?", "12 rows, the last of 2026-02-10 12:05"),
+    ):
+        assert f"{last}; {beyond}" in seen[question]["evidence"]
+    revisions.upgrade(dsn)
+    seen = findings(dsn)
+    assert "cannot tell" not in {one["state"] for one in seen.values()}
+
+
+def test_a_log_of_no_time_but_impossible_ones_has_no_last_row(server: Server) -> None:
+    dsn = server.state("gateway")
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (timestamp, question, success)"
+        " values ('infinity', 'q', true), ('0001-01-01 00:00+00 BC', 'q', true)",
+    )
+    finding = findings(dsn)["What is in omni2.audit_logs?"]
+    assert finding["evidence"].startswith("2 rows; 2 of them with a time that is infinite")
+    figures = {figure["name"]: figure["value"] for figure in finding["figures"]}
+    assert (figures["first row"], figures["last row"]) == (None, None)
+    assert figures["rows dated beyond the calendar"] == 2

@@ -76,7 +76,16 @@ def test_an_unknown_option_is_refused_before_any_change(server: Server) -> None:
 def test_a_merge_needs_the_schema_steps(server: Server) -> None:
     done = omniledger(server.state("investigation"), "merge", "run")
     assert (done.code, "run `alembic upgrade head` first" in done.refusal) == (4, True)
-    assert omniledger(server.state("investigation"), "merge", "verify").code == 4
+
+
+@pytest.mark.parametrize("state", ["investigation", "empty"])
+def test_where_nothing_was_upgraded_there_is_nothing_to_verify(server: Server, state: str) -> None:
+    said = omniledger(server.state(state), "merge", "verify")
+    assert said.code == 4
+    assert said.refusal == (
+        "Nothing has been merged on this database, which isn't upgraded yet; run `alembic upgrade "
+        "head` first."
+    )
 
 
 def test_a_merge_waits_for_an_upgrade_at_work(put_off: Dsn) -> None:
