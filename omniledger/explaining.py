@@ -40,6 +40,11 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
         return None
     if is_of_another_server(error):
         return _of_another_server(error, dsn)
+    if error.sqlstate == "42501" and "row-level security" in str(error):
+        return NotReadyError(
+            f"{dsn.user} may not see every row: {first_line(error)}; `alter table ... no force row "
+            f"level security`, or `alter role {dsn.user} bypassrls`, and run the command again."
+        )
     if error.sqlstate == "42501":
         return NotReadyError(
             f"{dsn.user} may not do this: {first_line(error)}; "

@@ -157,7 +157,7 @@ def require_none_quarantined(connection: Connection, references: list[Reference]
             raise NotReadyError(
                 f"{reference.table} references old rows that the ledger can't hold, with the ids "
                 f"{ids}: mend those rows in the old table (ledger.audit_quarantine says what is "
-                "wrong with each), and run the upgrade again."
+                "wrong with each), and run the command again."
             )
 
 

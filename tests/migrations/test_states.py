@@ -17,6 +17,7 @@ from omniledger.errors import NotReadyError, SettingsError
 from tests.conftest import Server, ask, requires
 from tests.migrations.conftest import SetSetting
 from tests.migrations.dumps import dump
+from tests.migrations.operator import omniledger
 
 CARRIED = {
     "investigation": "public",
@@ -301,6 +302,20 @@ def test_rows_that_a_policy_may_hide_from_us_are_named_before_any_change(
     ask(owner, f"alter table {table} no force row level security")
     revisions.upgrade(owner)
     assert ask(owner, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_rows_that_a_policy_hides_after_the_upgrade_are_no_matter_of_the_owner(owner: Dsn) -> None:
+    revisions.upgrade(owner)
+    ask(
+        owner,
+        "alter table omni2.audit_logs enable row level security, force row level security",
+    )
+    said = omniledger(owner, "merge", "verify")
+    assert said.code == 4
+    assert (
+        f"{owner.user} may not see every row: query would be affected by row-level" in said.refusal
+    )
+    assert f"`alter role {owner.user} bypassrls`" in said.refusal
 
 
 FORBIDS = """
