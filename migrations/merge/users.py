@@ -44,8 +44,22 @@ as $$ select m.user_id from ledger.user_map as m where m.legacy_user_id = $1 $$
 """
 """What stands in where SQL is only printed: nobody knows yet whose ids the old table holds."""
 
-# With a collation of its own, for the two columns may have different ones, or one by which letters
-# are alike that aren't.
+
+def _address(column: str) -> sql.SQL:
+    """An e-mail as addresses are compared: without spaces around it, in lower case.
+
+    First the letters of ASCII, of which a Turkish I is one here, then what else the database knows.
+    Said with collations, for columns have theirs, and two columns may not have the same.
+
+    Args:
+        column: what SQL calls it; no name of anybody's.
+    """
+    return sql.SQL(f'lower(lower(trim({column}) collate "C") collate "default")')
+
+
+ADDRESSES = {"gateways": _address("g.email"), "olds": _address("u.email")}
+"""That of the gateway's user `g`, and of the old one `u`."""
+
 # Doubled addresses among the gateway's users name nobody; doubled old users are one person.
 _BY_EMAIL = """
 create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
@@ -57,8 +71,7 @@ as $$
         (
             select min(g.id)
             from {users} as u
-            inner join auth_service.users as g
-                on lower(trim(g.email)) collate "C" = lower(trim(u.email))
+            inner join auth_service.users as g on {gateways} = {olds}
             where u.id = $1
             having count(*) = 1
         )
@@ -92,8 +105,7 @@ $$
 _SAME_EMAIL = """
     select u.id as legacy_user_id, min(g.id) as user_id
     from {users} as u
-    inner join auth_service.users as g
-        on lower(trim(g.email)) collate "C" = lower(trim(u.email))
+    inner join auth_service.users as g on {gateways} = {olds}
     group by u.id
     having count(*) = 1
 """
@@ -136,7 +148,7 @@ def who_is_who(table: tuple[str, str] | None) -> sql.Composable:
     """
     if table is None:
         return sql.SQL(_SAME_ID)
-    return sql.SQL(_SAME_EMAIL).format(users=sql.Identifier(*table))
+    return sql.SQL(_SAME_EMAIL).format(users=sql.Identifier(*table), **ADDRESSES)
 
 
 def make_functions(connection: Connection, legacy: Legacy) -> None:
@@ -150,5 +162,5 @@ def make_functions(connection: Connection, legacy: Legacy) -> None:
         connection.execute(MAP_NOBODY)
         return
     users = sql.Identifier(*table)
-    connection.execute(sql.SQL(_BY_EMAIL).format(users=users))
+    connection.execute(sql.SQL(_BY_EMAIL).format(users=users, **ADDRESSES))
     connection.execute(sql.SQL(_MAP_BY_EMAIL).format(who=who_is_who(table)))

@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from migrations.legacy import Legacy
-from migrations.merge.users import user_table
+from migrations.merge.users import ADDRESSES, user_table
 from omniledger.counting import plural
 from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.looking import Look, TooDear
@@ -18,10 +18,10 @@ _BEFORE = """
     select u.id, u.email
     from {users} as u
     left join (
-        select lower(trim(email)) as email, count(*) as namesakes
-        from auth_service.users
+        select {gateways} as email, count(*) as namesakes
+        from auth_service.users as g
         group by 1
-    ) as g on lower(trim(u.email)) collate "C" = g.email
+    ) as g on {olds} = g.email
     where g.namesakes is distinct from 1 {wrote}
     order by u.id
 """
@@ -43,7 +43,7 @@ def unknown(look: Look) -> Answer:
         return Answer(State.IN_ORDER, "the old log names nobody")
     if not {"id", "email"} <= look.columns(("auth_service", "users")).keys():
         return Answer(State.DRIFT, "the gateway has no users yet", advice="Run the gateway first.")
-    parts = {"users": sql.Identifier(*users), "log": sql.SQL(legacy.relation)}
+    parts = {"users": sql.Identifier(*users), "log": sql.SQL(legacy.relation), **ADDRESSES}
     try:
         query = sql.SQL(_BEFORE).format(wrote=sql.SQL(_WROTE).format(**parts), **parts)
         found, who = look.rows(query), "who wrote"

@@ -36,6 +36,18 @@ def test_the_same_number_is_another_person_in_the_other_space(merged: Dsn) -> No
     assert person(merged, 104) == 2
 
 
+def test_a_turkish_database_knows_a_capital_i_of_an_address(each_server: Server) -> None:
+    dsn = each_server.state("investigation")
+    if ask(dsn, "select 1 from pg_collation where collname = 'tr-x-icu'") == []:
+        pytest.skip("this server was built without ICU")
+    for table in ("public.users", "auth_service.users"):
+        ask(dsn, f'alter table {table} alter email type text collate "tr-x-icu"')
+    ask(dsn, "update public.users set email = 'BILL@EXAMPLE.COM' where id = 3")
+    ask(dsn, "update auth_service.users set email = 'bill@example.com' where id = 1")
+    revisions.upgrade(dsn)
+    assert person(dsn, 105) == 1
+
+
 def test_everybody_is_listed_and_who_is_nobody(merged: Dsn) -> None:
     people = omniledger(merged, "users", "list", "--json").document()
     assert [(p["legacy_id"], p["user_id"], p["how"], p["requests"]) for p in people] == [
