@@ -151,7 +151,7 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
     if failure is not None:
         kind = PassingError if "OperationalError" in failure else NotReadyError
         raise kind(
-            f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
+            f'The gate can\'t ask whether "{sentence}" in {suite}: {failure}; nothing is published.'
         )
     # Of a table without rows Great Expectations says that none break the rule, and not how many.
     count = int(result.result["unexpected_count"] or 0)

@@ -438,7 +438,7 @@ def test_only_days_to_be_published_are_read_from_the_ledger(dsn: Dsn, judge: Jud
 
     assert verdict.passed
     assert said(verdict, "audit_logs") == {
-        "Every status word is known": "“Every status word is known” in audit_logs, but 1 row "
+        "Every status word is known": '"Every status word is known" in audit_logs, but 1 row '
         "breaks it (word odd, rows 1, first_id 50, last_id 50)"
     }
 

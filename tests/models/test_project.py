@@ -12,6 +12,7 @@ import pytest
 from omniledger import modelling
 from omniledger.errors import LocalError
 from omniledger.report.rendering import TEMPLATES
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import ask
 from tests.models.conftest import Prepared
 
@@ -36,6 +37,18 @@ def test_missing_tables_and_columns_of_the_gateway_are_empty(prepared: Prepared)
     assert ask(
         dsn, "select user_id, display_name, role_name, is_active from analytics_build.dim_users"
     ) == [(1, "a@example.org", None, None)]
+
+
+def test_what_is_sent_to_a_database_of_any_encoding_is_ascii() -> None:
+    folders = ("models", "macros", "migrations", "tests/dbt")
+    texts = [
+        path
+        for folder in folders
+        for path in (PROJECT_DIR / folder).rglob("*")
+        if path.suffix in (".sql", ".yml", ".md")
+    ]
+    assert len(texts) > 100
+    assert [path for path in texts if not path.read_bytes().isascii()] == []
 
 
 def test_a_view_that_had_other_columns_is_replaced(prepared: Prepared) -> None:
