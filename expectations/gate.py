@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from uuid import UUID
 
 from expectations.scope import Scope
 from expectations.verdict import Cell, Judgement, Severity, Verdict
-from omniledger.database import Connection, Dsn, connect
+from omniledger.database import Connection, Dsn, as_json, connect
 from omniledger.errors import DatabaseError, LocalError, NotReadyError, PassingError
 from omniledger.explaining import first_line, is_passing
 from omniledger.marts import MARTS, changed_days, columns_of_build
@@ -151,7 +150,7 @@ def _judgement(suite: str, result: ExpectationValidationResult) -> Judgement:
     if failure is not None:
         kind = PassingError if "OperationalError" in failure else NotReadyError
         raise kind(
-            f"The gate can't ask whether “{sentence}” in {suite}: {failure}; nothing is published."
+            f'The gate can\'t ask whether "{sentence}" in {suite}: {failure}; nothing is published.'
         )
     # Of a table without rows Great Expectations says that none break the rule, and not how many.
     count = int(result.result["unexpected_count"] or 0)
@@ -198,7 +197,7 @@ def _store(connection: Connection, verdict: Verdict, judged_at: datetime) -> Non
         connection.execute("delete from ledger.gate_results where run_id = %s", [verdict.run_id])
         connection.execute(
             _STORE,
-            {"run_id": verdict.run_id, "judged_at": judged_at, "results": json.dumps(rows)},
+            {"run_id": verdict.run_id, "judged_at": judged_at, "results": as_json(rows)},
         )
 
 

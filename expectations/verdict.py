@@ -33,13 +33,16 @@ class Judgement:
     sample: tuple[Mapping[str, Cell], ...]
 
     def sentence(self) -> str:
-        """The expectation that failed, how often, and the first rows that break it."""
+        """The expectation that failed, how often, and the first rows that break it.
+
+        It is kept with the run, so its own words are ASCII, which every database can hold.
+        """
         rows = "; ".join(
             ", ".join(f"{name} {_text(value)}" for name, value in row.items())
             for row in self.sample[:_NAMED_ROWS]
         )
         such = f" ({rows})" if rows else ""
-        return f"“{self.expectation}” in {self.suite}, but {self.observed}{such}"
+        return f'"{self.expectation}" in {self.suite}, but {self.observed}{such}'
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 {#
     One name for a model, whoever names it: the provider's bill ("claude-3-5-haiku-20241022"), its
-    console ("Claude Haiku 4.5"), other clouds ("us.anthropic.claude-…-v1:0"), the ledger. The one
+    console ("Claude Haiku 4.5"), other clouds ("us.anthropic.claude-x-v1:0"), the ledger. The one
     place where names of the bill and names of the ledger meet.
 #}
 {% macro billed_model(model) -%}

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from omniledger.catalog import is_there
-from omniledger.database import Connection
+from omniledger.database import Connection, as_json
 
 _NOTED = "select value from ledger.settings where name = %s"
 
@@ -44,7 +44,7 @@ def _value(connection: Connection, what: str) -> Any:
 
 def note(connection: Connection, what: str, name: str, value: Any) -> None:
     """Note one name; what was noted of it before is replaced."""
-    connection.execute(_NOTE, (what, json.dumps({name: value})))
+    connection.execute(_NOTE, (what, as_json({name: value})))
 
 
 def remember(connection: Connection, what: str, names: set[str]) -> None:

@@ -20,14 +20,15 @@ _INDEXES = (
         "auth_service",
         _USERS_INDEX,
         "create index concurrently {name} on auth_service.users"
-        " using gin (cast(email as text) {ops})",
+        ' using gin ((cast(email as text) collate "default") {ops})',
     ),
     (
         "omni2",
         _AUDIT_INDEX,
         "create index concurrently {name} on omni2.audit_logs using gin ("
         "ledger.audit_keys(mcp_target, mcps_accessed, user_id),"
-        " ledger.audit_text(question, tool_called, tools_used, error_message, result_summary) {ops}"
+        " (ledger.audit_text(question, tool_called, tools_used, error_message, result_summary)"
+        ' collate "default") {ops}'
         ") with (gin_pending_list_limit = 256)",
     ),
 )

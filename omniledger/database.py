@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -273,6 +274,14 @@ def pinned(dsn: Dsn) -> Dsn:
     given = options.get("options") or os.environ.get("PGOPTIONS", "")
     options["options"] = " ".join([given, *pins])
     return replace(dsn, options=tuple(options.items()))
+
+
+def as_json(value: object) -> str:
+    """A value as JSON for the database, letters as they are; times and numbers become text.
+
+    Where the database names no encoding, jsonb refuses an escape beyond ASCII.
+    """
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 @contextmanager

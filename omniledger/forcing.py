@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from omniledger.database import Connection, Dsn
+from omniledger.database import Connection, Dsn, as_json
 from omniledger.errors import NotReadyError, SettingsError
 from omniledger.runs import PastRun, find_run, newest_run, turn
 
@@ -124,7 +123,7 @@ def record_force(connection: Connection, run_id: UUID, why: str, published: Publ
             f"without --force."
         )
     days = {mart: [f"{day}" for day in of_mart] for mart, of_mart in published.days.items()}
-    values = (run_id, why, json.dumps(overridden), json.dumps(days), published.rows)
+    values = (run_id, why, as_json(overridden), as_json(days), published.rows)
     connection.execute(_RECORD, values)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from uuid import UUID, uuid4
 from psycopg.pq import TransactionStatus
 
 from omniledger import revisions, screen, versions
-from omniledger.database import Connection, Dsn, session
+from omniledger.database import Connection, Dsn, as_json, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
 from omniledger.sessions import require_lasting, try_lock
 
@@ -201,7 +200,7 @@ class Run:
         if self.has_ended:
             return
         self.has_ended = True
-        figures = json.dumps(self.figures, default=str)
+        figures = as_json(self.figures)
         self._connection.execute(_END, (verdict, reason, figures, self.run_id))
 
 
@@ -328,7 +327,7 @@ def _begin(connection: Connection) -> Run:
         "postgresql": connection.info.parameter_status("server_version"),
         "revision": revisions.current(connection),
     }
-    connection.execute(_BEGIN, (run.run_id, json.dumps(at_work)))
+    connection.execute(_BEGIN, (run.run_id, as_json(at_work)))
     return run
 
 

@@ -91,6 +91,18 @@ class Server:
         self.made.append(name)
         return replace(self.dsn, dbname=name)
 
+    def new_in(self, encoding: str) -> Dsn:
+        """An empty database whose text is in an encoding of PostgreSQL's."""
+        name = f"omniledger_test_{os.getpid()}_{next(self.numbers)}"
+        with connect(self.dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template template0 encoding {} locale 'C'").format(
+                    sql.Identifier(name), encoding
+                )
+            )
+        self.made.append(name)
+        return replace(self.dsn, dbname=name)
+
     def copy(self, connection: Connection, template: str, name: str) -> None:
         """Make the database `name` out of `template`."""
         connection.execute(

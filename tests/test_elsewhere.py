@@ -163,13 +163,7 @@ def test_a_tenant_upgrades_merges_and_inspects(server: Server, tenant: Dsn) -> N
 
 
 def test_a_database_that_names_no_encoding(server: Server) -> None:
-    name = f"omniledger_ascii_{os.getpid()}"
-    dsn = replace(server.dsn, dbname=name)
-    server.made.append(name)
-    with connect(server.dsn, autocommit=True) as admin:
-        admin.execute(
-            f"create database {name} template template0 encoding SQL_ASCII locale 'C'".encode()
-        )
+    dsn = server.new_in("SQL_ASCII")
     with connect(dsn) as connection:
         from_files(GATEWAY, STATES / "investigation.sql")(connection)
     ask(dsn, "update audit_logs set message = 'Grüße' where id = 101")

@@ -24,7 +24,8 @@ renamed as (
         to_jsonb(tools_used) as tools_used,
         to_jsonb(mcps_accessed) as mcps_accessed,
         cast(tool_calls_count as bigint) as tool_calls_count,
-        cast(llm_model as text) as llm_model,
+        -- its own collation may match no pattern
+        cast(llm_model as text) collate "default" as llm_model,
 
         -- how it went
         cast(success as boolean) as is_success,

@@ -24,8 +24,11 @@ CELLS_KEPT = 30_000
 TOOLS_NAMED = 25
 HEALTH_DAYS = 90
 
-OTHERS = "\N{HORIZONTAL ELLIPSIS}"
-"""The key of members that are summed; no user has it."""
+OTHERS = "..."
+"""The key of members that are summed; no user has it. The script knows it too.
+
+It stands in SQL, so it is ASCII: a database whose encoding lacks a character refuses the query.
+"""
 
 _EXACT_IN_SCRIPT = 2**53
 """Whole numbers below it are exact in a script's own numbers; others become its big integers."""

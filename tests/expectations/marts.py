@@ -14,13 +14,17 @@ _NAME = "built marts"
 def built_marts(server: Server) -> Dsn:
     """A database of its own with the marts of `marts.sql`."""
     if _NAME not in server.templates:
-        dsn = server.new()
-        with connect(dsn) as connection:
-            connection.execute(_MARTS.read_bytes())
-            for name in ("run_steps", "forced_publications"):
-                connection.execute((_SQL / f"{name}.sql").read_bytes())
-        server.templates[_NAME] = dsn
+        server.templates[_NAME] = build_marts(server.new())
     return server.new(server.templates[_NAME].dbname)
+
+
+def build_marts(dsn: Dsn) -> Dsn:
+    """The marts of `marts.sql` in an empty database."""
+    with connect(dsn) as connection:
+        connection.execute(_MARTS.read_bytes())
+        for name in ("run_steps", "forced_publications"):
+            connection.execute((_SQL / f"{name}.sql").read_bytes())
+    return dsn
 
 
 def spoil(dsn: Dsn, *statements: str) -> None:

@@ -11,7 +11,7 @@ from omniledger.marts import MARTS
 from omniledger.publish import publish
 from tests.conftest import Server, ask
 from tests.expectations.conftest import Judge, said
-from tests.expectations.marts import built_marts, spoil
+from tests.expectations.marts import build_marts, built_marts, spoil
 
 RUN = UUID("6f0c3c5e-0000-4000-8000-000000000001")
 
@@ -46,6 +46,18 @@ def test_right_figures_pass_and_the_verdict_is_kept(each_server: Server, judge: 
     assert ask(dsn, "select count(*), bool_and(passed) from ledger.gate_results") == [
         (len(again.results), True)
     ]
+
+
+def test_rows_with_any_letters_are_kept_where_no_encoding_is_named(
+    server: Server, judge: Judge
+) -> None:
+    dsn = build_marts(server.new_in("SQL_ASCII"))
+    spoil(dsn, "update omni2.audit_logs set status = 'Grüße' where id = 50")
+
+    judge(dsn)
+
+    query = "select sample -> 0 ->> 'word' from ledger.gate_results where not passed"
+    assert ask(dsn, query) == [("Grüße",)]
 
 
 def test_an_installation_without_a_row_is_in_order(dsn: Dsn, judge: Judge) -> None:
@@ -438,7 +450,7 @@ def test_only_days_to_be_published_are_read_from_the_ledger(dsn: Dsn, judge: Jud
 
     assert verdict.passed
     assert said(verdict, "audit_logs") == {
-        "Every status word is known": "“Every status word is known” in audit_logs, but 1 row "
+        "Every status word is known": '"Every status word is known" in audit_logs, but 1 row '
         "breaks it (word odd, rows 1, first_id 50, last_id 50)"
     }
 

@@ -31,16 +31,17 @@ def test_refusal_names_the_expectation_and_rows_by_key() -> None:
     )
 
     assert refused.reason() == (
-        "The gate refused the figures: “No day is missing” in daily_usage, but 3 rows break it "
+        'The gate refused the figures: "No day is missing" in daily_usage, but 3 rows break it '
         "(usage_date 2026-03-01, user_id missing, row 0; "
         "usage_date 2026-03-01, user_id missing, row 1)."
     )
+    assert refused.reason().isascii()
 
 
 def test_refusal_counts_the_failures_that_it_does_not_name() -> None:
     refused = verdict(*(judgement(f"Rule {n}", count=2) for n in range(5)), judgement("Rule 5"))
 
-    assert refused.reason().count("“Rule") == 3
+    assert refused.reason().count('"Rule') == 3
     assert refused.reason().endswith("; and 2 more expectations failed.")
 
 
@@ -51,7 +52,7 @@ def test_warning_is_told_and_stops_nothing() -> None:
     assert [w.expectation for w in warned.warnings] == ["All is known"]
     assert warned.failures == ()
     assert warned.reason().startswith(
-        "2 expectations judged, none stops the figures; 1 warning: “All is known” in daily_usage"
+        '2 expectations judged, none stops the figures; 1 warning: "All is known" in daily_usage'
     )
 
 

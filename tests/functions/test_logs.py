@@ -168,6 +168,23 @@ def test_search_takes_its_word_literally(searched: Dsn, literal: str) -> None:
     assert found(searched, search=literal) == [id_]
 
 
+@pytest.mark.parametrize("state", ["collations", "caseless_collations"])
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_search_matches_whatever_the_collations(
+    each_server: Server, state: str, *, is_indexed: bool
+) -> None:
+    dsn = each_server.state(f"{state}:upgraded")
+    if is_indexed:
+        with connect(dsn, autocommit=True) as connection:
+            assert build_search(connection)
+    said = call(dsn, "10:00", tool_called="a WomBat", user_id=3, question="Straße")
+    indexed = "select ledger.audit_indexed('files', 'all', %s, 10)"
+    for word in ("wombat", "BOB@example", "straße"):
+        assert found(dsn, search=word) == [said]
+        assert ask(dsn, indexed, f"%{word}%") == [([said],)]
+    assert found(dsn, search="wombat", status="error") == []
+
+
 def test_no_search_is_no_filter(dsn: Dsn) -> None:
     assert found(dsn, search="") == found(dsn, search=None) == found(dsn)
 

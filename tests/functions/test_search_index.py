@@ -15,6 +15,13 @@ VALID = """
     where c.relname in ('omniledger_audit_logs_search', 'omniledger_users_search') and i.indisvalid
     order by 1
 """
+READ = """
+    select
+        pg_stat_get_xact_numscans('auth_service.omniledger_users_search'::regclass),
+        pg_stat_get_xact_numscans('omni2.omniledger_audit_logs_search'::regclass),
+        pg_stat_get_xact_tuples_returned('omni2.omniledger_audit_logs_search'::regclass)
+"""
+"""What this transaction read of the indexes."""
 BOTH = [("omniledger_audit_logs_search",), ("omniledger_users_search",)]
 
 
@@ -71,3 +78,21 @@ def test_an_index_that_was_left_broken_is_built_again(server: Server) -> None:
     with connect(dsn, autocommit=True) as connection:
         assert build_search(connection)
     assert ask(dsn, VALID) == BOTH
+
+
+@pytest.mark.parametrize("state", ["gateway", "collations", "caseless_collations"])
+def test_the_index_itself_finds_the_word(each_server: Server, state: str) -> None:
+    dsn = each_server.state(f"{state}:upgraded")
+    with connect(dsn, autocommit=True) as connection:
+        assert build_search(connection)
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (question, mcp_target, success)"
+        " select case n when 1 then 'a wombat' else 'common' end, 'files', true"
+        " from generate_series(1, 50) as n",
+    )
+    with connect(dsn) as connection:
+        search = "select cardinality(ledger.audit_indexed('files', 'all', '%wombat%', 10))"
+        assert connection.execute(search).fetchall() == [(1,)]
+        # Of the audit log's index the one row that says the word, not all of that server.
+        assert connection.execute(READ).fetchall() == [(1, 1, 1)]

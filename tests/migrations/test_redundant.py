@@ -11,7 +11,7 @@ from migrations.redundant import replace_redundant
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from omniledger.merging.verifying import damage
-from tests.conftest import Server, ask
+from tests.conftest import GATEWAY, Server, ask, from_files
 from tests.migrations.dumps import dump
 
 LEADING = """
@@ -43,6 +43,16 @@ def test_one_index_does_the_work_of_two_under_the_name_that_there_was(each_serve
     # As a gateway does when it starts.
     ask(dsn, f"create index if not exists {USER} on omni2.audit_logs (user_id)")
     assert definitions(dsn) == MADE_FOR
+
+
+def test_an_index_may_have_any_name_where_no_encoding_is_named(server: Server) -> None:
+    dsn = server.new_in("SQL_ASCII")
+    with connect(dsn) as connection:
+        from_files(GATEWAY)(connection)
+        for name, column in (("größe_1", "user_id"), ("größe_2", "mcp_target")):
+            connection.execute(f"create index {name} on omni2.audit_logs ({column})".encode())
+    revisions.upgrade(dsn)
+    assert definitions(dsn) == {"größe_1": MADE_FOR[USER], "größe_2": MADE_FOR[SERVER]}
 
 
 def test_an_index_that_does_what_ours_does_not_is_left_alone(server: Server) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from psycopg.errors import FeatureNotSupported
 
 from omniledger import modelling
+from omniledger.database import connect
 from omniledger.errors import LocalError
 from omniledger.report.rendering import TEMPLATES
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import ask
-from tests.models.conftest import Prepared
+from tests.models.conftest import Prepared, request_at
 
 
 def test_the_project_parses_without_a_database_or_a_warning(
@@ -38,6 +42,18 @@ def test_missing_tables_and_columns_of_the_gateway_are_empty(prepared: Prepared)
     ) == [(1, "a@example.org", None, None)]
 
 
+def test_what_is_sent_to_a_database_of_any_encoding_is_ascii() -> None:
+    folders = ("models", "macros", "migrations", "tests/dbt")
+    texts = [
+        path
+        for folder in folders
+        for path in (PROJECT_DIR / folder).rglob("*")
+        if path.suffix in (".sql", ".yml", ".md")
+    ]
+    assert len(texts) > 100
+    assert [path for path in texts if not path.read_bytes().isascii()] == []
+
+
 def test_a_view_that_had_other_columns_is_replaced(prepared: Prepared) -> None:
     dsn = prepared.restore("empty").dsn
     ask(
@@ -47,6 +63,38 @@ def test_a_view_that_had_other_columns_is_replaced(prepared: Prepared) -> None:
     )
     prepared.dbt(dsn, "run", "--select", "stg_roles+")
     assert ask(dsn, "select * from analytics_build.stg_roles") == []
+
+
+def test_names_of_models_are_read_in_the_collation_of_the_database(prepared: Prepared) -> None:
+    marts = prepared.restore("empty")
+    ask(
+        marts.dsn,
+        "drop view analytics_build.stg_audit_logs, analytics_build.contract_audit_log cascade;"
+        "drop table analytics_build.int_met_model_names cascade",
+    )
+    with connect(marts.dsn, autocommit=True) as connection, suppress(FeatureNotSupported):
+        connection.execute(
+            "create collation collation_of_models"
+            " (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    [(collation,)] = ask(
+        marts.dsn, "select coalesce(to_regcollation('collation_of_models')::text, '\"C\"')"
+    )
+    ask(
+        marts.dsn,
+        f"alter table omni2.audit_logs alter llm_model type text collate {collation}",
+    )
+    tokens = {"tokens_input": 300, "tokens_output": 100}
+    request_at(marts, "2026-02-01 00:00+00", llm_model="Claude-3-5-Haiku-20241022", **tokens)
+    prepared.dbt(marts.dsn, "run", "--select", "stg_audit_logs+")
+    assert ask(marts.dsn, "select distinct provider_name from analytics_build.fct_focus") == [
+        ("Anthropic",)
+    ]
+    assert ask(
+        marts.dsn,
+        "select attcollation::regcollation::text from pg_attribute"
+        " where attrelid = 'analytics_build.stg_audit_logs'::regclass and attname = 'llm_model'",
+    ) == [('"default"',)]
 
 
 def test_every_model_is_described_to_the_last_column(prepared: Prepared) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from omniledger import site
+from omniledger import revisions, site
 from omniledger.database import connect
 from omniledger.errors import LocalError
 from tests.conftest import Server
-from tests.pages.conftest import dbt_page
+from tests.pages.conftest import PUBLISHED, dbt_page
 
 
 @pytest.fixture
@@ -53,6 +53,17 @@ def test_dbt_page_is_copied_and_stays_until_the_next(
     assert "cloudfront" not in copied
     assert "favicon.ico" not in copied
     assert (site_dir / "models" / "index.html").read_text(encoding="utf-8") == copied
+
+
+def test_a_database_in_another_encoding_has_its_page(server: Server, site_dir: Path) -> None:
+    dsn = server.new_in("LATIN1")
+    revisions.upgrade(dsn)
+    with connect(dsn) as connection:
+        connection.execute(PUBLISHED.read_bytes().replace(rb"\u202e", b""))
+        connection.execute("update analytics.dim_users set display_name = 'Jürgen'")
+        connection.commit()
+        page = site.build(connection, site_dir)
+    assert "Jürgen" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

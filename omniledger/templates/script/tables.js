@@ -119,8 +119,8 @@ function fillTools(cube, cells) {
     server: cube.members.server[Math.floor(group.key / width)].name,
     tool: cube.members.tool[group.key % width],
   }));
-  const single = named.filter((row) => row.tool.key !== "…").sort(descending("calls"));
-  const rest = named.filter((row) => row.tool.key === "…");
+  const single = named.filter((row) => row.tool.key !== "...").sort(descending("calls"));
+  const rest = named.filter((row) => row.tool.key === "...");
   const rows = single.map((row) => ({ ...row, name: row.tool.name }));
   if (rest.length) rows.push({ ...sumOf(cube, rest), name: "other tools", server: "", isRest: true });
   const scale = (name) => cube.figures[name].scale;
