@@ -7,13 +7,13 @@ Locks: none that anybody could wait for; functions are replaced.
 Way back: the functions are again what they were.
 
 Revision ID: 0027
-Revises: 0025
+Revises: 0026
 """
 
 from migrations.ddl import run, sql
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 

@@ -7,13 +7,13 @@ Locks: none that anybody could wait for; functions are replaced.
 Way back: none is needed; the functions do the same for everybody else.
 
 Revision ID: 0028
-Revises: 0026
+Revises: 0027
 """
 
 from migrations.ddl import run, sql
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
