@@ -26,7 +26,10 @@ _COLUMNS = """
             inner join pg_type as t on b.typid = t.oid
             where b.attnum = a.attnum and t.typtype <> 'd'
         ) as type,
-        pg_get_expr(d.adbin, d.adrelid) as default_value,
+        coalesce(
+            pg_get_expr(d.adbin, d.adrelid),
+            (select pg_get_expr(t.typdefaultbin, 0) from pg_type as t where a.atttypid = t.oid)
+        ) as default_value,
         a.attidentity::text as identity,
         a.attgenerated::text as generated,
         a.attnotnull as is_required
@@ -43,7 +46,8 @@ class Column:
 
     Attributes:
         type: with its modifier; of a domain, the type below it, which is what clients see.
-        default: the default, or of a generated column its expression.
+        default: the default, its domain's where it has none of its own, or of a generated column
+            its expression.
     """
 
     name: str

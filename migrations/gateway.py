@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrations.bounds import LOOSENED
 from migrations.columns import read_columns
 from migrations.obstacles import KINDS, family, policed, refusal, subscribed
 from omniledger.catalog import kind_of
@@ -47,9 +48,6 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What is read of each table, and the types it may have."""
 
-LOOSENED = ("question", "timestamp", "success")
-"""Columns of the ledger that the old table's rows may lack, so that the upgrade lets rows do so."""
-
 _LEDGER = "omni2.audit_logs"
 _CHANGED = ("omni2.audit_logs", "omni2.mcp_health_log")
 """Those that get columns, triggers and indexes; what is only read may be a view, too."""
@@ -68,7 +66,8 @@ _IN_KEY = """
     where
         i.indrelid = to_regclass(%s)
         and (i.indisprimary or i.indisreplident)
-        and a.attname = any(%s)
+        and a.attname <> 'id'
+        and (a.attname = any(%s) or not a.atthasdef)
     order by a.attnum
 """
 

@@ -1,8 +1,9 @@
 """The unique keys of the legacy table beside its id, which go on refusing doubles and only those.
 
 The gateway's own rows must not be held to them. A row that the gateway wrote has no value in a
-column that only the old name writes, and rows without a value are no doubles: so of each key one
-column is such a one, and the key can stand on all of the ledger, where `on conflict` finds it.
+column that only the old name writes, and rows without a value are no doubles: so each key is of
+such columns, and can stand on all of the ledger, where `on conflict` finds it. A request that both
+systems logged has the old table's values in them, and not the gateway's.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ _KEYS = """
             order by k.place
         ),
         i.indexprs is not null,
+        i.indisexclusion or a.amname <> 'btree',
         not i.indimmediate,
         -- It came with PostgreSQL 15.
         coalesce(to_jsonb(i) ->> 'indnullsnotdistinct' = 'true', false)
     from pg_index as i
     inner join pg_class as c on i.indexrelid = c.oid
-    where i.indrelid = to_regclass(%s) and i.indisunique and i.indisvalid
+    inner join pg_am as a on c.relam = a.oid
+    where
+        i.indrelid = to_regclass(%s)
+        and (i.indisunique or i.indisexclusion)
+        and i.indisvalid
     order by c.relname
 """
 
@@ -50,11 +56,12 @@ class Key:
 
 def read_keys(connection: Connection, relation: str) -> Iterator[Key]:
     """The unique indexes of a table, but for those of the id alone, by their names."""
-    for name, columns, has_expression, is_deferrable, takes_one_null in connection.execute(
-        _KEYS, (relation,)
-    ):
+    for name, columns, *odd in connection.execute(_KEYS, (relation,)):
+        has_expression, excludes, is_deferrable, takes_one_null = odd
         obstacle = ""
-        if has_expression:
+        if excludes:
+            obstacle = f"its exclusion constraint {name} is more than a unique key"
+        elif has_expression:
             obstacle = f"its unique index {name} is over an expression"
         elif is_deferrable:
             obstacle = f"its unique constraint {name} is deferrable"
@@ -67,7 +74,7 @@ def read_keys(connection: Connection, relation: str) -> Iterator[Key]:
 def set_apart(
     keys: Iterable[Key], carried: Iterable[Carried], is_shared: Callable[[str], bool]
 ) -> frozenset[str]:
-    """The legacy columns that need a place of their own, so that each key has one.
+    """The legacy columns that need a place of their own, so that keys are of such alone.
 
     Args:
         keys: the keys.
@@ -75,8 +82,4 @@ def set_apart(
         is_shared: whether rows of the gateway's may have a value in a column of the ledger.
     """
     targets = {column.name: column.target for column in carried}
-    return frozenset(
-        key.columns[0]
-        for key in keys
-        if key.columns and all(is_shared(targets[name]) for name in key.columns)
-    )
+    return frozenset(name for key in keys for name in key.columns if is_shared(targets[name]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from migrations import hand_made, obstacles
+from migrations.bounds import bounds
 from migrations.columns import Column, read_columns
 from migrations.gateway import require_fit
 from migrations.keys import read_keys, set_apart
@@ -21,6 +22,8 @@ __all__ = ["ADDED_COLUMNS", "RENAMED", "Carried", "Legacy", "inspect"]
 
 NAME = "audit_logs"
 """The name under which the legacy table is written, without a schema."""
+
+LEDGER = "omni2.audit_logs"
 
 ARCHIVE = "audit_logs_legacy"
 """Its name in the schema `ledger` once it is merged."""
@@ -92,6 +95,57 @@ _SEQUENCE = """
 """
 
 
+# Views over it are looked at when the name changes hands. The upgrade's own triggers are no change.
+_FINGERPRINT = r"""
+    select md5(string_agg(part, E'\n' order by part))
+    from (
+        select format('%%s %%s %%s', c.relrowsecurity, c.relkind, c.relowner) as part
+        from pg_class as c
+        where c.oid = to_regclass(%(relation)s)
+        union all
+        select format(
+            'column %%s %%s %%s %%s %%s %%s %%s %%s', a.attname, a.atttypid, a.atttypmod,
+            a.attnotnull, a.attidentity, a.attgenerated, a.attcollation,
+            pg_get_expr(d.adbin, d.adrelid)
+        )
+        from pg_attribute as a
+        left join pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
+        where a.attrelid = to_regclass(%(relation)s) and a.attnum > 0 and not a.attisdropped
+        union all
+        select format('%%s %%s', pg_get_indexdef(i.indexrelid), i.indisvalid)
+        from pg_index as i
+        where i.indrelid = to_regclass(%(relation)s)
+        union all
+        select format('%%s %%s %%s', pg_get_triggerdef(t.oid), t.tgenabled, t.tgfoid)
+        from pg_trigger as t
+        where
+            t.tgrelid = to_regclass(%(relation)s)
+            and not t.tgisinternal
+            and t.tgname not like 'omniledger\_%%'
+        union all
+        select format('%%s %%s %%s', k.conrelid, k.conname, pg_get_constraintdef(k.oid))
+        from pg_constraint as k
+        where to_regclass(%(relation)s) in (k.conrelid, k.confrelid)
+        union all
+        select 'rule ' || r.oid
+        from pg_rewrite as r
+        where r.ev_class = to_regclass(%(relation)s)
+        union all
+        select 'publication ' || p.prpubid
+        from pg_publication_rel as p
+        where p.prrelid = to_regclass(%(relation)s)
+        union all
+        select 'subscription ' || s.srsubid
+        from pg_subscription_rel as s
+        where s.srrelid = to_regclass(%(relation)s)
+        union all
+        select format('inherits %%s %%s', h.inhrelid, h.inhparent)
+        from pg_inherits as h
+        where to_regclass(%(relation)s) in (h.inhrelid, h.inhparent)
+    ) as parts
+"""
+
+
 @dataclass(frozen=True)
 class Legacy:
     """The legacy table as it was found, or as the investigation has it where there is none.
@@ -99,6 +153,7 @@ class Legacy:
     Attributes:
         identity: how its id is an identity column: "a" always, "d" by default, "" not at all.
         sequence: schema and name of the sequence that its id owns.
+        fingerprint: of all that the catalog has of it, so that a change is noticed.
     """
 
     schema: str
@@ -106,6 +161,7 @@ class Legacy:
     identity: str = ""
     sequence: tuple[str, str] | None = None
     has_table: bool = True
+    fingerprint: str = field(default="", compare=False)
 
     @property
     def relation(self) -> str:
@@ -153,6 +209,16 @@ class Legacy:
         return next((c for c in self.columns if c.name == name), None)
 
 
+def read_fingerprint(connection: Connection, relation: str) -> str:
+    """What tells whether a table is still as it was found, its rows and rights aside.
+
+    Args:
+        relation: its quoted name.
+    """
+    row = connection.execute(_FINGERPRINT, {"relation": relation}).fetchone()
+    return str(row[0]) if row else ""
+
+
 def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Legacy | None:
     """Read the legacy table of `schema`.
 
@@ -168,6 +234,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
         SettingsError: the schema is not there, or is the ledger's own.
     """
     legacy = Legacy(schema, ())
+    fingerprint = read_fingerprint(connection, legacy.relation)
     require_schema(connection, schema)
     require_fit(connection)
     kind = kind_of(connection, legacy.relation)
@@ -191,9 +258,12 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     if must_own:
         obstacles.require_owner(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
+    for why in bounds(connection, legacy.places):
+        raise obstacles.refusal(LEDGER, why)
     sequence = connection.execute(_SEQUENCE, (legacy.relation,)).fetchone()
     return replace(
         legacy,
+        fingerprint=fingerprint,
         identity=next((column.identity for column in columns if column.name == "id"), ""),
         sequence=(sequence[0], sequence[1]) if sequence else None,
     )

@@ -101,6 +101,32 @@ _AROUND = """
         on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
     inner join pg_proc as p on d.classid = 'pg_proc'::regclass and d.objid = p.oid
     union all
+    select 'its column ' || a.attname || ' is a serial beside the id'
+    from pg_attribute as a
+    inner join legacy on a.attrelid = legacy.oid
+    inner join pg_depend as d
+        on
+            d.refclassid = 'pg_class'::regclass
+            and a.attrelid = d.refobjid
+            and a.attnum = d.refobjsubid
+            and d.classid = 'pg_class'::regclass
+            and d.deptype = 'a'
+    inner join pg_class as s on d.objid = s.oid and s.relkind = 'S'
+    where a.attname <> 'id'
+    union all
+    select 'its column ' || a.attname || ' has a collation by which different texts are equal'
+    from pg_attribute as a
+    inner join legacy on a.attrelid = legacy.oid
+    inner join pg_collation as c on a.attcollation = c.oid
+    where not c.collisdeterministic and not a.attisdropped
+    union all
+    select 'the view ' || r.ev_class::regclass || ' groups by its key'
+    from pg_constraint as k
+    inner join legacy on k.conrelid = legacy.oid
+    inner join pg_depend as d
+        on d.refclassid = 'pg_constraint'::regclass and k.oid = d.refobjid
+    inner join pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+    union all
     select 'it has row level security'
     from pg_class as c
     inner join legacy on c.oid = legacy.oid

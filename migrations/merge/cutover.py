@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from psycopg import sql
 
-from migrations.legacy import ARCHIVE, Legacy
+from migrations.columns import read_columns
+from migrations.legacy import ARCHIVE, Legacy, read_fingerprint
 from migrations.merge import dependents, derived, foreign_keys, triggers
 from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels
@@ -36,17 +38,26 @@ _POWERLESS_OWNER = """
 _LEDGER_SEQUENCE = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
 
 
+class TableChanged(Exception):
+    """The old table is not as it was found when this merge began."""
+
+
 def cut_over(connection: Connection, statements: Statements, window: Decimal, run_id: int) -> None:
     """Swap the legacy table for the view, in one transaction.
 
     Locks: ACCESS EXCLUSIVE on the legacy table for the rows that were written since the last
     `apply_changes`, a few milliseconds. Call it through `patiently`.
+
+    Raises:
+        TableChanged: it has to be looked at again, and the merge begun again; nothing is changed.
     """
     legacy = statements.legacy
     with connection.transaction():
         connection.execute(
             sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
         )
+        if read_fingerprint(connection, legacy.relation) != legacy.fingerprint:
+            raise TableChanged
         apply_changes(connection, statements, window, at_most=None)
         references = foreign_keys.referencing(connection, legacy.relation, "id")
         foreign_keys.require_none_quarantined(connection, references)
@@ -121,8 +132,13 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
     defaults: dict[str, sql.Composable] = {
         c.name: sql.SQL(c.default) for c in legacy.columns if c.default
     }
-    if sequence is not None:
+    if sequence is not None and _is_drawn(connection, legacy, sequence):
         defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(_text(sequence)))
+    ledgers = {c.name for c in read_columns(connection, "omni2.audit_logs") if c.default}
+    for column in legacy.columns:
+        if column.target in ledgers and column.name not in defaults and not column.generated:
+            # A bare NULL is as though nothing were said, and then the ledger's own would count.
+            defaults[column.name] = sql.SQL("nullif('', '')::{}").format(sql.SQL(column.type))
     if defaults:
         changes = [
             sql.SQL("alter column {} set default {}").format(sql.Identifier(name), value)
@@ -137,6 +153,21 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
             "may not write omni2.audit_logs, so that nobody could write through it; the old name "
             "is as it was: disable that and run the command again, it goes on where it was."
         )
+
+
+def _is_drawn(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> bool:
+    """Whether the ids come from the sequence that they own, and not from another place."""
+    default = next((c.default for c in legacy.columns if c.name == "id"), None)
+    if legacy.identity or default is None:
+        return True
+    drawn = re.fullmatch(r"nextval\('(.+)'::regclass\)", default)
+    if drawn is None:
+        return False
+    same = connection.execute(
+        "select to_regclass(%s) = to_regclass(%s)",
+        (drawn[1].replace("''", "'"), _text(sequence)),
+    ).fetchone()
+    return same == (True,)
 
 
 def powerless_owner(connection: Connection, relation: str) -> str | None:

@@ -14,7 +14,7 @@ from psycopg import sql
 from migrations.identifiers import shortened
 from migrations.indexing import build_concurrently
 from migrations.legacy import ADDED_COLUMNS, GATEWAY_COLUMNS, Legacy
-from migrations.memory import note, noted
+from migrations.memory import forget, note, noted
 from omniledger.database import Connection
 
 _PREFIX = "omniledger_carried_"
@@ -99,6 +99,20 @@ def carry(connection: Connection, legacy: Legacy) -> None:
     for name, create in _statements(connection, legacy).items():
         note(connection, _NOTED, name, create)
         build_concurrently(connection, sql.Identifier("omni2", name), sql.SQL(create))
+
+
+def begin_anew(connection: Connection, legacy: Legacy) -> None:
+    """Drop what an earlier try built that rows on their way could break, or that isn't wanted now.
+
+    Args:
+        connection: outside of any transaction.
+    """
+    wanted = _statements(connection, legacy)
+    for name, create in built(connection).items():
+        if create.startswith("create unique") or wanted.get(name) != create:
+            drop = sql.SQL("drop index concurrently if exists {}")
+            connection.execute(drop.format(sql.Identifier("omni2", name)))
+            forget(connection, _NOTED, name)
 
 
 def _statements(connection: Connection, legacy: Legacy) -> dict[str, str]:

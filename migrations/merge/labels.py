@@ -26,6 +26,14 @@ _GRANTS = """
     where a.attrelid = to_regclass(%(relation)s) and a.attacl is not null
 """
 
+_GIVEN = """
+    select distinct coalesce(r.rolname, 'public')
+    from pg_class as c
+    cross join lateral aclexplode(c.relacl) as a
+    left join pg_roles as r on a.grantee = r.oid
+    where c.oid = to_regclass(%s) and a.grantee <> c.relowner
+"""
+
 _COMMENTS = """
     select a.attname, col_description(a.attrelid, a.attnum)
     from pg_attribute as a
@@ -82,7 +90,14 @@ class Labels:
         return list(by_name.values())
 
     def give(self, connection: Connection, view: str) -> None:
-        """Put them on a view, by its quoted name."""
+        """Put them on a view, by its quoted name, in place of what default privileges gave."""
+        for (grantee,) in connection.execute(_GIVEN, (view,)).fetchall():
+            connection.execute(
+                sql.SQL("revoke all on {} from {}").format(
+                    sql.SQL(view),
+                    sql.SQL("public") if grantee == "public" else sql.Identifier(grantee),
+                )
+            )
         statements = [_grant(g, view) for g in self.grants if g.privilege in _VIEW_PRIVILEGES]
         if statements:
             connection.execute(sql.SQL("; ").join(statements))

@@ -52,7 +52,7 @@ on conflict do nothing
 """
 
 _LAST_RUN = """
-    select id, legacy_table, shape, cutover_xid, finished_at
+    select id, legacy_table, shape, cutover_xid, finished_at, holds
     from ledger.merge_runs
     order by id desc
     limit 1
@@ -67,6 +67,7 @@ class _Run(NamedTuple):
     shape: dict[str, Any]
     cutover_xid: int | None
     finished_at: datetime | None
+    holds: bool | None
 
     @property
     def is_unfinished(self) -> bool:
@@ -119,6 +120,7 @@ def merge(
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
     patiently(connection, _LEDGER, partial(watch_emptied, connection))
+    indexes.begin_anew(connection, legacy)
     with workers_of(connection, workers) as crew:
         for worker in crew:
             # A crash of the server takes the last batches back, whole, and the next upgrade repeats
@@ -190,9 +192,9 @@ def _catch_up(
     yield Progress("catching up")
     for _ in range(_ROUNDS):
         try:
-            applied = apply_changes(connection, statements, window)
+            applied = _apply_changes(connection, statements, window)
         except errors.UniqueViolation:
-            # A value went on to another row in the meantime; under the lock all is of one moment.
+            # Values go on from row to row all the time; under the lock all is of one moment.
             return
         done += applied
         yield Progress("catching up", done)
@@ -200,18 +202,26 @@ def _catch_up(
             return
 
 
+def _apply_changes(connection: Connection, statements: Statements, window: Decimal) -> int:
+    """Apply some changes; where a value went on to a row whose change is not among them, all."""
+    try:
+        return apply_changes(connection, statements, window)
+    except errors.UniqueViolation:
+        return apply_changes(connection, statements, window, at_most=None)
+
+
 def finish(
     connection: Connection,
     show: Callable[[Progress], None] = _show_nothing,
     workers: int = 1,
 ) -> Certificate | None:
-    """Certify a merge whose cut over is done and whose certificate is missing.
+    """Certify a merge whose cut over is done and whose certificate is missing, or doesn't hold.
 
     Raises:
         NotReadyError: the certificate does not hold.
     """
     run = _last_run(connection)
-    if run is None or run.finished_at is not None or run.cutover_xid is None:
+    if run is None or run.holds or run.cutover_xid is None:
         return None
     patiently(connection, _LEDGER, partial(unwatch_emptied, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")

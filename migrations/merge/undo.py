@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from migrations.legacy import inspect
 from migrations.merge.abandon import abandon
 from migrations.merge.back import put_back
 from migrations.merge.foreign_keys import validate_references
 from migrations.merge.run import last_done
 from migrations.patience import patiently
+from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
 
@@ -20,7 +20,7 @@ def undo(connection: Connection) -> None:
     """
     abandon(connection)
     done = last_done(connection)
-    if done is None or inspect(connection, done.legacy.schema) is not None:
+    if done is None or kind_of(connection, done.legacy.relation) != "v":
         return
     patiently(
         connection,

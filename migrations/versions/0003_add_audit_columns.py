@@ -13,9 +13,10 @@ import json
 from alembic import context, op
 
 from migrations import hand_made
+from migrations.bounds import LOOSENED, loosened
 from migrations.columns import read_columns
 from migrations.ddl import driver, run, run_live, scalar, sql
-from migrations.gateway import LOOSENED
+from migrations.identifiers import shortened
 from migrations.legacy import GATEWAY_COLUMNS, Legacy, inspect
 from migrations.memory import remember
 from migrations.placing import ADDED_COLUMNS, RENAMED
@@ -29,14 +30,10 @@ depends_on = None
 _TABLE = "omni2.audit_logs"
 _OWN = {"source_system": "text not null default 'gateway'"}
 _MEMORY = "select coalesce((select value from ledger.settings where name = :name), '[]')"
-_IS_REQUIRED = (
-    "select attnotnull from pg_attribute"
-    " where attrelid = 'omni2.audit_logs'::regclass and attname = :name"
-)
 
 
 def upgrade() -> None:
-    columns = ADDED_COLUMNS | _OWN
+    columns, required = ADDED_COLUMNS | _OWN, set(LOOSENED)
     if context.is_offline_mode():
         run_live(_TABLE, printed(columns))
         columns = {}
@@ -49,9 +46,8 @@ def upgrade() -> None:
         there = {column.name for column in read_columns(driver(), _TABLE)}
         columns = {name: kind for name, kind in columns.items() if name not in there}
         remember(driver(), "added_columns", set(columns))
-        remember(
-            driver(), "loosened_columns", {c for c in LOOSENED if scalar(_IS_REQUIRED, name=c)}
-        )
+        required = loosened(driver(), legacy.places if legacy else ())
+        remember(driver(), "loosened_columns", required)
     run_live(
         _TABLE,
         *(
@@ -59,7 +55,7 @@ def upgrade() -> None:
             for name, kind in columns.items()
         ),
         # The old table took rows without them, and a refused row is a lost row.
-        *(f"alter table {_TABLE} alter column {name} drop not null" for name in LOOSENED),
+        *(f"alter table {_TABLE} alter column {quoted(c)} drop not null" for c in sorted(required)),
     )
 
 
@@ -113,11 +109,11 @@ def downgrade() -> None:
 
 def required_again(name: str) -> tuple[str, ...]:
     """NOT NULL again, proved by a check that is validated while others write."""
-    check = f"omniledger_{name}_required"
+    check = quoted(shortened(f"omniledger_{name}_required"))
     return (
         f"alter table {_TABLE} drop constraint if exists {check}",
-        f"alter table {_TABLE} add constraint {check} check ({name} is not null) not valid",
+        f"alter table {_TABLE} add constraint {check} check ({quoted(name)} is not null) not valid",
         f"alter table {_TABLE} validate constraint {check}",
-        f"alter table {_TABLE} alter column {name} set not null",
+        f"alter table {_TABLE} alter column {quoted(name)} set not null",
         f"alter table {_TABLE} drop constraint {check}",
     )

@@ -12,7 +12,7 @@ from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
 from migrations.merge.abandon import abandon
 from migrations.merge.batches import Progress
 from migrations.merge.certify import Certificate
-from migrations.merge.cutover import make_view
+from migrations.merge.cutover import TableChanged, make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge, unfinished
@@ -28,6 +28,9 @@ from omniledger.roles import grant_again
 from omniledger.settings import Settings
 
 _log = logging.getLogger("omniledger.merge")
+
+_TRIES = 5
+"""How often a merge goes on after somebody changed the old table meanwhile."""
 
 _IS_MERGED = """
     select
@@ -87,6 +90,21 @@ def carry_out(
         NotReadyError: something can't be carried, or the certificate doesn't hold.
         DatabaseError: others held a lock for too long.
     """
+    for _ in range(_TRIES):
+        try:
+            return _carry_out(connection, settings, show)
+        except TableChanged:
+            _log.warning("The old table was changed while it was merged; it is looked at again.")
+    raise NotReadyError(
+        f"{settings.legacy_schema}.{NAME} was changed each time that it was merged: end what "
+        "changes its columns, indexes or constraints, and run the command again, it goes on where "
+        "it was."
+    )
+
+
+def _carry_out(
+    connection: Connection, settings: Settings, show: Callable[[Progress], None]
+) -> Certificate | None:
     legacy = inspect(connection, settings.legacy_schema)
     workers = settings.merge_workers
     if legacy is None:

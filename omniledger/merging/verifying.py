@@ -65,6 +65,7 @@ _REQUIRED = """
         attrelid = 'omni2.audit_logs'::regclass
         and attnum > 0
         and attnotnull
+        and not atthasdef
         and attname not in ('id', 'source_system')
     order by 1
 """

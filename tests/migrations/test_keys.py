@@ -7,10 +7,26 @@ import pytest
 from migrations.merge import run
 from migrations.merge.copy import apply_changes
 from omniledger import revisions
-from omniledger.database import connect
+from omniledger.database import Dsn, connect
+from omniledger.errors import NotReadyError
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 from tests.migrations.test_merge import upgrade_with
+
+
+class Killed(BaseException):
+    """What ends an upgrade as a signal does."""
+
+
+def kill(monkeypatch: pytest.MonkeyPatch, dsn: Dsn, step: str) -> None:
+    """Upgrade, and end at a step of the merge."""
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(run, step, die)
+        revisions.upgrade(dsn)
 
 
 def test_each_key_and_expression_is_built_on_the_ledger_in_its_names(each_server: Server) -> None:
@@ -22,13 +38,15 @@ def test_each_key_and_expression_is_built_on_the_ledger_in_its_names(each_server
         " where indexname ~ '^omniledger_carried' order by 1",
     )
     assert built == [
+        # That of the gateway's sample; its column has a place of its own now.
+        ("btree (legacy_created_at) WHERE (legacy_id IS NOT NULL)", False),
         (
             "btree (legacy_message_preview) WHERE (((status)::text = 'success'::text)"
             " OR (legacy_message_preview = 'twice'::text))",
             True,
         ),
-        ("btree (legacy_slack_channel, slack_message_ts) INCLUDE (status)", True),
-        ('btree (legacy_user_id, "timestamp")', True),
+        ("btree (legacy_slack_channel, legacy_slack_message_ts) INCLUDE (status)", True),
+        ("btree (legacy_user_id, legacy_created_at)", True),
         (
             "btree (lower(request_uid) DESC NULLS LAST)"
             " WHERE (success AND (legacy_id IS NOT NULL))",
@@ -151,6 +169,108 @@ def test_values_that_stand_in_two_rows_for_a_while_are_waited_for(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(5, True)]
 
 
+def test_a_value_that_wanders_after_a_kill_stops_nothing(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("unique_keys")
+    kill(monkeypatch, dsn, "cut_over")
+    ask(
+        dsn,
+        "update public.audit_logs set request_uid = null where id = 2;"
+        " insert into public.audit_logs (request_uid, message) values ('b', 'anew')",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select message from audit_logs where request_uid = 'b'") == [("anew",)]
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(5, True)]
+
+
+def test_a_key_that_is_gone_after_a_kill_refuses_nothing(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("unique_keys")
+    kill(monkeypatch, dsn, "cut_over")
+    ask(dsn, "alter table public.audit_logs drop constraint one_of_each_uid")
+    revisions.upgrade(dsn)
+    ask(dsn, "insert into audit_logs (request_uid) values ('b')")
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
+CHANGES = {
+    "alter table public.audit_logs add team text; update public.audit_logs set team = 'x'": (
+        "select distinct team from audit_logs",
+        [("x",)],
+    ),
+    "create unique index late on public.audit_logs (slack_channel)": (
+        "select count(*) from pg_indexes where indexdef ~ 'UNIQUE.*[(]legacy_slack_channel[)]'",
+        [(1,)],
+    ),
+    "alter table public.audit_logs alter message set default 'none'": (
+        "insert into audit_logs default values returning message",
+        [("none",)],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("step", ["copy_history", "cut_over"])
+def test_a_table_that_is_changed_while_it_is_merged_is_merged_as_it_is_then(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, change: str, step: str
+) -> None:
+    dsn = each_server.state("investigation")
+    real, left = getattr(run, step), [change]
+
+    def after_change(*args: object, **kwargs: object) -> object:
+        if left:
+            ask(dsn, left.pop())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(run, step, after_change)
+    revisions.upgrade(dsn)
+    question, answer = CHANGES[change]
+    assert ask(dsn, question) == answer
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (question, success, slack_channel)"
+        " select 'the gateway', true, 'C1' from generate_series(1, 2)",
+    )
+
+
+def test_what_would_be_refused_is_refused_when_it_comes_during_the_merge(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("investigation")
+    with pytest.raises(NotReadyError, match="because it has row level security"):
+        upgrade_with(
+            monkeypatch, dsn, "cut_over", "alter table public.audit_logs enable row level security"
+        )
+    ask(dsn, "alter table public.audit_logs disable row level security")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
+
+
+def test_keys_with_names_that_begin_alike_are_all_carried(each_server: Server) -> None:
+    dsn = each_server.state("investigation")
+    long = "a" * 58
+    ask(
+        dsn,
+        f"alter table public.audit_logs add one text, add two text, add constraint {long}_one"
+        f" unique (one), add constraint {long}_two unique (two)",
+    )
+    revisions.upgrade(dsn)
+    for name in ("one", "two"):
+        ask(dsn, f"insert into audit_logs ({name}) values ('x')")
+        assert (
+            ask(
+                dsn,
+                f"insert into audit_logs ({name}) values ('x') on conflict ({name}) do nothing"
+                " returning id",
+            )
+            == []
+        )
+    revisions.downgrade(dsn, "base")
+
+
 def test_what_was_written_by_a_key_goes_back_with_it(each_server: Server) -> None:
     dsn = each_server.state("unique_keys:upgraded")
     ask(dsn, UPSERTS[1] + " do update set request_uid = 'z', slack_channel = 'C9'")
@@ -197,16 +317,8 @@ def test_an_old_table_that_has_changed_since_the_schema_steps_is_merged_as_it_is
 def test_a_merge_that_was_begun_on_another_table_begins_anew(
     each_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object, **__: object) -> None:
-        raise Killed
-
     dsn = each_server.state("investigation")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(run, "cut_over", die)
-        revisions.upgrade(dsn)
+    kill(monkeypatch, dsn, "cut_over")
     assert ask(dsn, "select count(*) > 0 from omni2.audit_logs where source_system = 'legacy'") == [
         (True,)
     ]

@@ -1,0 +1,119 @@
+"""What `omni2.audit_logs` demands of its rows that those of the old name needn't fulfil.
+
+A row that the old table takes must not be refused after the upgrade. What the gateway alone fills
+may be bound as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrations.columns import read_columns
+from omniledger.database import Connection
+
+LOOSENED = ("question", "timestamp", "success", "user_id")
+"""Columns of the gateway's own that the old table's rows may lack."""
+
+# Where it is said to be of the gateway's rows only, as the way out is, it binds no other.
+_KEYS = r"""
+    select format(
+        'its %%s %%s would bind the rows of the old name',
+        case when i.indisexclusion then 'exclusion constraint' else 'unique index' end, c.relname
+    )
+    from pg_index as i
+    inner join pg_class as c on i.indexrelid = c.oid
+    where
+        i.indrelid = to_regclass('omni2.audit_logs')
+        and (i.indisunique or i.indisexclusion)
+        and c.relname not like 'omniledger\_%%'
+        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS NULL%%'
+        and not exists (
+            select from pg_attribute as a
+            where
+                a.attrelid = i.indrelid
+                and a.attnum = any(i.indkey::smallint [])
+                and a.attname <> all(%(filled)s)
+        )
+    order by c.relname
+"""
+
+_CHECKS = r"""
+    select format('its check %%s would bind the rows of the old name', k.conname)
+    from pg_constraint as k
+    where
+        k.conrelid = to_regclass('omni2.audit_logs')
+        and k.contype = 'c'
+        and k.conname not like 'omniledger\_%%'
+        and pg_get_constraintdef(k.oid) not like '%%legacy_id IS N%%'
+        and exists (
+            select from pg_attribute as a
+            where
+                a.attrelid = k.conrelid
+                and a.attnum = any(k.conkey)
+                and a.attname = any(%(filled)s)
+        )
+    order by k.conname
+"""
+
+# Whoever is nobody at the gateway is nobody in the ledger, so a key to its users binds nobody.
+_REFERENCES = r"""
+    select format(
+        'its foreign key %%s would %%s the rows of the old name', k.conname,
+        case when a.attname = 'user_id' then 'delete' else 'bind' end
+    )
+    from pg_constraint as k
+    inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = any(k.conkey)
+    where
+        k.conrelid = to_regclass('omni2.audit_logs')
+        and k.contype = 'f'
+        and k.conname not like 'omniledger\_%%'
+        and case
+            when a.attname = 'user_id' then k.confdeltype = 'c' else a.attname = any(%(filled)s)
+        end
+    order by k.conname
+"""
+
+_COLUMNS = """
+    select case
+        when a.attname = 'id' then 'its id has no default'
+        else format('its column %%s is generated', a.attname)
+    end
+    from pg_attribute as a
+    where
+        a.attrelid = to_regclass('omni2.audit_logs')
+        and a.attnum > 0
+        and not a.attisdropped
+        and case
+            when a.attname = 'id' then not a.atthasdef and a.attidentity = ''
+            else a.attgenerated <> '' and a.attname = any(%(filled)s)
+        end
+    order by a.attnum
+"""
+
+
+def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
+    """The columns that must not be without a value, and will have to be for the old name's rows.
+
+    Args:
+        filled: the columns of the ledger that the old name writes.
+    """
+    lacking = {*LOOSENED, *filled}
+    return {
+        column.name
+        for column in read_columns(connection, "omni2.audit_logs")
+        if column.is_required
+        and column.name not in ("id", "source_system")
+        and (column.name in lacking or column.default is None)
+    }
+
+
+def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
+    """What would refuse, or delete, rows of the old name, each a reason why not to upgrade.
+
+    Args:
+        filled: the columns of the ledger in which the old name's rows have values.
+    """
+    values = {"filled": [*filled, "user_id"]}
+    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS):
+        for (why,) in connection.execute(query, values):
+            yield why
