@@ -132,7 +132,7 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
     defaults: dict[str, sql.Composable] = {
         c.name: sql.SQL(c.default) for c in legacy.columns if c.default
     }
-    if sequence is not None and _is_drawn(connection, legacy, sequence):
+    if sequence is not None and is_drawn(connection, legacy, sequence):
         defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(_text(sequence)))
     ledgers = {c.name for c in read_columns(connection, "omni2.audit_logs") if c.default}
     for column in legacy.columns:
@@ -155,7 +155,7 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         )
 
 
-def _is_drawn(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> bool:
+def is_drawn(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> bool:
     """Whether the ids come from the sequence that they own, and not from another place."""
     default = next((c.default for c in legacy.columns if c.name == "id"), None)
     if legacy.identity or default is None:

@@ -10,7 +10,7 @@ from psycopg import sql
 from migrations import redundant
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
-from migrations.merge.cutover import powerless_owner
+from migrations.merge.cutover import is_drawn, powerless_owner
 from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
@@ -256,7 +256,11 @@ def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
     """Whether the next ids are ones that nobody has."""
     default = connection.execute(_ID_DEFAULT, (legacy.relation,)).fetchone()
     sequence = legacy.id_sequence
-    if sequence is not None and is_there(connection, legacy.relation):
+    if (
+        sequence is not None
+        and is_there(connection, legacy.relation)
+        and is_drawn(connection, legacy, sql.Identifier(*sequence))
+    ):
         name = sql.Identifier(*sequence).as_string(connection)
         if default is None:
             yield (

@@ -8,6 +8,7 @@ from omniledger import revisions
 from omniledger.database import connect
 from tests.conftest import Server, ask
 from tests.migrations.conftest import SetSetting
+from tests.migrations.operator import omniledger
 
 
 def test_the_search_column_follows_what_is_written_through_the_old_name(
@@ -317,3 +318,52 @@ def test_odd_columns_are_written_through_the_old_name(server: Server) -> None:
     assert ask(dsn, "select source_system from omni2.audit_logs where question = 'odd'") == [
         ("chat",)
     ]
+
+
+def test_ids_come_from_the_default_that_there_was_and_not_from_what_they_own(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create sequence public.other start 1000;"
+        " alter table public.audit_logs alter id set default nextval('public.other')",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "insert into audit_logs (message) values ('a') returning id") == [(1000,)]
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
+def test_a_column_has_the_default_that_it_had_and_none_where_it_had_none(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create domain public.color as text default 'red';"
+        " alter table omni2.audit_logs alter slack_channel set default 'general';"
+        " alter table public.audit_logs alter created_at drop default, add color public.color",
+    )
+    revisions.upgrade(dsn)
+    assert ask(
+        dsn,
+        "insert into audit_logs (message) values ('a') returning created_at, slack_channel, color",
+    ) == [(None, None, "red")]
+
+
+def test_default_privileges_give_nobody_the_old_name(server: Server) -> None:
+    dsn = server.state("lineage_with_search")
+    role = f"reader_{dsn.dbname}"
+    ask(
+        dsn,
+        f"create view public.mine as select * from public.audit_logs; create role {role};"
+        f" alter default privileges in schema public grant select, insert on tables to {role}",
+    )
+    try:
+        revisions.upgrade(dsn)
+        for view in ("audit_logs", "mine"):
+            assert ask(dsn, "select has_table_privilege(%s, %s, 'select')", role, view) == [
+                (False,)
+            ]
+    finally:
+        ask(dsn, f"drop owned by {role}; drop role {role}")

@@ -256,6 +256,25 @@ def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merg
     assert "differ, the first with the old ids 102" in certificate.detail
 
 
+def test_an_upgrade_that_was_not_proved_is_not_proved_the_second_time_either(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create function omni2.pass_by() returns trigger language plpgsql as 'begin return null;"
+        " end'; create trigger pass_by before insert on omni2.audit_logs for each row"
+        " when (new.question is null) execute function omni2.pass_by()",
+    )
+    for _ in range(2):
+        with pytest.raises(NotReadyError, match=r"is not proved: .* old ids 111"):
+            revisions.upgrade(dsn)
+    revisions.downgrade(dsn, "0005")
+    ask(dsn, "drop trigger pass_by on omni2.audit_logs")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs order by id desc limit 1") == [(True,)]
+
+
 def test_the_certificate_does_not_mind_what_writers_did_since(merged: Dsn) -> None:
     ask(merged, "update audit_logs set tokens_input = 11 where id = 102")
     ask(merged, "delete from audit_logs where id = 105")

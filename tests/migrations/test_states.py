@@ -187,6 +187,26 @@ REFUSED = {
     " where (success)",
     "the publication p has columns of it only": "create publication p for table omni2.audit_logs"
     " (question)",
+    "its exclusion constraint once is more than": "alter table public.audit_logs add constraint"
+    " once exclude using btree (message with =)",
+    "its column second is a serial beside the id": "alter table public.audit_logs"
+    " add second serial",
+    "the view of_each groups by its key": "create view public.of_each as"
+    " select id, message, count(*) as n from public.audit_logs group by id",
+    "its unique index once would bind the rows of the old name": "create unique index once"
+    " on omni2.audit_logs (slack_message_ts)",
+    "its exclusion constraint once would bind": "alter table omni2.audit_logs add constraint once"
+    " exclude using btree (question with =)",
+    "its check positive would bind the rows of the old name": "alter table omni2.audit_logs"
+    " add constraint positive check (duration_ms >= 0)",
+    "its foreign key to_users would delete": "alter table omni2.audit_logs add constraint to_users"
+    " foreign key (user_id) references auth_service.users (id) on delete cascade",
+    "its foreign key to_channels would bind": "create table public.channels"
+    " (name text primary key); alter table omni2.audit_logs alter slack_channel type text,"
+    " add constraint to_channels foreign key (slack_channel) references public.channels (name)",
+    "its column message_preview is generated": "alter table omni2.audit_logs"
+    " add message_preview text generated always as (left(question, 9)) stored",
+    "its id has no default": "alter table omni2.audit_logs alter id drop default",
 }
 
 
@@ -209,6 +229,58 @@ def test_what_can_not_be_carried_is_named_with_the_way_out(untouched: Dsn, why: 
             inspect(connection, "public")
         assert why in str(refused.value)
         connection.rollback()
+
+
+LOOSE = (
+    "alter table omni2.audit_logs add tenant text; alter table omni2.audit_logs alter tenant"
+    " set not null",
+    "alter table omni2.audit_logs alter user_id set not null, alter was_blocked set not null,"
+    " alter was_blocked set default false",
+    "alter table omni2.audit_logs add status character varying(50) not null default 'x'",
+)
+"""What must not be without a value in the ledger, and may be in the old table."""
+
+
+@pytest.mark.parametrize("demand", LOOSE)
+def test_what_the_ledger_demands_is_not_demanded_of_the_old_names_rows(
+    server: Server, demand: str
+) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, "insert into public.audit_logs (message, status) values ('a', null)")
+    ask(dsn, demand)
+    ask(dsn, "select setval('omni2.audit_logs_id_seq', 1)")
+    before = dump(dsn)
+    revisions.upgrade(dsn)
+    ask(dsn, "insert into public.audit_logs (message, status) values ('b', null)")
+    assert ask(dsn, "select message, status from public.audit_logs order by id") == [
+        ("a", None),
+        ("b", None),
+    ]
+    assert omniledger(dsn, "merge", "verify").code == 0
+    ask(dsn, "delete from public.audit_logs where message = 'b'")
+    ask(dsn, "select setval('public.audit_logs_id_seq', 1), setval('omni2.audit_logs_id_seq', 1)")
+    revisions.downgrade(dsn, "base")
+    assert without_start(dump(dsn)) == without_start(before)
+
+
+KEPT_FOR_THE_GATEWAY = (
+    "create unique index once on omni2.audit_logs (error_id)",
+    "alter table omni2.audit_logs add check (llm_confidence >= 0)",
+    "alter table omni2.audit_logs add foreign key (user_id) references auth_service.users (id)",
+    "alter table omni2.audit_logs add made text generated always as (llm_reasoning) stored",
+)
+"""What binds the gateway's own rows alone."""
+
+
+@pytest.mark.parametrize("bound", KEPT_FOR_THE_GATEWAY)
+def test_what_binds_the_gateways_rows_alone_stays(server: Server, bound: str) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, bound)
+    before = dump(dsn)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+    revisions.downgrade(dsn, "base")
+    assert without_start(dump(dsn)) == without_start(before)
 
 
 SERVED = (
