@@ -10,6 +10,7 @@ from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
 from omniledger.database import Connection
+from omniledger.errors import NotReadyError
 
 _FRESH = """
 insert into {archive} ({names}) overriding system value
@@ -28,6 +29,13 @@ where
     )
 """
 
+
+_USED_AGAIN = """
+    select string_agg(a.legacy_id::text, ', ' order by a.legacy_id)
+    from ledger.audit_quarantine as q
+    inner join omni2.audit_logs as a on q.legacy_id = a.legacy_id
+    where a.source_system = 'chat'
+"""
 
 _FIRING = """
     select
@@ -57,6 +65,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         )
         if not legacy.has_table:
             _make_table(connection, legacy)
+        _require_no_id_twice(connection, legacy)
         archive = statements.archive
         values = {"cutover": cutover_xid}
         triggers.drop(connection)
@@ -86,6 +95,21 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             _restore(connection, legacy)
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
+
+
+def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
+    """Refuse to put rows in the place of old ones in quarantine, whose ids somebody gave them.
+
+    Raises:
+        NotReadyError: it names the ids.
+    """
+    row = connection.execute(_USED_AGAIN).fetchone()
+    if row is not None and row[0] is not None:
+        raise NotReadyError(
+            f"Rows of the old table that are in quarantine have the ids {row[0]}, which other rows "
+            f"were given since, and both can't go back: `update {legacy.relation} set id = ...` of "
+            "those rows, and run the command again; nothing was changed."
+        )
 
 
 def _silence(connection: Connection) -> list[tuple[str, str]]:

@@ -25,6 +25,8 @@ with paired as (
     select
         l.id,
         case
+            -- Somebody gave another row its id since; it is where it was.
+            when a.source_system = 'chat' and q.legacy_id is not null then 'quarantined'
             when a.id is not null and {complaint} is not null then 'mended'
             when a.source_system = 'gateway' then 'matched'
             when a.id is not null then 'copied'

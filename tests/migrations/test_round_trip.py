@@ -1,9 +1,13 @@
 """There and back: what a downgrade leaves is what an upgrade found."""
 
+import pytest
+
 from omniledger import revisions
 from omniledger.database import connect
+from omniledger.errors import NotReadyError
 from tests.conftest import Server, ask
 from tests.migrations.dumps import dump
+from tests.migrations.operator import omniledger
 
 
 def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:
@@ -82,3 +86,17 @@ def test_current_check_and_history_know_the_head(server: Server) -> None:
     with connect(dsn) as connection:
         assert revisions.current(connection) == revisions.head()
         revisions.require_head(connection)
+
+
+def test_an_id_that_was_given_again_takes_no_row_in_quarantine_away(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, "insert into audit_logs (id, message) values (107, 'another')")
+    assert "2 in quarantine" in omniledger(dsn, "merge", "verify").output
+    with pytest.raises(NotReadyError, match=r"in quarantine have the ids 107, which other rows"):
+        revisions.downgrade(dsn, "0006")
+    ask(dsn, "update audit_logs set id = 200 where id = 107")
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select id, message from audit_logs where id in (107, 200) order by 1") == [
+        (107, "no time"),
+        (200, "another"),
+    ]

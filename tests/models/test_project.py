@@ -99,11 +99,12 @@ def test_names_of_models_are_read_in_the_collation_of_the_database(prepared: Pre
 
 def test_every_model_is_described_to_the_last_column(prepared: Prepared) -> None:
     assert prepared.dbt.manifest is not None
+    dsn = prepared.restore("empty").dsn
     for node in prepared.dbt.manifest.nodes.values():
         if node.unique_id.startswith("model."):
             assert node.description.startswith("One row"), node.name
             columns = ask(
-                prepared.dsn,
+                dsn,
                 "select attname::text from pg_attribute where attrelid = to_regclass(%s)"
                 " and attnum > 0 and not attisdropped order by attnum",
                 f"analytics_build.{node.name}",
