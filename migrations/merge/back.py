@@ -107,8 +107,8 @@ def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
     if row is not None and row[0] is not None:
         raise NotReadyError(
             f"Rows of the old table that are in quarantine have the ids {row[0]}, which other rows "
-            f"were given since, and both can't go back: `update {legacy.relation} set id = ...` of "
-            "those rows, and run the command again; nothing was changed."
+            f"were given since, and both can't go back: give those rows of {legacy.relation} other "
+            "ids and run the command again; nothing was changed."
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -15,7 +14,7 @@ from migrations.legacy import SUMMED
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
 from omniledger.certificate import sentence
-from omniledger.database import Connection
+from omniledger.database import Connection, as_json
 
 # Rows are compared as they are stored, and as text, which is dear, only where that differs. A
 # gateway row that matched keeps its own values, so it is held to what it gained. Rows written again
@@ -305,7 +304,7 @@ def store(connection: Connection, run_id: int, certificate: Certificate) -> None
             certificate.matched,
             certificate.quarantined,
             certificate.unmapped,
-            json.dumps(certificate.sums),
+            as_json(certificate.sums),
             certificate.checksum,
             certificate.holds,
             certificate.detail,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from migrations.merge.statements import Statements
 from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
-from omniledger.database import Connection
+from omniledger.database import Connection, as_json
 from omniledger.errors import NotReadyError
 
 _log = logging.getLogger("omniledger.merge")
@@ -245,7 +244,7 @@ def _begin(connection: Connection, legacy: Legacy) -> int:
         return run.id
     made = connection.execute(
         "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s) returning id",
-        (f"{legacy.schema}.audit_logs", json.dumps(asdict(legacy))),
+        (f"{legacy.schema}.audit_logs", as_json(asdict(legacy))),
     ).fetchone()
     return int(made[0]) if made else 0
 
