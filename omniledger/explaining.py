@@ -70,7 +70,7 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     if error.sqlstate is None:
         return None
     return NotReadyError(
-        f"The database refused a step: {first_line(error)}; "
+        f"The database refused a step: {first_line(error)}{_detail(error)}; "
         "mend that and run the command again, it goes on where it was."
     )
 
@@ -110,6 +110,14 @@ def _of_another_server(error: psycopg.Error, dsn: Dsn) -> OmniledgerError:
         "server, or look at the options of the foreign server and of the user mapping, and run the "
         "command again, it goes on where it was."
     )
+
+
+def _detail(error: psycopg.Error) -> str:
+    """Which row it is about, or why; but not the whole row that a check has refused."""
+    detail = error.diag.message_detail
+    if not detail or error.sqlstate in ("23502", "23514"):
+        return ""
+    return f" ({' '.join(detail.split()).rstrip('.')})"
 
 
 def takes_no_writes(dsn: Dsn) -> NotReadyError:

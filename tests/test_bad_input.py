@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -286,3 +287,30 @@ def test_what_was_built_by_a_clock_that_was_ahead_is_built_anew(server: Server) 
             "insert into analytics_build.fct_daily_usage select now() + interval '1 hour'"
         )
         assert is_built_later_than_now(connection)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "insert into public.users (id) values (7), (7)",
+            r"\(Key \(id\)=\(7\) already exists\); mend",
+        ),
+        ("alter table public.users add check (id < 0)", r"violated by some row; mend that"),
+        (
+            "alter table public.users add constraint c check (name <> 'secret') not valid;"
+            " insert into public.users (name) values ('secret')",
+            r'violates check constraint "c"; mend that',
+        ),
+    ],
+)
+def test_a_refused_row_is_told_by_its_key_and_not_whole(
+    server: Server, statement: str, said: str
+) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, "insert into public.users (id) values (1)")
+    with pytest.raises(psycopg.Error) as refused:
+        ask(dsn, statement)
+    explanation = explained(refused.value, dsn)
+    assert explanation is not None
+    assert re.search(said, str(explanation))

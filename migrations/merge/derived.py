@@ -34,11 +34,16 @@ _DERIVED = """if tg_op = 'INSERT' or new.{target} is distinct from old.{target} 
     end if;"""
 
 
+def derives(legacy: Legacy) -> bool:
+    """Whether there are any such columns."""
+    return bool(legacy.derived) or any(column.generated for column in legacy.columns)
+
+
 def carry(connection: Connection, legacy: Legacy) -> None:
     """Compute those columns from now on; the trigger fires before the one that fills in."""
-    generated = [column for column in legacy.columns if column.generated]
-    if not generated and not legacy.derived:
+    if not derives(legacy):
         return
+    generated = [column for column in legacy.columns if column.generated]
     body = sql.SQL("\n    ").join(
         [
             *(_generated(legacy, column) for column in generated),

@@ -23,7 +23,7 @@ from migrations.merge.cutover import cut_over, make_view
 from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
-from migrations.merge.users import make_functions, user_table
+from migrations.merge.users import is_bound, make_functions, user_table
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
 from omniledger.database import Connection, as_json
@@ -46,9 +46,11 @@ _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
 select distinct {person}, {person}, 'one id space'
 from {legacy} as l
-where {person} between -2147483648 and 2147483647
+where {person} between -2147483648 and 2147483647 {who_is_there}
 on conflict do nothing
 """
+
+_WHO_IS_THERE = "and exists (select from auth_service.users as g where g.id = {person})"
 
 _LAST_RUN = """
     select id, legacy_table, shape, cutover_xid, finished_at, holds
@@ -283,7 +285,13 @@ def _map_users(connection: Connection, legacy: Legacy) -> None:
     if user_table(connection, legacy) is None:
         statements = Statements(legacy)
         connection.execute(
-            sql.SQL(_MAP_ONE_SPACE).format(legacy=statements.table, person=statements.person)
+            sql.SQL(_MAP_ONE_SPACE).format(
+                legacy=statements.table,
+                person=statements.person,
+                who_is_there=sql.SQL(_WHO_IS_THERE if is_bound(connection) else "").format(
+                    person=statements.person
+                ),
+            )
         )
     else:
         connection.execute("select ledger.map_users()")

@@ -23,6 +23,19 @@ _HAS_EMAIL = """
     where attrelid = to_regclass(%s) and attname in ('id', 'email') and not attisdropped
 """
 
+_IS_BOUND = r"""
+    select exists (
+        select from pg_constraint as k
+        inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = any(k.conkey)
+        where
+            k.conrelid = to_regclass('omni2.audit_logs')
+            and k.confrelid = to_regclass('auth_service.users')
+            and k.contype = 'f'
+            and a.attname = 'user_id'
+            and k.conname not like 'omniledger\_%'
+    )
+"""
+
 # The operator's word counts before the id itself.
 ONE_SPACE = """
 create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
@@ -35,6 +48,20 @@ as $$
     )
 $$
 """
+
+_ONE_BOUND_SPACE = """
+create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select g.id
+    from auth_service.users as g
+    where g.id = coalesce(
+        (select m.user_id from ledger.user_map as m where m.legacy_user_id = $1), $1
+    )
+$$
+"""
+"""Where a foreign key of the gateway's would refuse the row of whoever is not its user."""
 
 UNTIL_MERGED = """
 create or replace function ledger.resolve_user(legacy_user_id bigint) returns integer
@@ -151,6 +178,11 @@ def who_is_who(table: tuple[str, str] | None) -> sql.Composable:
     return sql.SQL(_SAME_EMAIL).format(users=sql.Identifier(*table), **ADDRESSES)
 
 
+def is_bound(connection: Connection) -> bool:
+    """Whether the gateway's log takes only users whom the gateway has."""
+    return connection.execute(_IS_BOUND).fetchone() == (True,)
+
+
 def make_functions(connection: Connection, legacy: Legacy) -> None:
     """Make `ledger.resolve_user`, for one id, and `ledger.map_users`, for all that are not known.
 
@@ -158,7 +190,7 @@ def make_functions(connection: Connection, legacy: Legacy) -> None:
     """
     table = user_table(connection, legacy)
     if table is None:
-        connection.execute(ONE_SPACE)
+        connection.execute(_ONE_BOUND_SPACE if is_bound(connection) else ONE_SPACE)
         connection.execute(MAP_NOBODY)
         return
     users = sql.Identifier(*table)

@@ -11,6 +11,7 @@ from migrations import redundant
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.cutover import is_drawn, powerless_owner
+from migrations.merge.derived import derives
 from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
@@ -32,6 +33,9 @@ _TRIGGERS = (
     "omniledger_stamp_change",
     "omniledger_tombstone",
 )
+
+_DERIVING = ("omniledger_derive_insert", "omniledger_derive_update")
+"""Where the old table has columns that are computed."""
 
 _INDEXES = (
     "omniledger_audit_logs_changes",
@@ -190,7 +194,8 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
     """What of the ledger and the old name is no longer as the merge left it, from the catalog."""
     yield from _old_name(connection, done.legacy)
     yield from _sequences(connection, done.legacy)
-    for (name,) in connection.execute(_TRIGGERS_SLEEPING, (list(_TRIGGERS),)):
+    triggers = [*_TRIGGERS, *(_DERIVING if derives(done.legacy) else ())]
+    for (name,) in connection.execute(_TRIGGERS_SLEEPING, (triggers,)):
         yield (
             f"The trigger {name} of omni2.audit_logs is missing or disabled: enable it, or run "
             "`alembic downgrade` to before its revision and `alembic upgrade head`."

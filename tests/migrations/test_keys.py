@@ -123,6 +123,14 @@ def test_a_key_that_is_missing_is_noticed_with_what_makes_it_again(server: Serve
     assert omniledger(dsn, "merge", "verify").code == 0
 
 
+def test_what_lets_the_ledger_follow_is_missed_when_it_is_gone(server: Server) -> None:
+    dsn = server.state("unique_keys:upgraded")
+    ask(dsn, "drop trigger omniledger_derive_update on omni2.audit_logs")
+    done = omniledger(dsn, "merge", "verify", "--json")
+    [damage] = done.document()["damage"]
+    assert (done.code, "trigger omniledger_derive_update" in damage) == (9, True)
+
+
 @pytest.mark.parametrize("step", ["match_history", "apply_changes", "cut_over"])
 def test_a_value_that_wanders_from_row_to_row_during_the_merge_stops_nothing(
     each_server: Server, monkeypatch: pytest.MonkeyPatch, step: str

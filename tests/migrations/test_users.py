@@ -36,6 +36,24 @@ def test_the_same_number_is_another_person_in_the_other_space(merged: Dsn) -> No
     assert person(merged, 104) == 2
 
 
+def test_in_one_id_space_who_is_not_the_gateways_is_nobody_where_its_log_takes_no_other(
+    server: Server,
+) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table omni2.audit_logs add foreign key (user_id) references auth_service.users (id);"
+        " alter table public.users drop column email; insert into public.users (id) values (9);"
+        " insert into public.audit_logs (id, user_id, message) values (209, 9, 'old')",
+    )
+    revisions.upgrade(dsn)
+    assert (person(dsn, 104), person(dsn, 209)) == (1, None)
+    [(new,)] = ask(dsn, "insert into audit_logs (user_id, message) values (9, 'a') returning id")
+    assert person(dsn, new) is None
+    [(new,)] = ask(dsn, "insert into audit_logs (user_id, message) values (2, 'a') returning id")
+    assert person(dsn, new) == 2
+
+
 def test_a_turkish_database_knows_a_capital_i_of_an_address(each_server: Server) -> None:
     dsn = each_server.state("investigation")
     if ask(dsn, "select 1 from pg_collation where collname = 'tr-x-icu'") == []:
