@@ -35,7 +35,16 @@ _VIEWS = """
         format('%%I.%%I', n.nspname, c.relname),
         pg_get_viewdef(c.oid),
         pg_get_userbyid(c.relowner),
-        array_to_string(c.reloptions, ', ')
+        array_to_string(c.reloptions, ', '),
+        array(
+            select format(
+                'alter column %%I set default %%s', a.attname, pg_get_expr(d.adbin, c.oid)
+            )
+            from pg_attrdef as d
+            inner join pg_attribute as a on d.adrelid = a.attrelid and d.adnum = a.attnum
+            where d.adrelid = c.oid
+            order by d.adnum
+        )
     from dependent
     inner join pg_class as c on dependent.oid = c.oid
     inner join pg_namespace as n on c.relnamespace = n.oid
@@ -51,6 +60,7 @@ class _View:
     definition: str
     owner: str
     options: str | None
+    defaults: list[str]
     labels: Labels
 
 
@@ -58,8 +68,8 @@ class _View:
 def carried(connection: Connection, relation: str) -> Iterator[None]:
     """Inside the block nothing depends on `relation`; after it all its views are there again.
 
-    They come back with definition, owner, options, rights and comments, over whatever bears the
-    name then. Call it inside a transaction: whoever asks for a view meanwhile waits.
+    They come back with definition, owner, options, defaults, rights and comments, over whatever
+    bears the name then. Call it inside a transaction: whoever asks for a view meanwhile waits.
     """
     views = _read(connection, relation)
     for view in reversed(views):
@@ -77,6 +87,10 @@ def carried(connection: Connection, relation: str) -> Iterator[None]:
                 sql.SQL(view.name), sql.Identifier(view.owner)
             )
         )
+        for default in view.defaults:
+            connection.execute(
+                sql.SQL("alter view {} {}").format(sql.SQL(view.name), sql.SQL(default))
+            )
         view.labels.give(connection, view.name)
 
 
@@ -86,6 +100,6 @@ def _read(connection: Connection, relation: str) -> list[_View]:
     rows = connection.execute(_VIEWS, {"relation": relation}).fetchall()
     connection.execute("reset search_path")
     return [
-        _View(name, definition, owner, options, Labels.read(connection, name))
-        for name, definition, owner, options in rows
+        _View(name, definition, owner, options, defaults, Labels.read(connection, name))
+        for name, definition, owner, options, defaults in rows
     ]

@@ -17,12 +17,16 @@ def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:
         "create view public.daily as"
         " select created_at::date as day, count(*) as requests from audit_logs group by 1;"
         " create view public.busy as select * from daily where requests > 1;"
+        " create view public.writable as select id, message from audit_logs;"
+        " alter view public.writable alter message set default 'it''s';"
         " create table public.notes (request integer references public.audit_logs (id)"
         " on delete cascade); insert into public.notes values (101), (102)",
     )
     before = dump(dsn)
     revisions.upgrade(dsn)
     assert dump(dsn) != before
+    assert ask(dsn, "insert into writable default values returning message") == [("it's",)]
+    ask(dsn, "delete from writable where message = 'it''s'")
     revisions.downgrade(dsn, "base")
     assert dump(dsn) == before
     revisions.upgrade(dsn)
