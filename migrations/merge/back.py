@@ -30,9 +30,11 @@ where
 """
 
 
+# Of what was written since there may be rows in quarantine, too, which are in the ledger as well.
 _USED_AGAIN = """
     select string_agg(a.legacy_id::text, ', ' order by a.legacy_id)
     from ledger.audit_quarantine as q
+    inner join ledger.audit_logs_legacy as l on q.legacy_id = l.id
     inner join omni2.audit_logs as a on q.legacy_id = a.legacy_id
     where a.source_system = 'chat'
 """

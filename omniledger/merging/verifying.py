@@ -110,6 +110,13 @@ _CERTIFIED = """
                 conrelid = to_regclass('ledger.audit_logs_legacy')
                 and contype = 'f'
                 and (confdeltype in ('n', 'd', 'c') or confupdtype in ('n', 'd', 'c'))
+        ),
+        exists (
+            select from pg_constraint
+            where
+                conrelid = to_regclass('ledger.audit_logs_legacy')
+                and contype = 'f'
+                and confdeltype = 'c'
         )
     from ledger.merge_runs
     where cutover_xid = %s and rows_total is not null
@@ -178,13 +185,13 @@ def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[s
     """Whether the archive is what was certified.
 
     What a foreign key of it does when users are deleted changes it rightly, so there only the
-    number of rows is held to.
+    number of rows is held to, and where it deletes them that there are no more.
     """
     certified = connection.execute(_CERTIFIED, (done.cutover_xid,)).fetchone()
     if certified is None:
         return
-    total, checksum, follows_users = certified
-    if total != now.total:
+    total, checksum, follows_users, goes_with_users = certified
+    if now.total > total or (now.total < total and not goes_with_users):
         yield f"The archive ledger.{ARCHIVE} has {now.total:,} rows; {total:,} were certified."
     elif checksum != now.checksum and not follows_users:
         yield f"The archive ledger.{ARCHIVE} has other values than those that were certified."

@@ -351,6 +351,18 @@ def test_a_view_that_was_dropped_is_made_again(merged: Dsn) -> None:
     assert ask(merged, "select count(*) from ledger.merge_runs") == [(1,)]
 
 
+def test_rows_that_went_with_their_user_are_no_damage(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table public.audit_logs drop constraint audit_logs_user_id_fkey,"
+        " add foreign key (user_id) references public.users (id) on delete cascade",
+    )
+    revisions.upgrade(dsn)
+    ask(dsn, "delete from public.users where id = 2")
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
 def test_a_new_table_under_the_old_name_is_never_merged_over_old_ids(merged: Dsn) -> None:
     ask(
         merged,

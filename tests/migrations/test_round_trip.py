@@ -96,6 +96,8 @@ def test_an_id_that_was_given_again_takes_no_row_in_quarantine_away(server: Serv
     dsn = server.state("investigation:upgraded")
     ask(dsn, "insert into audit_logs (id, message) values (107, 'another')")
     assert "2 in quarantine" in omniledger(dsn, "merge", "verify").output
+    ask(dsn, "insert into audit_logs (id, message, cost_estimate) values (300, 'since', 'NaN')")
+    assert ask(dsn, "select count(*) from ledger.audit_quarantine") == [(3,)]
     with pytest.raises(NotReadyError, match=r"in quarantine have the ids 107, which other rows"):
         revisions.downgrade(dsn, "0006")
     ask(dsn, "update audit_logs set id = 200 where id = 107")
