@@ -9,9 +9,9 @@ from alembic import context
 
 from migrations import ddl, turns
 from migrations.legacy import require_schema
-from migrations.obstacles import require_room
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
+from migrations.rights import require_room
 from migrations.waiting import MIGRATING, Waiting
 from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import OmniledgerError

@@ -48,7 +48,7 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What is read of each table, and the types it may have."""
 
-_LEDGER = "omni2.audit_logs"
+LEDGER = "omni2.audit_logs"
 _CHANGED = ("omni2.audit_logs", "omni2.mcp_health_log")
 """Those that get columns, triggers and indexes; what is only read may be a view, too."""
 
@@ -137,7 +137,7 @@ def _unfit(connection: Connection, table: str) -> Iterator[str]:
         if kind != "r":
             yield {**KINDS, "v": "it is a view"}[kind]
         yield from family(connection, table)
-    if table == _LEDGER:
+    if table == LEDGER:
         yield from _unfit_ledger(connection)
     yield from policed(connection, table)
     types = {column.name: column.type for column in read_columns(connection, table)}
@@ -150,9 +150,9 @@ def _unfit(connection: Connection, table: str) -> Iterator[str]:
 
 def _unfit_ledger(connection: Connection) -> Iterator[str]:
     """What forbids rows without a value, or rows that are written anew."""
-    yield from subscribed(connection, _LEDGER)
-    for (why,) in connection.execute(_IN_KEY, (_LEDGER, list(LOOSENED))):
+    yield from subscribed(connection, LEDGER)
+    for (why,) in connection.execute(_IN_KEY, (LEDGER, list(LOOSENED))):
         yield why
     if connection.info.server_version >= 150000:
-        for (why,) in connection.execute(_PART_PUBLISHED, (_LEDGER, _LEDGER)):
+        for (why,) in connection.execute(_PART_PUBLISHED, (LEDGER, LEDGER)):
             yield why

@@ -8,22 +8,27 @@ systems logged has the old table's values in them, and not the gateway's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from migrations.placing import Carried
 from omniledger.database import Connection
 
-_KEYS = """
+KEY_COLUMNS = """
+    array(
+        select a.attname::text
+        from unnest(i.indkey::smallint []) with ordinality as k (attnum, place)
+        inner join pg_attribute as a on i.indrelid = a.attrelid and k.attnum = a.attnum
+        where k.place <= i.indnkeyatts
+        order by k.place
+    )
+"""
+"""The names of the columns that the index `i` is by, in order, but for expressions."""
+
+_KEYS = f"""
     select
         c.relname,
-        array(
-            select a.attname::text
-            from unnest(i.indkey::smallint []) with ordinality as k (attnum, place)
-            inner join pg_attribute as a on i.indrelid = a.attrelid and k.attnum = a.attnum
-            where k.place <= i.indnkeyatts
-            order by k.place
-        ),
+        {KEY_COLUMNS},
         i.indexprs is not null,
         i.indisexclusion or a.amname <> 'btree',
         not i.indimmediate,
@@ -37,7 +42,7 @@ _KEYS = """
         and (i.indisunique or i.indisexclusion)
         and i.indisvalid
     order by c.relname
-"""
+"""  # noqa: S608 (no value of anybody's in it)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Key:
 
 def read_keys(connection: Connection, relation: str) -> Iterator[Key]:
     """The unique indexes of a table, but for those of the id alone, by their names."""
-    for name, columns, *odd in connection.execute(_KEYS, (relation,)):
+    for name, columns, *odd in connection.execute(_KEYS.encode(), (relation,)):
         has_expression, excludes, is_deferrable, takes_one_null = odd
         obstacle = ""
         if excludes:
@@ -71,15 +76,13 @@ def read_keys(connection: Connection, relation: str) -> Iterator[Key]:
             yield Key(name, tuple(columns), obstacle)
 
 
-def set_apart(
-    keys: Iterable[Key], carried: Iterable[Carried], is_shared: Callable[[str], bool]
-) -> frozenset[str]:
+def set_apart(keys: Iterable[Key], carried: Iterable[Carried], shared: Set[str]) -> frozenset[str]:
     """The legacy columns that need a place of their own, so that keys are of such alone.
 
     Args:
         keys: the keys.
         carried: where the columns would go else.
-        is_shared: whether rows of the gateway's may have a value in a column of the ledger.
+        shared: the columns of the ledger in which rows of the gateway's may have a value.
     """
     targets = {column.name: column.target for column in carried}
-    return frozenset(name for key in keys for name in key.columns if is_shared(targets[name]))
+    return frozenset(name for key in keys for name in key.columns if targets[name] in shared)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from migrations import hand_made, obstacles
 from migrations.bounds import bounds
 from migrations.columns import Column, read_columns
-from migrations.gateway import require_fit
+from migrations.fingerprint import read_fingerprint
+from migrations.gateway import LEDGER, require_fit
 from migrations.keys import read_keys, set_apart
 from migrations.memory import remembered
 from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
+from migrations.rights import require_owner
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
@@ -22,8 +24,6 @@ __all__ = ["ADDED_COLUMNS", "RENAMED", "Carried", "Legacy", "inspect"]
 
 NAME = "audit_logs"
 """The name under which the legacy table is written, without a schema."""
-
-LEDGER = "omni2.audit_logs"
 
 ARCHIVE = "audit_logs_legacy"
 """Its name in the schema `ledger` once it is merged."""
@@ -95,57 +95,6 @@ _SEQUENCE = """
 """
 
 
-# Views over it are looked at when the name changes hands. The upgrade's own triggers are no change.
-_FINGERPRINT = r"""
-    select md5(string_agg(part, E'\n' order by part))
-    from (
-        select format('%%s %%s %%s', c.relrowsecurity, c.relkind, c.relowner) as part
-        from pg_class as c
-        where c.oid = to_regclass(%(relation)s)
-        union all
-        select format(
-            'column %%s %%s %%s %%s %%s %%s %%s %%s', a.attname, a.atttypid, a.atttypmod,
-            a.attnotnull, a.attidentity, a.attgenerated, a.attcollation,
-            pg_get_expr(d.adbin, d.adrelid)
-        )
-        from pg_attribute as a
-        left join pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
-        where a.attrelid = to_regclass(%(relation)s) and a.attnum > 0 and not a.attisdropped
-        union all
-        select format('%%s %%s', pg_get_indexdef(i.indexrelid), i.indisvalid)
-        from pg_index as i
-        where i.indrelid = to_regclass(%(relation)s)
-        union all
-        select format('%%s %%s %%s', pg_get_triggerdef(t.oid), t.tgenabled, t.tgfoid)
-        from pg_trigger as t
-        where
-            t.tgrelid = to_regclass(%(relation)s)
-            and not t.tgisinternal
-            and t.tgname not like 'omniledger\_%%'
-        union all
-        select format('%%s %%s %%s', k.conrelid, k.conname, pg_get_constraintdef(k.oid))
-        from pg_constraint as k
-        where to_regclass(%(relation)s) in (k.conrelid, k.confrelid)
-        union all
-        select 'rule ' || r.oid
-        from pg_rewrite as r
-        where r.ev_class = to_regclass(%(relation)s)
-        union all
-        select 'publication ' || p.prpubid
-        from pg_publication_rel as p
-        where p.prrelid = to_regclass(%(relation)s)
-        union all
-        select 'subscription ' || s.srsubid
-        from pg_subscription_rel as s
-        where s.srrelid = to_regclass(%(relation)s)
-        union all
-        select format('inherits %%s %%s', h.inhrelid, h.inhparent)
-        from pg_inherits as h
-        where to_regclass(%(relation)s) in (h.inhrelid, h.inhparent)
-    ) as parts
-"""
-
-
 @dataclass(frozen=True)
 class Legacy:
     """The legacy table as it was found, or as the investigation has it where there is none.
@@ -209,16 +158,6 @@ class Legacy:
         return next((c for c in self.columns if c.name == name), None)
 
 
-def read_fingerprint(connection: Connection, relation: str) -> str:
-    """What tells whether a table is still as it was found, its rows and rights aside.
-
-    Args:
-        relation: its quoted name.
-    """
-    row = connection.execute(_FINGERPRINT, {"relation": relation}).fetchone()
-    return str(row[0]) if row else ""
-
-
 def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Legacy | None:
     """Read the legacy table of `schema`.
 
@@ -256,7 +195,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     found = placed(described, ledger, timezone, apart)
     legacy = replace(legacy, columns=tuple(_completed(found, columns)))
     if must_own:
-        obstacles.require_owner(connection, legacy.relation)
+        require_owner(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
     for why in bounds(connection, legacy.places):
         raise obstacles.refusal(LEDGER, why)
@@ -269,13 +208,12 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     )
 
 
-def _shared(ledger: Mapping[str, str], added: set[str]) -> Callable[[str], bool]:
-    """Whether rows of the gateway's may have a value in a column of the ledger.
+def _shared(ledger: Mapping[str, str], added: set[str]) -> set[str]:
+    """The columns of the ledger in which rows of the gateway's may have a value.
 
     They have none in one that is there for the old name alone.
     """
-    known = {*GATEWAY_COLUMNS, *ADDED_COLUMNS, *(ledger.keys() - added)} - set(OURS)
-    return known.__contains__
+    return {*GATEWAY_COLUMNS, *ADDED_COLUMNS, *(ledger.keys() - added)} - set(OURS)
 
 
 def _completed(found: list[Carried], columns: list[Column]) -> list[Carried]:

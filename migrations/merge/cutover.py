@@ -8,7 +8,8 @@ from decimal import Decimal
 from psycopg import sql
 
 from migrations.columns import read_columns
-from migrations.legacy import ARCHIVE, Legacy, read_fingerprint
+from migrations.fingerprint import read_fingerprint
+from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, triggers
 from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels

@@ -62,7 +62,7 @@ class Grant:
     @property
     def whom(self) -> sql.Composable:
         """The role as SQL names it."""
-        return sql.SQL("public") if self.grantee == "public" else sql.Identifier(self.grantee)
+        return _role(self.grantee)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,7 @@ class Labels:
         """Put them on a view, by its quoted name, in place of what default privileges gave."""
         for (grantee,) in connection.execute(_GIVEN, (view,)).fetchall():
             connection.execute(
-                sql.SQL("revoke all on {} from {}").format(
-                    sql.SQL(view),
-                    sql.SQL("public") if grantee == "public" else sql.Identifier(grantee),
-                )
+                sql.SQL("revoke all on {} from {}").format(sql.SQL(view), _role(grantee))
             )
         statements = [_grant(g, view) for g in self.grants if g.privilege in _VIEW_PRIVILEGES]
         if statements:
@@ -106,6 +103,10 @@ class Labels:
             if column is not None:
                 on = sql.SQL("column {}.{}").format(sql.SQL(view), sql.Identifier(column))
             connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
+
+
+def _role(name: str) -> sql.Composable:
+    return sql.SQL("public") if name == "public" else sql.Identifier(name)
 
 
 def _grant(grant: Grant, view: str) -> sql.Composed:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from psycopg import errors, sql
 
 from migrations.columns import read_columns
+from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Carried, Legacy
 from migrations.memory import remember
 from migrations.merge import foreign_keys, indexes
@@ -39,8 +40,6 @@ _ROUNDS = 1_000
 
 _INDEX_TRIES = 10
 """How often to build the old table's unique indexes, which values may wander between rows of."""
-
-_LEDGER = "omni2.audit_logs"
 
 _MAP_ONE_SPACE = """
 insert into ledger.user_map (legacy_user_id, user_id, how)
@@ -111,7 +110,7 @@ def merge(
         DatabaseError: others held a lock for too long.
     """
     run_id = _begin(connection, legacy)
-    patiently(connection, _LEDGER, partial(watch_ledger, connection))
+    patiently(connection, LEDGER, partial(watch_ledger, connection))
     if not legacy.has_table:
         _make_empty_name(connection, legacy, run_id)
         return None
@@ -120,7 +119,7 @@ def merge(
     show(Progress("watching"))
     _map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
-    patiently(connection, _LEDGER, partial(watch_emptied, connection))
+    patiently(connection, LEDGER, partial(watch_emptied, connection))
     indexes.begin_anew(connection, legacy)
     with workers_of(connection, workers) as crew:
         for worker in crew:
@@ -158,14 +157,14 @@ def _make_places(connection: Connection, legacy: Legacy) -> None:
 
     Or that an upgrade by printed SQL, or by an earlier version, placed otherwise.
     """
-    there = {column.name for column in read_columns(connection, _LEDGER)}
+    there = {column.name for column in read_columns(connection, LEDGER)}
     missing = {name: kind for name, kind in legacy.places.items() if name not in there}
     remember(connection, "added_columns", set(missing))
     for name, kind in missing.items():
         add = sql.SQL("alter table omni2.audit_logs add column if not exists {} {}").format(
             sql.Identifier(name), sql.SQL(kind)
         )
-        patiently(connection, _LEDGER, partial(connection.execute, add))
+        patiently(connection, LEDGER, partial(connection.execute, add))
 
 
 def _carry_indexes(
@@ -224,9 +223,9 @@ def finish(
     run = _last_run(connection)
     if run is None or run.holds or run.cutover_xid is None:
         return None
-    patiently(connection, _LEDGER, partial(unwatch_emptied, connection))
+    patiently(connection, LEDGER, partial(unwatch_emptied, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
-    foreign_keys.validate_references(connection, _LEDGER, "legacy_id")
+    foreign_keys.validate_references(connection, LEDGER, "legacy_id")
     statements = Statements(read_shape(run.shape), archived=True)
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, run.cutover_xid, show, crew)

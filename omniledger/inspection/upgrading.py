@@ -6,7 +6,7 @@ from psycopg import sql
 
 from migrations import hand_made, turns
 from migrations.legacy import inspect
-from migrations.obstacles import owners
+from migrations.rights import owners
 from omniledger import revisions
 from omniledger.errors import OmniledgerError
 from omniledger.inspection.findings import Answer, Figure, State

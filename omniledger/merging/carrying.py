@@ -16,8 +16,8 @@ from migrations.merge.cutover import TableChanged, make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.run import Done, finish, last_done, merge, unfinished
-from migrations.obstacles import require_room
 from migrations.redundant import replace_redundant
+from migrations.rights import require_room
 from migrations.waiting import OWN_SESSION, Waiting
 from omniledger import revisions
 from omniledger.analytics.link import require_own

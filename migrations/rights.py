@@ -1,0 +1,107 @@
+"""Whether we may do what an upgrade does, looked at before it begins."""
+
+from __future__ import annotations
+
+from psycopg import errors
+from psycopg.sql import Identifier
+
+from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+from omniledger.explaining import first_line
+
+_CLOSED = """
+    select quote_ident(nspname)
+    from pg_namespace
+    where nspname = any(%s) and not has_schema_privilege(oid, 'create')
+    order by 1
+"""
+"""Schemas that we may create nothing in."""
+
+_OWNERS = """
+    select c.oid::regclass::text, pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'usage')
+    from pg_class as c
+    where
+        c.oid in (
+            to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
+        )
+"""
+
+_EVENT_TRIGGERS = """
+    select string_agg(quote_ident(evtname), ', ' order by evtname)
+    from pg_event_trigger
+    where evtenabled in ('O', 'A')
+"""
+
+_PROBES = (
+    "create schema if not exists ledger",
+    "create table ledger.omniledger_probe (id integer)",
+    "alter table ledger.omniledger_probe add column name text",
+    "create index omniledger_probe_name on ledger.omniledger_probe (name)",
+    "create view ledger.omniledger_probe_view as select id from ledger.omniledger_probe",
+    "create function ledger.omniledger_probe() returns integer language sql as 'select 1'",
+    "drop function ledger.omniledger_probe()",
+    "drop view ledger.omniledger_probe_view",
+    "drop table ledger.omniledger_probe",
+)
+"""Of each kind of thing that an upgrade does one, on nobody's objects."""
+
+
+def owners(connection: Connection, relation: str) -> list[tuple[str, str, bool]]:
+    """The tables that an upgrade changes, their owners, and whether we may act as those.
+
+    Args:
+        relation: the quoted name of the old table.
+    """
+    return connection.execute(_OWNERS, (relation,)).fetchall()
+
+
+def require_owner(connection: Connection, relation: str) -> None:
+    """Refuse an upgrade by somebody who may not change the tables.
+
+    Raises:
+        NotReadyError: it names the owner.
+    """
+    for table, owner, is_ours in owners(connection, relation):
+        if not is_ours:
+            raise NotReadyError(
+                f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
+                f"was changed: run the upgrade as {owner}, or as a member of that role."
+            )
+
+
+def require_room(connection: Connection, legacy_schema: str) -> None:
+    """Refuse an upgrade by somebody who may not create what it creates, before it begins.
+
+    Raises:
+        NotReadyError: it names the schema and the statement that gives the right, or the owner of
+            the tables, whose right it is to give.
+    """
+    require_owner(connection, Identifier(legacy_schema, "audit_logs").as_string(None))
+    for (schema,) in connection.execute(_CLOSED, (["ledger", legacy_schema],)):
+        raise NotReadyError(
+            f"{connection.info.user} may not create anything in the schema {schema}, as the "
+            f"upgrade has to; nothing was changed: `grant create on schema {schema} to "
+            f"{connection.info.user}`, or run the command as the schema's owner."
+        )
+    require_unforbidden(connection)
+
+
+def require_unforbidden(connection: Connection) -> None:
+    """Refuse an upgrade of which an event trigger forbids a part, before it begins.
+
+    Raises:
+        NotReadyError: it names the triggers, and says what one of them said.
+    """
+    row = connection.execute(_EVENT_TRIGGERS).fetchone()
+    if row is None or row[0] is None:
+        return
+    try:
+        with connection.transaction(force_rollback=True):
+            for probe in _PROBES:
+                connection.execute(probe.encode())
+    except errors.RaiseException as error:
+        raise NotReadyError(
+            f"An event trigger of this database ({row[0]}) forbids what the upgrade has to do: "
+            f"{first_line(error)}; nothing was changed: `alter event trigger ... disable` it, and "
+            "enable it when the upgrade is done."
+        ) from error
