@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrations.columns import read_columns
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 
 LOOSENED = ("question", "timestamp", "success", "user_id")
@@ -90,6 +91,64 @@ _COLUMNS = """
     order by a.attnum
 """
 
+# What the old table's rows are copied under must be ids that nobody has.
+_SEQUENCE = """
+    select
+        format(
+            'its sequence %%I.%%I is at %%s, behind its highest id %%s',
+            s.schemaname, s.sequencename, coalesce(s.last_value, 0), m.highest
+        )
+    from pg_sequences as s
+    cross join (select max(id) as highest from omni2.audit_logs) as m
+    where
+        to_regclass(format('%%I.%%I', s.schemaname, s.sequencename))
+        = to_regclass(pg_get_serial_sequence('omni2.audit_logs', 'id'))
+        and s.increment_by > 0
+        and has_sequence_privilege(
+            format('%%I.%%I', s.schemaname, s.sequencename), 'select, usage'
+        )
+        and coalesce(s.last_value, s.start_value - 1) < m.highest
+"""
+
+# What a domain demands is demanded of every column of it.
+_DOMAINS = """
+    select
+        format('its column %%s is of the domain %%s, which demands something', a.attname, d.typname)
+    from pg_attribute as a
+    inner join pg_type as d on a.atttypid = d.oid
+    where
+        a.attrelid = to_regclass('omni2.audit_logs')
+        and a.attnum > 0
+        and a.attname = any(%(filled)s)
+        and d.typtype = 'd'
+        and (
+            d.typnotnull
+            or exists (select from pg_constraint as k where k.contypid = d.oid)
+        )
+    order by a.attnum
+"""
+
+# Row 1, before 2, insert 4. What fires afterwards changes no row by itself.
+_TRIGGERS = r"""
+    select format('its trigger %%s would change or refuse the rows of the old name', t.tgname)
+    from pg_trigger as t
+    where
+        t.tgrelid = to_regclass('omni2.audit_logs')
+        and not t.tgisinternal
+        and t.tgenabled <> 'D'
+        and t.tgtype & 7 = 7
+        and t.tgname not like 'omniledger\_%%'
+        and pg_get_triggerdef(t.oid) not ilike '%%legacy_id IS N%%'
+    order by t.tgname
+"""
+
+_RULES = """
+    select format('its rule %%s would change what is written there', r.rulename)
+    from pg_rewrite as r
+    where r.ev_class = to_regclass('omni2.audit_logs') and r.ev_enabled <> 'D'
+    order by r.rulename
+"""
+
 
 def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
     """The columns that must not be without a value, and will have to be for the old name's rows.
@@ -113,7 +172,9 @@ def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
     Args:
         filled: the columns of the ledger in which the old name's rows have values.
     """
+    if not is_there(connection, "omni2.audit_logs"):
+        return  # The first revision makes it.
     values = {"filled": [*filled, "user_id"]}
-    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS):
+    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _SEQUENCE, _DOMAINS, _TRIGGERS, _RULES):
         for (why,) in connection.execute(query, values):
             yield why

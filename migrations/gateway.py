@@ -11,6 +11,7 @@ from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
 _INTEGER = ("integer", "bigint", "smallint")
+_NUMBER = (*_INTEGER, "numeric")
 _TEXT = ("text", "character varying", "character")
 _TIME = ("timestamp with time zone",)
 _BOOLEAN = ("boolean",)
@@ -30,7 +31,7 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "duration_ms": _ANY,
         "result_summary": _ANY,
         "error_message": _ANY,
-        "llm_tokens_used": _ANY,
+        "llm_tokens_used": _NUMBER,
         "was_blocked": _BOOLEAN,
     },
     "omni2.mcp_health_log": {

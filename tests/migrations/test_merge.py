@@ -262,15 +262,17 @@ def test_an_upgrade_that_was_not_proved_is_not_proved_the_second_time_either(
     dsn = each_server.state("investigation")
     ask(
         dsn,
-        "create function omni2.pass_by() returns trigger language plpgsql as 'begin return null;"
-        " end'; create trigger pass_by before insert on omni2.audit_logs for each row"
-        " when (new.question is null) execute function omni2.pass_by()",
+        "create function omni2.forget() returns trigger language plpgsql as $$ begin"
+        " update omni2.audit_logs set slack_channel = 'forgotten' where id = new.id;"
+        " return null; end $$;"
+        " create trigger forget after insert on omni2.audit_logs for each row"
+        " when (new.question is null) execute function omni2.forget()",
     )
     for _ in range(2):
         with pytest.raises(NotReadyError, match=r"is not proved: .* old ids 111"):
             revisions.upgrade(dsn)
     revisions.downgrade(dsn, "0005")
-    ask(dsn, "drop trigger pass_by on omni2.audit_logs")
+    ask(dsn, "drop trigger forget on omni2.audit_logs")
     revisions.upgrade(dsn)
     assert ask(dsn, "select holds from ledger.merge_runs order by id desc limit 1") == [(True,)]
 

@@ -207,6 +207,19 @@ REFUSED = {
     "its column message_preview is generated": "alter table omni2.audit_logs"
     " add message_preview text generated always as (left(question, 9)) stored",
     "its id has no default": "alter table omni2.audit_logs alter id drop default",
+    "its sequence omni2.audit_logs_id_seq is at 3, behind its highest id 9": "insert into"
+    " omni2.audit_logs (id, question, success) values (9, 'a', true);"
+    " select setval('omni2.audit_logs_id_seq', 3)",
+    "its column mcps_accessed is of the domain few, which demands something": "create domain"
+    " public.few as text [] check (cardinality(value) < 9);"
+    " alter table omni2.audit_logs add mcps_accessed public.few",
+    "its trigger t would change or refuse the rows of the old name": "create function public.f()"
+    " returns trigger language plpgsql as 'begin new.success := true; return new; end';"
+    " create trigger t before insert on omni2.audit_logs for each row execute function public.f()",
+    "its rule r would change what is written there": "create rule r as on insert to"
+    " omni2.audit_logs do also notify written",
+    "its column llm_tokens_used is text": "alter table omni2.audit_logs"
+    " alter llm_tokens_used type text",
 }
 
 
@@ -268,6 +281,11 @@ KEPT_FOR_THE_GATEWAY = (
     "alter table omni2.audit_logs add check (llm_confidence >= 0)",
     "alter table omni2.audit_logs add foreign key (user_id) references auth_service.users (id)",
     "alter table omni2.audit_logs add made text generated always as (llm_reasoning) stored",
+    "create domain public.kind as text check (value <> ''); alter table omni2.audit_logs"
+    " alter error_id type public.kind",
+    "create function public.f() returns trigger language plpgsql as 'begin return new; end';"
+    " create trigger t after insert or update on omni2.audit_logs for each row"
+    " execute function public.f()",
 )
 """What binds the gateway's own rows alone."""
 
