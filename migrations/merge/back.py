@@ -75,15 +75,14 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         indexes.drop(connection)
         silenced = _silence(connection)
         stored = [column for column in legacy.columns if not column.generated]
-        connection.execute(sql.SQL(_STALE).format(archive=archive), values)
-        connection.execute(
-            sql.SQL(_FRESH).format(
-                archive=archive,
-                names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
-                values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
-            ),
-            values,
+        fresh = sql.SQL(_FRESH).format(
+            archive=archive,
+            names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
+            values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
         )
+        with foreign_keys.unchecked(connection, archive):
+            connection.execute(sql.SQL(_STALE).format(archive=archive), values)
+            connection.execute(fresh, values)
         _let_fire(connection, silenced)
         # Before the merged rows go, or a reference would hold them, or take its own rows along.
         for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):

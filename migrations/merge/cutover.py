@@ -72,6 +72,7 @@ def cut_over(connection: Connection, statements: Statements, window: Decimal, ru
             labels.give(connection, legacy.relation)
         triggers.carry(connection, legacy, own_triggers, labels)
         _let_writers_count(connection, labels, sequence)
+        foreign_keys.carry(connection, legacy, f"ledger.{ARCHIVE}")
         for reference in references:
             reference.point_to(connection, sql.SQL("omni2.audit_logs (legacy_id)"))
         connection.execute(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from psycopg import errors, sql
 
 from migrations.identifiers import shortened
 from migrations.legacy import Legacy
-from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
@@ -35,6 +35,12 @@ _KEYS = """
     order by k.conname
 """
 
+_NEVER_CHECKED = """
+    select conname, pg_get_constraintdef(oid)
+    from pg_constraint
+    where conrelid = to_regclass(%s) and contype = 'f' and not convalidated
+"""
+
 _OURS = r"""
     select conname
     from pg_constraint
@@ -46,23 +52,47 @@ _OURS = r"""
 """
 
 
-def carry(connection: Connection, legacy: Legacy) -> None:
-    """Put each foreign key of the legacy table on the ledger, without looking at its rows yet.
+def carry(connection: Connection, legacy: Legacy, relation: str) -> None:
+    """Put each foreign key of the old table on the ledger, without looking at its rows yet.
 
-    The references that were checked there are checked by `validate`, when the last row has come.
+    Call it in the transaction of the cut over, when the last row has come: what the old table never
+    checked may not hold. What was checked there is checked by `validate`.
+
+    Args:
+        relation: where the old table is by now.
     """
     targets = {column.name: column.target for column in legacy.columns}
-    for name, _, columns, references in connection.execute(_KEYS, (legacy.relation,)).fetchall():
-        ours = sql.Identifier(shortened(f"{_PREFIX}{name}"))
-        add = sql.SQL(
-            "alter table omni2.audit_logs drop constraint if exists {name},"
-            " add constraint {name} foreign key ({columns}) {references} not valid"
-        ).format(
-            name=ours,
-            columns=sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns),
-            references=sql.SQL(references),
+    # A table of which a deferred key is still to be checked can't be altered.
+    connection.execute("set constraints all immediate")
+    for name, _, columns, references in connection.execute(_KEYS, (relation,)).fetchall():
+        connection.execute(
+            sql.SQL(
+                "alter table omni2.audit_logs add constraint {name}"
+                " foreign key ({columns}) {references} not valid"
+            ).format(
+                name=sql.Identifier(shortened(f"{_PREFIX}{name}")),
+                columns=sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns),
+                references=sql.SQL(references),
+            )
         )
-        patiently(connection, "omni2.audit_logs", partial(connection.execute, add))
+
+
+@contextmanager
+def unchecked(connection: Connection, archive: sql.Composable) -> Iterator[None]:
+    """Let rows come back to the archive of which a reference never held, in one transaction."""
+    name = archive.as_string(connection)
+    keys = connection.execute(_NEVER_CHECKED, (name,)).fetchall()
+    for key, _ in keys:
+        connection.execute(
+            sql.SQL("alter table {} drop constraint {}").format(archive, sql.Identifier(key))
+        )
+    yield
+    for key, definition in keys:
+        connection.execute(
+            sql.SQL("alter table {} add constraint {} {}").format(
+                archive, sql.Identifier(key), sql.SQL(definition)
+            )
+        )
 
 
 def validate(connection: Connection, archive: str) -> None:

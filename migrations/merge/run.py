@@ -121,6 +121,8 @@ def merge(
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
     patiently(connection, LEDGER, partial(watch_emptied, connection))
     indexes.begin_anew(connection, legacy)
+    # An earlier version put them on before the last row had come.
+    patiently(connection, LEDGER, partial(foreign_keys.drop, connection))
     with workers_of(connection, workers) as crew:
         for worker in crew:
             # A crash of the server takes the last batches back, whole, and the next upgrade repeats
@@ -134,7 +136,6 @@ def merge(
     for progress in _carry_indexes(connection, statements, window):
         show(progress)
     connection.execute("analyze omni2.audit_logs")
-    foreign_keys.carry(connection, legacy)
     # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
     for progress in _catch_up(connection, statements, window):
         show(progress)

@@ -349,6 +349,43 @@ def test_what_can_not_be_carried_stops_before_any_change(
     ) == [(23,)]
 
 
+def test_a_reference_that_never_held_stops_neither_the_merge_nor_the_way_back(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from migrations.merge import run
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "alter table public.audit_logs drop constraint audit_logs_user_id_fkey;"
+        " update public.audit_logs set user_id = 99 where id in (102, 105);"
+        " alter table public.audit_logs add constraint audit_logs_user_id_fkey"
+        " foreign key (user_id) references public.users (id) not valid",
+    )
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(run, "cut_over", die)
+        revisions.upgrade(dsn)
+    ask(dsn, "update public.audit_logs set message = 'meanwhile' where id = 102")
+    revisions.upgrade(dsn)
+    ask(dsn, "update public.audit_logs set message = 'since' where id = 105")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ask(dsn, "insert into public.audit_logs (user_id, message) values (98, 'nobody')")
+    held = "select id, user_id, message from public.audit_logs where user_id = 99 order by id"
+    rows = ask(dsn, held)
+    assert rows == [(102, 99, "meanwhile"), (105, 99, "since")]
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+    revisions.downgrade(dsn, "base")
+    assert ask(dsn, held) == rows
+    never = "select conname::text from pg_constraint where contype = 'f' and not convalidated"
+    assert ask(dsn, never) == [("audit_logs_user_id_fkey",)]
+
+
 def test_an_installation_whose_users_are_the_gateways_own_keeps_their_ids(server: Server) -> None:
     dsn = server.state("investigation")
     ask(
