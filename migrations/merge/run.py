@@ -14,6 +14,7 @@ from psycopg import errors, sql
 
 from migrations.columns import read_columns
 from migrations.gateway import LEDGER
+from migrations.indexing import outwait_snapshots
 from migrations.legacy import ARCHIVE, Carried, Legacy
 from migrations.memory import remember
 from migrations.merge import foreign_keys, indexes
@@ -135,6 +136,8 @@ def merge(
             show(progress)
     for progress in _carry_indexes(connection, statements, window):
         show(progress)
+    # Whoever began before, and reads one state all along, would find the rows under neither name.
+    outwait_snapshots(connection)
     connection.execute("analyze omni2.audit_logs")
     # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
     for progress in _catch_up(connection, statements, window):

@@ -93,6 +93,20 @@ def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
     assert upgrade.end() == 0, upgrade.said()
 
 
+def test_a_transaction_that_reads_one_state_all_along_loses_no_row_by_the_cut_over(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0006")
+    with somebody(dsn, "set transaction isolation level repeatable read", "select 1") as reader:
+        upgrade = Upgrade.start(dsn, tmp_path / "log")
+        wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
+        assert reader.execute("select count(*) from audit_logs").fetchone() == (11,)
+    assert upgrade.end() == 0, upgrade.said()
+    left = "select to_regclass('ledger.omniledger_outwaited')"
+    assert ask(dsn, left) == [(None,)]
+
+
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on which transactions can be prepared, and that a standby may follow."""
