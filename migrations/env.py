@@ -7,7 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from alembic import context
 
-from migrations import ddl, turns
+from migrations import ddl, definitions, turns
 from migrations.legacy import require_schema
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
@@ -52,6 +52,7 @@ def run_online() -> None:
                 require_room(guard, get_settings().legacy_schema)
                 make_schema(guard)
                 migrate(dsn, MIGRATING)
+                definitions.record(guard, anew=False)
         else:
             migrate(dsn, "omniledger")
     except (sa.exc.SQLAlchemyError, psycopg.Error) as error:

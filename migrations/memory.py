@@ -16,7 +16,7 @@ _NOTE = """
     set value = (ledger.settings.value::jsonb || excluded.value::jsonb)::text
 """
 
-_REMEMBER = """
+_REPLACE = """
     insert into ledger.settings (name, value) values (%s, %s)
     on conflict (name) do update set value = excluded.value
 """
@@ -47,10 +47,15 @@ def note(connection: Connection, what: str, name: str, value: Any) -> None:
     connection.execute(_NOTE, (what, as_json({name: value})))
 
 
+def replace(connection: Connection, what: str, names: dict[str, Any]) -> None:
+    """Note all names of one kind; what was noted of it before is forgotten."""
+    connection.execute(_REPLACE, (what, as_json(names)))
+
+
 def remember(connection: Connection, what: str, names: set[str]) -> None:
     """Note names of one kind as a list, before what they name is made; `remembered` knows them."""
     earlier = set(_value(connection, what) or ())
-    connection.execute(_REMEMBER, (what, json.dumps(sorted(earlier | names))))
+    connection.execute(_REPLACE, (what, json.dumps(sorted(earlier | names))))
 
 
 def forget(connection: Connection, what: str, name: str) -> None:

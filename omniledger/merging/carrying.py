@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from migrations import turns
+from migrations import definitions, turns
 from migrations.legacy import ARCHIVE, NAME, Legacy, inspect
 from migrations.merge.abandon import abandon
 from migrations.merge.batches import Progress
@@ -73,6 +73,7 @@ def run(
             # What a printed upgrade left out; at an older revision there is no way back from it.
             if (revisions.current(connection) or "") >= revisions.REPLACED_AT:
                 replace_redundant(connection)
+            definitions.record(connection, anew=True)
             return certificate
     except OmniledgerError as error:
         raise waiting.given_up() or error from error

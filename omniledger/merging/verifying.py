@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from migrations import redundant
+from migrations.definitions import changes
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
 from migrations.merge.cutover import is_drawn, powerless_owner
@@ -199,8 +200,10 @@ def _archive(connection: Connection, done: Done, now: Certificate) -> Iterator[s
 
 def damage(connection: Connection, done: Done) -> Iterator[str]:
     """What of the ledger and the old name is no longer as the merge left it, from the catalog."""
-    yield from _old_name(connection, done.legacy)
+    old_name = list(_old_name(connection, done.legacy))
+    yield from old_name
     yield from _sequences(connection, done.legacy)
+    yield from _definitions(connection, knows_view=bool(old_name))
     triggers = [*_TRIGGERS, *(_DERIVING if derives(done.legacy) else ())]
     for (name,) in connection.execute(_TRIGGERS_SLEEPING, (triggers,)):
         yield (
@@ -228,6 +231,30 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
             "omni2.audit_logs was emptied by TRUNCATE: the old rows are whole in "
             f"ledger.{ARCHIVE}, those written since are in backups only."
         )
+
+
+def _definitions(connection: Connection, *, knows_view: bool) -> Iterator[str]:
+    """What is defined otherwise than the last upgrade or merge left it.
+
+    Args:
+        knows_view: whether it is told already that the old name is not what it was.
+    """
+    for what, became in changes(connection):
+        kind, name, *_ = what.split(" ")
+        if kind == "view" and name.endswith(f".{NAME}"):
+            if knows_view:
+                continue
+            way_out = "drop it and run `omniledger merge run`, which makes it again"
+        elif kind == "rule":
+            way_out = f"drop {what.replace(' of ', ' on ')}"
+        elif kind == "trigger" and name in (*_TRIGGERS, *_DERIVING) and became == "missing":
+            continue
+        else:
+            way_out = (
+                "take that back, or run `alembic downgrade` to before its revision and `alembic "
+                "upgrade head`"
+            )
+        yield f"The {what} is {became} since the last upgrade: {way_out}."
 
 
 def reads_ledger(connection: Connection, relation: str) -> bool:

@@ -248,7 +248,7 @@ def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> No
         " alter column error_id type text, drop column block_reason;"
         "create function public.nothing() returns trigger language plpgsql as"
         " $$ begin return new; end $$;"
-        "create trigger by_hand before insert on omni2.audit_logs"
+        "create trigger by_hand after insert on omni2.audit_logs"
         " for each row execute function public.nothing();"
         "create trigger by_hand before insert on omni2.mcp_health_log"
         " for each row execute function public.nothing()",

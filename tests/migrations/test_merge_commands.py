@@ -322,6 +322,32 @@ def test_people_who_left_are_no_damage(merged: Dsn) -> None:
         ("truncate omni2.audit_logs", "omni2.audit_logs was emptied by TRUNCATE"),
         ("delete from ledger.audit_logs_legacy where id = 102", "has 10 rows; 11 were certified"),
         ("drop table ledger.audit_logs_legacy", "The archive ledger.audit_logs_legacy is not"),
+        (
+            "do $$ begin execute 'create or replace view public.audit_logs as '"
+            " || replace(pg_get_viewdef('public.audit_logs'), 'IS NOT NULL', 'IS NOT NULL AND"
+            " success'); end $$",
+            "The view public.audit_logs is changed",
+        ),
+        (
+            "create rule quiet as on delete to public.audit_logs do instead nothing",
+            "The rule quiet of public.audit_logs is new since the last upgrade: drop rule quiet on",
+        ),
+        (
+            "create or replace function ledger.fill_in_audit_log() returns trigger"
+            " language plpgsql as 'begin return new; end'",
+            "The function ledger.fill_in_audit_log() is changed since the last upgrade: take that",
+        ),
+        (
+            "drop trigger omniledger_note_servers_update on omni2.audit_logs",
+            "The trigger omniledger_note_servers_update of omni2.audit_logs is missing",
+        ),
+        (
+            "drop trigger omniledger_fill_in_update on omni2.audit_logs; create trigger"
+            " omniledger_fill_in_update before update of question on omni2.audit_logs"
+            " for each row execute function ledger.fill_in_audit_log();"
+            " alter table omni2.audit_logs enable always trigger omniledger_fill_in_update",
+            "The trigger omniledger_fill_in_update of omni2.audit_logs is changed",
+        ),
     ],
 )
 def test_damage_is_noticed_and_has_a_way_out(merged: Dsn, harm: str, said: str) -> None:

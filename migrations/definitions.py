@@ -1,0 +1,122 @@
+"""How the upgrade left its functions, triggers and views, so that another's change is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from psycopg import sql
+
+from migrations.memory import noted, replace
+from omniledger.catalog import is_there
+from omniledger.database import Connection
+
+_NOTED = "definitions"
+
+# Whether a trigger is enabled is looked at by itself. The server words triggers and views, and a
+# later version may word them otherwise.
+_DEFINED = r"""
+    select
+        'function ' || p.oid::regprocedure,
+        md5(
+            concat_ws(
+                ' ', p.prosrc, p.proconfig::text, p.prosecdef, p.provolatile, p.proisstrict,
+                l.lanname
+            )
+        )
+    from pg_proc as p
+    inner join pg_language as l on p.prolang = l.oid
+    where
+        p.pronamespace = to_regnamespace('ledger')
+        and not exists (
+            select from pg_depend as d
+            where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+        )
+    union all
+    select
+        format('trigger %%I of %%s', t.tgname, t.tgrelid::regclass),
+        md5(pg_get_triggerdef(t.oid))
+    from pg_trigger as t
+    inner join pg_proc as p on t.tgfoid = p.oid
+    where
+        not t.tgisinternal
+        and (p.pronamespace = to_regnamespace('ledger') or t.tgname like 'omniledger\_%%')
+    union all
+    select format('view %%s', c.oid::regclass), md5(pg_get_viewdef(c.oid))
+    from pg_class as c
+    where
+        c.relkind = 'v'
+        and (c.relnamespace = to_regnamespace('ledger') or c.oid = to_regclass(%(old_name)s))
+    union all
+    select
+        format('rule %%I of %%s', r.rulename, r.ev_class::regclass),
+        md5(pg_get_ruledef(r.oid))
+    from pg_rewrite as r
+    where
+        r.ev_class in (to_regclass('omni2.audit_logs'), to_regclass(%(old_name)s))
+        and r.rulename <> '_RETURN'
+"""
+
+_MOMENT = """
+    select
+        (select max(v.version_num) from ledger.alembic_version as v),
+        current_setting('server_version_num')::integer / 10000,
+        (select max(m.cutover_xid) from ledger.merge_runs as m),
+        (select m.legacy_table from ledger.merge_runs as m order by m.id desc limit 1)
+"""
+"""What changes definitions rightly: another revision, another server, a merge."""
+
+
+class Change(NamedTuple):
+    """What is no longer as the upgrade left it: kind and name, and what became of it."""
+
+    what: str
+    became: str
+
+
+def record(connection: Connection, *, anew: bool) -> None:
+    """Note how everything is defined now.
+
+    Args:
+        connection: of who just moved the database to another revision, or merged.
+        anew: whether to note it also where nothing happened that changes definitions rightly.
+    """
+    if not is_there(connection, "ledger.merge_runs") or not is_there(connection, "ledger.settings"):
+        return
+    moment = _moment(connection)
+    if anew or noted(connection, _NOTED).get("moment") != moment:
+        replace(connection, _NOTED, {"moment": moment, "made": _defined(connection, moment)})
+
+
+def changes(connection: Connection) -> Iterator[Change]:
+    """What somebody changed, dropped, or put on the two logs, since the last upgrade or merge.
+
+    Nothing where an earlier version made what is there, or a later server would word it otherwise.
+    """
+    moment = _moment(connection)
+    last = noted(connection, _NOTED)
+    if last.get("moment") != moment:
+        return
+    made, now = last["made"], _defined(connection, moment)
+    for what in sorted(made.keys() | now.keys()):
+        if what not in now:
+            yield Change(what, "missing")
+        elif what not in made:
+            if what.startswith("rule "):
+                yield Change(what, "new")
+        elif made[what] != now[what]:
+            yield Change(what, "changed")
+
+
+def _moment(connection: Connection) -> list[object]:
+    row = connection.execute(_MOMENT).fetchone()
+    return list(row) if row else []
+
+
+def _defined(connection: Connection, moment: list[object]) -> dict[str, str]:
+    merged = str(moment[-1] or "public.audit_logs").rsplit(".", 1)
+    old_name = sql.Identifier(*merged).as_string(connection)
+    with connection.transaction(force_rollback=True):
+        # Names are written in full, whoever asks.
+        connection.execute("set local search_path = ''")
+        return dict(connection.execute(_DEFINED, {"old_name": old_name}).fetchall())
