@@ -125,7 +125,7 @@ $$;
 
 _PLACES = {
     "match": "before insert on ledger.audit_matches for each statement",
-    "copy": "before insert on omni2.audit_logs for each row"
+    "copy": "after insert on omni2.audit_logs for each row"
     " when (new.source_system = 'legacy' and new.legacy_id = 7001)",
     "apply changes": "before delete on ledger.audit_merge_changes for each statement",
     "cut over": "before update on ledger.merge_runs for each row"

@@ -15,7 +15,7 @@ FULL = """
             using errcode = 'disk_full', hint = 'Check free disk space.';
     end
     $$;
-    create trigger full_disk before insert on omni2.audit_logs
+    create trigger full_disk after insert on omni2.audit_logs
     for each row when (new.legacy_id = 105) execute function public.full_disk()
 """
 
