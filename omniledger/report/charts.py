@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from omniledger.history import BUILDING, JUDGING, PUBLISHING
 from omniledger.report import formats, shapes
-from omniledger.report.billing import CostDay
+from omniledger.report.billing import DAYS_SHOWN, CostDay
 from omniledger.report.durations import ModelTime, StepTime
 from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
 from omniledger.report.health import HealthFigures, ServerHealth
@@ -52,7 +52,7 @@ _STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(-
 
 def spend_by_day(costs: Sequence[CostDay]) -> Markup:
     """Recomputed, recorded and, where there is a bill, billed cost of each day, side by side."""
-    days = list(reversed(costs))
+    days = [cost for cost in reversed(costs) if _is_near(cost.day, costs[0].day)]
     colors = {
         series: color
         for series, color in _SPEND.items()
@@ -323,7 +323,13 @@ def _record(row: str, series: str, value: Decimal | int | None, text: str, day: 
 
 def _days(rows: Sequence[UsageRow]) -> list[UsageRow]:
     """The days shown one by one, oldest first."""
-    return [row for row in reversed(rows) if row.day is not None]
+    days = [row for row in reversed(rows) if row.day is not None]
+    return [row for row in days if row.day and _is_near(row.day, days[-1].day)]
+
+
+def _is_near(day: date, newest: date | None) -> bool:
+    """Whether a chart shows it: one day of a clock that was never set is decades of calendar."""
+    return newest is None or (newest - day).days < DAYS_SHOWN
 
 
 def _short(day: date) -> str:

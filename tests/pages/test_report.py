@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError
-from omniledger.report import Figures, collect, collecting, formats, render, svg, totals
+from omniledger.report import (
+    Figures,
+    billing,
+    charts,
+    collect,
+    collecting,
+    formats,
+    render,
+    svg,
+    totals,
+)
 from omniledger.report.answers import Answer, answers
 from omniledger.report.figures import Quarantined, Usage, UsageRow
 from tests.conftest import Server, ask
@@ -116,6 +126,21 @@ def _sums(usages: list[Usage]) -> tuple[int, Decimal, Decimal]:
         sum((usage.cost_recomputed_usd or Decimal(0) for usage in usages), Decimal(0)),
         sum((usage.cost_recorded_usd or Decimal(0) for usage in usages), Decimal(0)),
     )
+
+
+def test_a_day_of_a_clock_that_was_never_set_stretches_no_chart(published: Published) -> None:
+    stray = (
+        "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, requests,"
+        " cost_recomputed_usd) select 'stray ' || day, day, 1, 1, 0.000001"
+        " from unnest(array['0001-01-05', '1970-01-01', '2026-02-13', '2026-02-14']::date[]) as day"
+    )
+    figures = figures_of(published(stray))
+    assert figures.usage is not None
+    assert [row.name for row in side(figures, "by_day")][-2:] == ["1970-01-01", "0001-01-05"]
+    days = charts._days(figures.usage.by_day)
+    assert days[0].name == "2026-02-10"
+    assert len(charts._range(days)) == 5
+    assert "1970" not in charts.spend_by_day(billing.cost_days(figures.usage, figures.bill))
 
 
 def test_members_past_the_limit_are_one_row_that_keeps_the_sum(published: Published) -> None:
