@@ -14,7 +14,7 @@ from omniledger.database import Connection
 _NOTED = "definitions"
 
 # Whether a trigger is enabled is looked at by itself. The server words triggers and views, and a
-# later version may word them otherwise.
+# later version may word them otherwise. The function of limits follows the gateway's tables.
 _DEFINED = r"""
     select
         'function ' || p.oid::regprocedure,
@@ -28,6 +28,7 @@ _DEFINED = r"""
     inner join pg_language as l on p.prolang = l.oid
     where
         p.pronamespace = to_regnamespace('ledger')
+        and p.proname <> 'effective_limit'
         and not exists (
             select from pg_depend as d
             where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'

@@ -357,6 +357,19 @@ def test_damage_is_noticed_and_has_a_way_out(merged: Dsn, harm: str, said: str) 
     assert any(said in sentence for sentence in done.document()["damage"])
 
 
+def test_what_a_run_defines_anew_is_no_damage(merged: Dsn) -> None:
+    body = "select prosrc from pg_proc where oid = 'ledger.effective_limit'::regproc"
+    before = ask(merged, body)
+    ask(
+        merged,
+        "create table auth_service.team_members (team_id integer, user_id integer);"
+        " create table auth_service.teams (id integer, team_cost_limit numeric);"
+        " select ledger.refresh_limits()",
+    )
+    assert ask(merged, body) != before
+    assert omniledger(merged, "merge", "verify").code == 0
+
+
 def test_rows_that_are_lost_are_named(merged: Dsn) -> None:
     ask(
         merged,
