@@ -126,11 +126,6 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         sql.SQL("{} as {}").format(sql.Identifier(c.target), sql.Identifier(c.name))
         for c in legacy.columns
     ]
-    connection.execute(
-        sql.SQL(
-            "create view {} as select {} from omni2.audit_logs where legacy_id is not null"
-        ).format(view, sql.SQL(", ").join(columns))
-    )
     defaults: dict[str, sql.Composable] = {
         c.name: sql.SQL(c.default) for c in legacy.columns if c.default
     }
@@ -141,6 +136,13 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         if column.target in ledgers and column.name not in defaults and not column.generated:
             # A bare NULL is as though nothing were said, and then the ledger's own would count.
             defaults[column.name] = sql.SQL("nullif('', '')::{}").format(sql.SQL(column.type))
+    # Without an id the row would be the gateway's; the old table refused it.
+    demand = "" if "id" in defaults else " with local check option"
+    connection.execute(
+        sql.SQL(
+            "create view {} as select {} from omni2.audit_logs where legacy_id is not null{}"
+        ).format(view, sql.SQL(", ").join(columns), sql.SQL(demand))
+    )
     if defaults:
         changes = [
             sql.SQL("alter column {} set default {}").format(sql.Identifier(name), value)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import psycopg
 import pytest
 
 from omniledger import revisions
@@ -278,6 +279,13 @@ def test_ids_come_from_where_they_came(
         assert ask(
             dsn, f"insert into audit_logs (message{name}) values ('a'{value}) returning id"
         ) == [(id_,)]
+
+
+def test_a_row_without_an_id_is_refused_where_the_writer_counts_them(server: Server) -> None:
+    dsn = server.state("id_without_sequence:upgraded")
+    with pytest.raises(psycopg.errors.WithCheckOptionViolation):
+        ask(dsn, "insert into audit_logs (message) values ('which?')")
+    assert ask(dsn, "select count(*) from omni2.audit_logs where question = 'which?'") == [(0,)]
 
 
 def test_generated_columns_are_computed_for_what_is_written(each_server: Server) -> None:
