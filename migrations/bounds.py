@@ -93,21 +93,30 @@ _COLUMNS = """
 
 # What the old table's rows are copied under must be ids that nobody has.
 _SEQUENCE = """
+    with counted as (
+        select to_regclass(pg_get_serial_sequence('omni2.audit_logs', 'id'))::oid as oid
+    ),
+
+    state as (
+        select
+            s.seqrelid,
+            case
+                when has_sequence_privilege(s.seqrelid, 'select, usage')
+                    then coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart - 1)
+            end as last_value
+        from pg_sequence as s
+        inner join counted on s.seqrelid = counted.oid
+        where s.seqincrement > 0
+    )
+
     select
         format(
-            'its sequence %%I.%%I is at %%s, behind its highest id %%s',
-            s.schemaname, s.sequencename, coalesce(s.last_value, 0), m.highest
+            'its sequence %%s is at %%s, behind its highest id %%s',
+            state.seqrelid::regclass, state.last_value, m.highest
         )
-    from pg_sequences as s
-    cross join (select max(id) as highest from omni2.audit_logs) as m
-    where
-        to_regclass(format('%%I.%%I', s.schemaname, s.sequencename))
-        = to_regclass(pg_get_serial_sequence('omni2.audit_logs', 'id'))
-        and s.increment_by > 0
-        and has_sequence_privilege(
-            format('%%I.%%I', s.schemaname, s.sequencename), 'select, usage'
-        )
-        and coalesce(s.last_value, s.start_value - 1) < m.highest
+    from state
+    inner join (select max(id) as highest from omni2.audit_logs) as m
+        on state.last_value < m.highest
 """
 
 # What a domain demands is demanded of every column of it.
