@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from psycopg import errors
@@ -33,7 +33,7 @@ _HOLDERS = f"""
         select pid, virtualtransaction
         from pg_locks
         where
-            relation = to_regclass(%s)
+            relation in (select to_regclass(named) from unnest(%s::text []) as named)
             and database = (select oid from pg_database where datname = current_database())
             and granted
     ),
@@ -58,13 +58,16 @@ _log = logging.getLogger("omniledger.waiting")
 Result = TypeVar("Result")
 
 
-def patiently(connection: Connection, relation: str, act: Callable[[], Result]) -> Result:
+def patiently(
+    connection: Connection, relation: str, act: Callable[[], Result], others: Sequence[str] = ()
+) -> Result:
     """Call `act` until it gets its locks, each try short, with longer and longer pauses between.
 
     Args:
         connection: where `act` runs, outside of any transaction.
         relation: the table that is locked, for the message.
         act: one whole transaction; it must be repeatable.
+        others: further tables that it locks, whose holders are named too.
 
     Raises:
         DatabaseError: others held the lock all the time; the sentence says who.
@@ -82,14 +85,14 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
             except (errors.LockNotAvailable, errors.DeadlockDetected):
                 now = time.monotonic()
             if now - began > patience:
-                by_whom = _by_whom(connection, relation)
+                by_whom = _by_whom(connection, [relation, *others])
                 raise DatabaseError(
                     f"{relation} was locked{by_whom} for {patience:g} s; "
                     "end those transactions and run the command again, it goes on where it was."
                 )
             if now >= tell_at:
                 tell_at = now + _TELL_EVERY_SECONDS
-                by_whom = _by_whom(connection, relation)
+                by_whom = _by_whom(connection, [relation, *others])
                 _log.info("%s is locked%s; trying again, writers go on.", relation, by_whom)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (a jitter, no secret)
             pause = min(pause * 2, 5)
@@ -98,6 +101,6 @@ def patiently(connection: Connection, relation: str, act: Callable[[], Result]) 
             connection.execute(_AS_BEFORE, before)
 
 
-def _by_whom(connection: Connection, relation: str) -> str:
-    holders = ", ".join(row[0] for row in connection.execute(_HOLDERS.encode(), (relation,)))
+def _by_whom(connection: Connection, relations: list[str]) -> str:
+    holders = ", ".join(row[0] for row in connection.execute(_HOLDERS.encode(), (relations,)))
     return f" by {holders}" if holders else ""

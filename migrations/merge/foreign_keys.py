@@ -35,6 +35,12 @@ _KEYS = """
     order by k.conname
 """
 
+_REFERENCED = """
+    select distinct confrelid::regclass::text
+    from pg_constraint
+    where conrelid = to_regclass(%s) and contype = 'f'
+"""
+
 _NEVER_CHECKED = """
     select conname, pg_get_constraintdef(oid)
     from pg_constraint
@@ -50,6 +56,11 @@ _OURS = r"""
         and conname like 'omniledger\_%%'
         and (convalidated = %(is_valid)s or %(is_valid)s is null)
 """
+
+
+def referenced(connection: Connection, relation: str) -> list[str]:
+    """The tables that a table references."""
+    return [row[0] for row in connection.execute(_REFERENCED, (relation,))]
 
 
 def carry(connection: Connection, legacy: Legacy, relation: str) -> None:

@@ -144,7 +144,10 @@ def merge(
         show(progress)
     show(Progress("cutting over"))
     patiently(
-        connection, legacy.relation, partial(cut_over, connection, statements, window, run_id)
+        connection,
+        legacy.relation,
+        partial(cut_over, connection, statements, window, run_id),
+        [LEDGER, *foreign_keys.referenced(connection, legacy.relation)],
     )
     return finish(connection, show, workers)
 

@@ -40,9 +40,10 @@ def somebody(dsn: Dsn, *statements: str) -> Iterator[Connection]:
     [
         ("0006", "insert into audit_logs (message) values ('not committed')"),
         ("0006", "lock table audit_logs in share update exclusive mode"),
+        ("0006", "update public.users set email = email"),
         ("0001", "insert into omni2.audit_logs (question, success) values ('open', true)"),
     ],
-    ids=["idle in transaction", "a vacuum that does not yield", "on the ledger"],
+    ids=["idle in transaction", "a vacuum that does not yield", "on the users", "on the ledger"],
 )
 def test_it_gives_up_with_the_name_of_who_holds_a_lock_and_goes_on_later(
     server: Server, tmp_path: Path, start: str, holds: str
