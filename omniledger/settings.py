@@ -42,7 +42,9 @@ on conflict (name) do update set value = excluded.value
 class Settings(BaseSettings):
     """What an operator can set, by the variable named in each description."""
 
-    model_config = SettingsConfigDict(env_prefix="OMNILEDGER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="OMNILEDGER_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: SecretStr | None = Field(
         None,
@@ -141,11 +143,6 @@ class Settings(BaseSettings):
         pattern=r"^https?://",
         description="Address at which the site is served, for links to it.",
     )
-
-    @field_validator("database_url", "raw_keep_days", "raw_archive", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @field_validator("legacy_timezone", "reporting_timezone")
     @classmethod

@@ -1,0 +1,26 @@
+"""What the variables of the environment make of the settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from omniledger.settings import Settings
+from omniledger.starting import put_down
+
+
+def test_variables_that_are_empty_are_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `omniledger.env` has them once their comment signs are taken off."""
+    put_down(tmp_path)
+    variables = re.findall(r"^#(\w+)=$", (tmp_path / "omniledger.env").read_text(), re.MULTILINE)
+    assert {"DATABASE_URL", "OMNILEDGER_HOME", "OMNILEDGER_ALERTS_QUIET"} <= set(variables)
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    unset = Settings()
+    for variable in variables:
+        monkeypatch.setenv(variable, "")
+    assert Settings() == unset
