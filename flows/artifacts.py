@@ -65,7 +65,8 @@ def left_of(run: Run, steps: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        outcome = f"It was not published: {str(error) or type(error).__name__}"
+        was = "published, but not shown" if run.has_ended else "not published"
+        outcome = f"It was {was}: {str(error) or type(error).__name__}"
         raise
     finally:
         with spared():

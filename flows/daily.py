@@ -139,7 +139,10 @@ def daily() -> Published:
             for sentence in run.after_killed:
                 say(f"  {sentence}; this one makes up for it", level="warning")
             published = walk(dsn, settings, run)
+            # What fails from here on takes back nothing of what readers have.
             run.end("published")
+            with run.step(DOCUMENTING):
+                write_docs(dsn, settings)
             with run.step(SHOWING):
                 build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
@@ -173,8 +176,6 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
         published = publish_figures(dsn, run)
         step.tell(f"{published.rows} rows of days that changed")
         step.rows = published.rows
-    with run.step(DOCUMENTING):
-        write_docs(dsn, settings)
     return published
 
 

@@ -42,7 +42,7 @@ class GateRefused(OmniledgerError):
 
 
 class StepFailed(OmniledgerError):
-    """A step of the flow failed; nothing of the run was published."""
+    """A step of the flow failed; only its docs can do so after the figures were published."""
 
     exit_code = 6
 

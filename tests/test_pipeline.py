@@ -355,6 +355,20 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn, war
     assert tokens == raw()[1]
 
 
+def test_docs_that_can_not_be_written_take_back_nothing_of_what_was_published(
+    place: Place, dsn: Dsn, warm: Warm
+) -> None:
+    catalog = place.home / "dbt" / "target" / "catalog.json"
+    catalog.unlink()
+    catalog.mkdir()
+    said_by(warm.run("run"), code=8)
+    catalog.rmdir()
+    [run] = json.loads(place.omniledger("runs", "--json", "--limit", "1"))
+    assert run["verdict"] == "published"
+    assert [step["step"] for step in run["steps"]] == list(STEPS[:-1])
+    assert "It was published, but not shown: dbt can't write" in artifacts(place)["summary"]
+
+
 def test_inspect_finds_all_in_order(place: Place, dsn: Dsn) -> None:
     assert "drift" not in place.omniledger("inspect")
 
