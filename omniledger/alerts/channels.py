@@ -35,7 +35,7 @@ def _begun_first(line: str) -> bool:
 
 
 def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
-    """Send it to every channel.
+    """Send it to every channel, or to none where one has no address.
 
     Returns:
         The places, from 1, of the channels that did not take it.
@@ -47,7 +47,7 @@ def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
 
     # What it logs may hold the addresses, and they hold passwords.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    failed = []
+    channels = []
     for place, url in enumerate(urls, start=1):
         channel = Apprise()
         if not channel.add(url.get_secret_value()):
@@ -55,7 +55,10 @@ def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
                 f"OMNILEDGER_ALERTS is wrong: its address number {place} is none that Apprise "
                 "knows, like mailto://user:password@host or slack://…"
             )
-        # As text: a channel that speaks HTML or Markdown gets it escaped.
-        if not channel.notify(title=message.title, body=message.body, body_format="text"):
-            failed.append(place)
-    return failed
+        channels.append(channel)
+    # As text: a channel that speaks HTML or Markdown gets it escaped.
+    return [
+        place
+        for place, channel in enumerate(channels, start=1)
+        if not channel.notify(title=message.title, body=message.body, body_format="text")
+    ]

@@ -46,7 +46,7 @@ set
     told_at = coalesce(told_at, now()),
     end_told_at = case when resolved_at is not null then now() end,
     attempts = attempts + 1,
-    last_failure = null
+    last_failure = %s
 where id = any(%s)
 """
 
@@ -124,9 +124,9 @@ def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:
     return cursor.execute(_LISTED, {"with_past": with_past}).fetchall()
 
 
-def mark_told(connection: Connection, news: Sequence[News]) -> None:
-    """Remember that it was told."""
-    connection.execute(_TOLD, ([one.id for one in news],))
+def mark_told(connection: Connection, news: Sequence[News], missed: str | None = None) -> None:
+    """Remember that it was told, and which channels missed it, in words."""
+    connection.execute(_TOLD, (missed, [one.id for one in news]))
 
 
 def mark_failed(connection: Connection, news: Sequence[News], why: str) -> None:

@@ -32,8 +32,8 @@ class Looked:
 def look(connection: Connection, settings: Settings) -> Looked:
     """Record what began and ended since the last look, and tell it.
 
-    A channel that is down never fails a run: what it missed is sent again at the next look. With
-    several channels, it was told when one of them took it.
+    A channel that is down never fails a run: what no channel took is sent again at the next look.
+    What one of several took was told; which missed it is kept beside it.
 
     Raises:
         SettingsError: an address in `OMNILEDGER_ALERTS` is none.
@@ -47,8 +47,13 @@ def look(connection: Connection, settings: Settings) -> Looked:
     if len(failed) == len(settings.alerts):
         record.mark_failed(connection, news, "no channel took it")
         return Looked(len(events), 0, len(news), tuple(failed))
-    record.mark_told(connection, news)
+    record.mark_told(connection, news, _missed(failed))
     return Looked(len(events), len(news), 0, tuple(failed))
+
+
+def _missed(failed: list[int]) -> str | None:
+    places = ", ".join(f"channel {place}" for place in failed)
+    return f"{places} did not take it" if places else None
 
 
 def is_quiet(settings: Settings, now: datetime) -> bool:

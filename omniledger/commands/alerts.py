@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 
@@ -77,11 +80,16 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
         return
     for row in rows:
         over = f" until {row['resolved_at']:%Y-%m-%d %H:%M}" if row["resolved_at"] else ""
-        told = "" if row["told_at"] else f" (not told: {row['last_failure'] or 'waiting'})"
-        click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{told}")
+        click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{_told(row)}")
     if not rows:
         click.echo(
             "Nothing that was seen wrong lasts; `omniledger alerts look` looks now."
             if not with_past
             else "No look has ever found anything wrong."
         )
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if row["told_at"] is None:
+        return f" (not told: {row['last_failure'] or 'waiting'})"
+    return f" (told, but {row['last_failure']})" if row["last_failure"] else ""

@@ -17,6 +17,7 @@ from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
 
 
 class Receiver(ThreadingHTTPServer):
@@ -107,6 +108,17 @@ def test_a_dead_channel_is_tried_again_and_shown(refused: Dsn, receiver: Receive
     assert len(receiver.messages) == 1
 
 
+def test_what_one_of_several_channels_took_is_told_and_who_missed_it_shown(
+    refused: Dsn, receiver: Receiver
+) -> None:
+    nobody = SecretStr("json://127.0.0.1:1/hook")
+    looked = look_at(refused, receiver.url, nobody)
+    assert (looked.told, looked.failed) == (1, (2,))
+    assert "(told, but channel 2 did not take it)" in omniledger(refused, "alerts", "list").output
+    look_at(refused, receiver.url, nobody)
+    assert len(receiver.messages) == 1
+
+
 def test_what_began_and_ended_untold_is_no_news(refused: Dsn, receiver: Receiver) -> None:
     receiver.is_down = True
     look_at(refused, receiver.url)
@@ -133,3 +145,11 @@ def test_an_address_that_is_none_is_named_by_its_place_and_never_shown(refused: 
     with pytest.raises(SettingsError, match="address number 1") as raised:
         look_at(refused, SecretStr("nonsense://user:planted-password@host"))
     assert "planted" not in str(raised.value)
+
+
+def test_an_address_that_is_none_lets_no_other_channel_be_told_at_each_look(
+    refused: Dsn, receiver: Receiver
+) -> None:
+    with pytest.raises(SettingsError, match="address number 2"):
+        look_at(refused, receiver.url, SecretStr("nonsense://host"))
+    assert receiver.messages == []
