@@ -19,6 +19,7 @@ from flows.daily import daily
 from flows.prune import prune_raw
 from flows.watch import watch
 from omniledger.database import session
+from omniledger.scheduling.prefect_server import DAILY, PRUNE, WATCH
 from omniledger.scheduling.times import Cron, Plan
 from omniledger.settings import get_settings
 
@@ -48,20 +49,20 @@ async def serve(plan: Plan) -> None:
     # makes up for all of them.
     runner = _Runner(name="omniledger", limit=2, pause_on_shutdown=False)
     await runner.aadd_deployment(
-        await daily.ato_deployment(name="daily", schedule=schedule, concurrency_limit=one)
+        await daily.ato_deployment(name=DAILY, schedule=schedule, concurrency_limit=one)
     )
     await runner.aadd_deployment(
         await watch.ato_deployment(
-            name="watch", schedule=schedules.Interval(plan.watch), concurrency_limit=one
+            name=WATCH, schedule=schedules.Interval(plan.watch), concurrency_limit=one
         )
     )
     if get_settings().raw_keep_days is not None:
         once_a_day = schedules.Interval(timedelta(days=1))
         await runner.aadd_deployment(
-            await prune_raw.ato_deployment(name="prune", schedule=once_a_day, concurrency_limit=one)
+            await prune_raw.ato_deployment(name=PRUNE, schedule=once_a_day, concurrency_limit=one)
         )
     if is_overdue(plan):
-        await arun_deployment(f"{daily.name}/daily", timeout=0, as_subflow=False)
+        await arun_deployment(f"{daily.name}/{DAILY}", timeout=0, as_subflow=False)
     await runner.start()
 
 

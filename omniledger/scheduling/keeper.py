@@ -18,7 +18,7 @@ from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.masking import masked
 from omniledger.ports import is_taken
-from omniledger.scheduling.prefect_server import PrefectServer, require_usable
+from omniledger.scheduling.prefect_server import PrefectServer, close_killed, require_usable
 from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
 from omniledger.screen import say
@@ -88,6 +88,8 @@ class Keeper:
         self._runner = self._start_runner()
 
     def _start_runner(self) -> subprocess.Popen[bytes]:
+        if self._server is not None:
+            close_killed(self.api_url)
         return tether.start(
             "flows.serve",
             self.plan.to_json(),

@@ -21,6 +21,9 @@ from omniledger.ports import LOOPBACK, keep_from_proxy
 NEEDED = "3"
 """The one major version of a server that our Prefect can speak to."""
 
+SERVED = DAILY, WATCH, PRUNE = "daily", "watch", "prune"
+"""The deployments of our own runner."""
+
 READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
 
@@ -29,6 +32,11 @@ _POLL_SECONDS = 0.1
 _BUSY_PAUSES = (0.2, 0.5, 1, 2)
 """Between tries where the server's own database was busy, of which it says 503, so that its clients
 ask again."""
+
+_AT_WORK = {
+    "deployments": {"name": {"any_": [*SERVED]}},
+    "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}},
+}
 
 _UNSCHEDULED = {
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
@@ -79,6 +87,25 @@ def _authorization() -> dict[str, str]:
     if user := os.environ.get("PREFECT_API_AUTH_STRING"):
         return {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
     return {}
+
+
+def close_killed(api_url: str) -> None:
+    """Close the runs of our own deployments that Prefect takes for at work; their runner is gone.
+
+    Each would hold the one place of its deployment for ever, and every later run be cancelled.
+
+    Raises:
+        LocalError: the server doesn't answer.
+    """
+    ended = {"state": {"type": "CRASHED", "message": "It was killed with what ran it."}}
+    try:
+        for run in ask(api_url, "/flow_runs/filter", _AT_WORK):
+            ask(api_url, f"/flow_runs/{run['id']}/set_state", ended)
+    except OSError as error:
+        raise LocalError(
+            f"Prefect's server did not take what became of earlier runs ({error}); start the "
+            "schedule again."
+        ) from None
 
 
 def is_healthy(api_url: str) -> bool:

@@ -22,7 +22,11 @@ STATE = "schedule.json"
 _NEXT = {
     "sort": "EXPECTED_START_TIME_ASC",
     "limit": 5,
-    "flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}},
+    # A run that somebody made by hand is none of the schedule's.
+    "flow_runs": {
+        "deployment_id": {"is_null_": False},
+        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
+    },
 }
 
 

@@ -82,13 +82,17 @@ class Schedule:
 
     def looks(self) -> int:
         """How many runs of the watch, which only the schedule makes, have completed."""
+        return self.count("omniledger watch", "COMPLETED")
+
+    def count(self, flow: str, state: str) -> int:
+        """How many runs of a flow are in a state, as far as Prefect's server knows and answers."""
         try:
             found = ask_prefect(
                 self.state()["api_url"],
                 "/flow_runs/count",
                 {
-                    "flows": {"name": {"any_": ["omniledger watch"]}},
-                    "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+                    "flows": {"name": {"any_": [flow]}},
+                    "flow_runs": {"state": {"type": {"any_": [state]}}},
                 },
             )
         except (OSError, KeyError):
@@ -196,12 +200,19 @@ def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) 
     assert schedule.run("--status")[0] == 1
 
 
-def test_a_killed_schedule_leaves_no_process(schedule: Schedule) -> None:
+def test_a_killed_schedule_leaves_no_process_and_holds_up_no_later_run(schedule: Schedule) -> None:
     schedule.start("--every", "1d")
-    state = until(schedule.state)
+    until(lambda: schedule.count("omniledger daily", "RUNNING"))
+    before = schedule.state()
     assert schedule.process is not None
     schedule.process.kill()
-    until(lambda: not is_alive(state["server_pid"]))
+    schedule.process.wait()
+    until(lambda: not is_alive(before["server_pid"]))
+
+    schedule.start("--every", "20s")
+    until(lambda: schedule.state()["pid"] != before["pid"])
+    until(lambda: schedule.published() == 1)
+    assert schedule.count("omniledger daily", "CRASHED") == 1
 
 
 def test_what_can_not_be_scheduled_is_one_sentence(schedule: Schedule) -> None:
