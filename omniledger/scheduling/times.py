@@ -12,19 +12,22 @@ from omniledger.errors import SettingsError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _EVERY = re.compile(r"(\d{1,6})\s*([smhd])", re.IGNORECASE)
+_LONGEST = timedelta(days=366)
 
 
 def read_interval(text: str) -> timedelta:
-    """An interval such as `30s`, `5m`, `6h` or `1d`.
+    """An interval such as `30s`, `5m`, `6h` or `1d`, of a year at most.
 
     Raises:
         SettingsError: it is none.
     """
     found = _EVERY.fullmatch(text.strip())
-    seconds = int(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if seconds <= 0:
-        raise SettingsError(f"{text!r} is no interval; write it like 30s, 5m, 6h or 1d.")
-    return timedelta(seconds=seconds)
+    interval = timedelta(seconds=int(found[1]) * _UNITS[found[2].lower()] if found else 0)
+    if not timedelta(0) < interval <= _LONGEST:
+        raise SettingsError(
+            f"{text!r} is no interval of a year at most; write it like 30s, 5m, 6h or 1d."
+        )
+    return interval
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ def test_an_interval_is_a_number_and_a_unit(text: str, seconds: int) -> None:
     assert read_interval(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "0m", "-5m", "5 minutes", "1w", "9999999d"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "0m", "-5m", "5 minutes", "1w", "367d", "999999d", "9999999d"]
+)
 def test_what_is_no_interval_is_refused_with_a_way_out(text: str) -> None:
     with pytest.raises(SettingsError, match="write it like"):
         read_interval(text)
