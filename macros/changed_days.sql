@@ -13,6 +13,8 @@
     taught_by=none
 ) -%}
     {%- set prunings = ref('stg_prunings') -%}
+    {#- A check teaches its day and the next; a state that is held by it holds into one more. -#}
+    {%- set days_taught = (2 if taught_by else 1) if held_seconds else 0 -%}
     {%- do require_settings(settings, settings_view) -%}
     {%- if execute and is_incremental() -%}
         {%- set since = built_since(deletions, source_table, settings, inputs, prunings) -%}
@@ -28,16 +30,16 @@
         {%- if since.is_everything %}
         select {{ day }} as changed_date from {{ this }}
         union
-        {{ dates_of('event_at', held_seconds, held_seconds) }}
+        {{ dates_of('event_at', held_seconds, days_taught) }}
         from {{ events }} as source_rows
         {%- else %}
-        {{ dates_of('event_at', held_seconds, held_seconds) }}
+        {{ dates_of('event_at', held_seconds, days_taught) }}
         from {{ events }} as source_rows
         where
             change_xid >= {{ since.built_xmin }}
             and change_xid < {{ since.next_xid }}
         union
-        {{ dates_of('period_start', (held_seconds or '0') ~ ' + 900', held_seconds) }}
+        {{ dates_of('period_start', (held_seconds or '0') ~ ' + 900', days_taught) }}
         from {{ deletions }} as source_rows
         where
             source_table = '{{ source_table }}'
@@ -58,8 +60,10 @@
         union
         select taught.{{ day }}
         from (
-            select {{ day }}, max(built_xmin) as newest_xmin
+            -- a day teaches the next one, too, how long its last state holds
+            select {{ day }} + days_later as {{ day }}, max(built_xmin) as newest_xmin
             from {{ taught_by }}
+            cross join generate_series(0, 1) as days_later
             group by 1
         ) as taught
         inner join (
@@ -97,7 +101,7 @@
 {%- endmacro %}
 
 
-{% macro dates_of(moment, seconds_after, is_next_day_too=false) -%}
+{% macro dates_of(moment, seconds_after, days_after=0) -%}
     {%- set first_day -%}
         cast({{ reporting_date(moment) }} as timestamp)
     {%- endset -%}
@@ -109,7 +113,7 @@
             generate_series(
                 {{ first_day }},
                 greatest(
-                    {{ first_day }}{{ " + interval '1 day'" if is_next_day_too }},
+                    {{ first_day }} + interval '{{ days_after }} days',
                     cast({{ reporting_date(
                         '(least(' ~ moment ~ ", timestamptz '9999-01-01 00:00+00')"
                         ~ " + interval '1 second' * (" ~ seconds_after ~ '))'

@@ -7,7 +7,9 @@ cadence as (
 
     select
         *,
-        check_interval_seconds * {{ setting('health_hold_factor') | int }} as hold_seconds
+        check_interval_seconds * {{ setting('health_hold_factor') | int }} as hold_seconds,
+        check_interval_before_seconds * {{ setting('health_hold_factor') | int }}
+            as hold_before_seconds
 
     from {{ ref('int_health_cadence') }}
     order by health_date, mcp_server_id
@@ -20,6 +22,7 @@ health_events as (
 
 ),
 
+-- What is carried in holds as the day before says, or an outage would end there and go on here.
 -- `offset 0` makes this one short look into an index for each day and server, not a join of all
 -- events with all days
 joined as (
@@ -28,7 +31,10 @@ joined as (
         cadence.health_date,
         cadence.starts_at,
         cadence.ends_at,
-        cadence.hold_seconds,
+        case
+            when events.event_at < cadence.starts_at then cadence.hold_before_seconds
+            else cadence.hold_seconds
+        end as hold_seconds,
         events.event_at < cadence.starts_at as is_carried_in,
         events.health_event_id,
         cadence.mcp_server_id,
@@ -49,7 +55,7 @@ joined as (
         where
             health_events.mcp_server_id = cadence.mcp_server_id
             and health_events.event_at
-            >= cadence.starts_at - interval '1 second' * cadence.hold_seconds
+            >= cadence.starts_at - interval '1 second' * cadence.hold_before_seconds
             and health_events.event_at < cadence.next_day_starts_at
         offset 0  -- noqa: AM09
     ) as events

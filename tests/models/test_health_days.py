@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from re import finditer
 
 import pytest
 
@@ -33,13 +34,13 @@ def test_there_is_a_row_for_each_day_up_to_now(filled: Marts) -> None:
     assert tuple(map(str, sorted(filled.built(HEALTH)))) == ALL
 
 
-def test_an_event_changes_its_day_and_the_next(filled: Marts) -> None:
-    late = event_at(filled, "2026-03-03 23:50+00", "timeout")
-    with filled.changing(HEALTH, "2026-03-03", "2026-03-04"):
+def test_an_event_changes_its_day_and_those_that_it_teaches(filled: Marts) -> None:
+    late = event_at(filled, "2026-03-02 23:50+00", "timeout")
+    with filled.changing(HEALTH, "2026-03-02", "2026-03-03", "2026-03-04"):
         filled.run(HEALTH)
     filled.assert_as_if_built_anew()
     ask(filled.dsn, "delete from omni2.mcp_health_log where id = %s", late)
-    with filled.changing(HEALTH, "2026-03-03", "2026-03-04"):
+    with filled.changing(HEALTH, "2026-03-02", "2026-03-03", "2026-03-04"):
         filled.run(HEALTH)
     filled.assert_as_if_built_anew()
 
@@ -56,6 +57,47 @@ def test_an_outage_over_midnight_is_one_incident(filled: Marts) -> None:
         " where health_date between '2026-03-02' and '2026-03-03' order by health_date",
     )
     assert rows == [(1, 600, 600), (0, 1500, 1500)]
+
+
+def test_an_outage_ends_where_its_day_says_whatever_the_next_one_learns(marts: Marts) -> None:
+    """Hourly checks: the first evening doesn't know that yet, the next day does."""
+    first = datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
+    for hour in range(12):
+        event_at(marts, (first + timedelta(hours=hour)).isoformat(), "unhealthy")
+    marts.run(HEALTH)
+    rows = ask(
+        marts.dsn,
+        "select check_interval_seconds, incidents, down_seconds from analytics_build."
+        "fct_daily_health where health_date between '2026-03-02' and '2026-03-03' order by 1",
+    )
+    assert rows == [(300, 4, 3600), (3600, 1, 10 * 3600)]
+    opened, last_down, down = ask(
+        marts.dsn,
+        "select array_agg(to_char(opened_at at time zone 'UTC', 'DD HH24:MI') order by opened_at),"
+        " array_agg(to_char(last_down_at at time zone 'UTC', 'DD HH24:MI') order by opened_at),"
+        " array_agg(down_seconds order by opened_at) from analytics_build.fct_incidents",
+    )[0]
+    assert opened == ["02 20:30", "02 21:30", "02 22:30", "02 23:30", "03 00:30"]
+    assert last_down == ["02 20:45", "02 21:45", "02 22:45", "02 23:45", "03 10:30"]
+    assert down == [900, 900, 900, 900, 36000]
+
+
+def test_a_day_that_learns_another_interval_changes_the_next_two(marts: Marts) -> None:
+    for hour in range(4):
+        event_at(marts, f"2026-03-02 {20 + hour}:30+00", "unhealthy")
+    event_at(marts, "2026-03-04 12:00+00", "healthy")
+    marts.run(HEALTH)
+    event_at(marts, "2026-03-01 12:00+00", "healthy")
+    for hour in range(3):
+        event_at(marts, f"2026-03-01 {20 + hour}:30+00", "healthy")
+    marts.run(HEALTH)
+    marts.assert_as_if_built_anew()
+    [(seconds,)] = ask(
+        marts.dsn,
+        "select down_seconds from analytics_build.fct_daily_health"
+        " where health_date = '2026-03-03'",
+    )
+    assert seconds == 3 * 3600 - 1800
 
 
 def test_a_server_that_comes_or_goes_changes_every_day(filled: Marts) -> None:
@@ -79,7 +121,7 @@ def test_another_name_changes_no_day(filled: Marts) -> None:
 
 def test_an_event_before_the_first_adds_the_days_between(filled: Marts) -> None:
     event_at(filled, "2026-02-26 12:00+00")
-    with filled.changing(HEALTH, "2026-02-26", "2026-02-27", "2026-02-28"):
+    with filled.changing(HEALTH, "2026-02-26", "2026-02-27", "2026-02-28", FIRST):
         filled.run(HEALTH)
     filled.assert_as_if_built_anew()
 
@@ -261,15 +303,21 @@ def test_every_second_is_what_the_events_say(marts: Marts, seed: int) -> None:
     for second in range(5 * 86400):
         if second in said:
             state, since = said[second], second
-        states.append(state if second < since + hold[second // 86400] else "unknown")
+        states.append(state if second < since + hold[since // 86400] else "unknown")
     for row in marts.figures(HEALTH):
         begin = (row["health_date"] - start.date()).days * 86400
         day = states[begin : begin + 86400]
         seconds = Counter(day)
         assert {s: row[f"{s}_seconds"] for s in _BADNESS} == {s: seconds[s] for s in _BADNESS}
-        # A day sees what came before it with its own patience.
-        since = max((s for s in said if s < begin), default=-86400)
-        before = said[since] if begin <= since + hold[begin // 86400] and since >= 0 else "unknown"
+        before = states[begin - 1] if begin else "unknown"
         down = "".join("#" if s == "down" else " " for s in day)
         assert row["longest_outage_seconds"] == max(map(len, down.split()), default=0)
         assert row["incidents"] == len(down.split()) - (before == day[0] == "down")
+    down = "".join("#" if s == "down" else " " for s in states)
+    stretches = [(m.start(), m.end()) for m in finditer("#+", down)]
+    incidents = sorted(marts.figures(INCIDENTS), key=lambda row: row["opened_at"])
+    assert stretches == [
+        tuple(int((row[at] - start).total_seconds()) for at in ("opened_at", "last_down_at"))
+        for row in incidents
+    ]
+    assert [row["down_seconds"] for row in incidents] == [end - begin for begin, end in stretches]
