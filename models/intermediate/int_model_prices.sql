@@ -23,7 +23,8 @@ bounded as (
         input_usd,
         output_usd,
         cached_read_usd,
-        cache_write_5m_usd
+        cache_write_5m_usd,
+        cache_write_1h_usd
 
     from model_prices
 
@@ -68,7 +69,8 @@ chosen as (
         bounded.input_usd,
         bounded.output_usd,
         bounded.cached_read_usd,
-        bounded.cache_write_5m_usd
+        bounded.cache_write_5m_usd,
+        bounded.cache_write_1h_usd
 
     from stretches
     inner join bounded

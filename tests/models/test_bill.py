@@ -114,6 +114,31 @@ def test_each_difference_has_its_cause(filled: Marts) -> None:
         assert sum(row[f"cause_{cause}_usd"] for cause in CAUSES) == row["difference_usd"]
 
 
+def test_what_was_cached_for_an_hour_has_the_price_in_force(prepared: Prepared) -> None:
+    """The list's price, the operator's own beside it, the list's again, and a new list price."""
+    marts = prepared.restore("empty")
+    dsn = marts.dsn
+    for is_own, since, until, usd in (
+        (False, "2026-01-02", None, 6),
+        (True, "2026-01-02", "2026-01-04", 5),
+        (False, "2026-01-05", None, 8),
+        (True, "2026-01-05", "2026-01-07", 7),
+        (False, "2026-01-06", None, 9),
+    ):
+        ask(
+            dsn,
+            "insert into ledger.model_prices (is_own, model, valid_from, valid_to, input, output,"
+            " cache_write_5m, cache_write_1h, source)"
+            " values (%s, 'm', %s, %s, 1, 1, 1, %s, 'test')",
+            *(is_own, f"{since} 00:00+00", until and f"{until} 00:00+00", usd),
+        )
+    for day in range(2, 8):
+        counted(dsn, f"2026-01-0{day}", "cache_write_1h", 1_000_000, "m")
+    marts.run(*ALL)
+    billed = {day[-1:]: row["billed_usd"] for (day, *_), row in reconciliation(dsn).items()}
+    assert billed == {"2": 5, "3": 5, "4": 6, "5": 7, "6": 7, "7": 9}
+
+
 def test_tokens_and_dollars_stand_side_by_side(filled: Marts) -> None:
     row = reconciliation(filled.dsn)["2026-01-02", HAIKU, "output"]
     assert (row["ledger_tokens"], row["billed_tokens"], row["difference_tokens"]) == (100, 200, 100)

@@ -38,12 +38,6 @@ model_prices as (
 
 ),
 
-listed_prices as (
-
-    select * from {{ ref('stg_model_prices') }}
-
-),
-
 billed_days as (
 
     select
@@ -62,23 +56,19 @@ billed_days as (
 named_prices as materialized (
 
     select
-        {{ billed_model('model_prices.llm_model') }} as llm_model,
-        model_prices.llm_model as price_name,
-        model_prices.valid_from,
-        model_prices.valid_to,
+        {{ billed_model('llm_model') }} as llm_model,
+        llm_model as price_name,
+        valid_from,
+        valid_to,
         jsonb_build_object(
-            'input', model_prices.input_usd,
-            'output', model_prices.output_usd,
-            'cached', model_prices.cached_read_usd,
-            'cache_write_5m', model_prices.cache_write_5m_usd,
-            'cache_write_1h', listed_prices.cache_write_1h_usd
+            'input', input_usd,
+            'output', output_usd,
+            'cached', cached_read_usd,
+            'cache_write_5m', cache_write_5m_usd,
+            'cache_write_1h', cache_write_1h_usd
         ) as prices
 
     from model_prices
-    left join listed_prices
-        on
-            model_prices.llm_model = listed_prices.llm_model
-            and model_prices.valid_from = listed_prices.valid_from
 
 ),
 
