@@ -184,6 +184,34 @@ def test_the_script_writes_figures_as_the_page_does(
     assert shares == [formats.share(Decimal(p) / w if w else None) for p, w in pairs]
 
 
+def test_dates_begin_where_clocks_were_set(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    dsn = published()
+    [(earliest,)] = ask(
+        dsn,
+        "select least("
+        "(select min(usage_date) from analytics.fct_daily_usage),"
+        " (select min(usage_date) from analytics.fct_daily_tool_usage),"
+        " (select min(health_date) from analytics.fct_daily_health))::text",
+    )
+    ask(
+        dsn,
+        "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, llm_model,"
+        " source_system, requests, errors, blocked)"
+        " select day, day::date, 1, 'stray', 'chat', 1, 0, 0"
+        " from unnest(array['0001-01-05', '1970-01-01']) as day",
+    )
+    with connect(dsn) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?model=stray")
+        fields = [seen.page.locator(f"#filter [name={name}]") for name in ("from", "to")]
+        assert [field.get_attribute("min") for field in fields] == [earliest, earliest]
+        assert figures_of(seen)[0] == "2"
+        assert seen.complaints == []
+
+
 def test_two_thousand_users_can_be_filtered_one_by_one(
     published: Published, look: Look, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ const STATES = { Up: "var(--up)", Down: "var(--down)", Unknown: HATCH, Disabled:
 const ROWS_DRAWN = 12;
 const SERVERS_DRAWN = 12;
 const LEAST_DOWN_DRAWN = 86400 / 8;
+const CLOCKS_SET = "2000-01-01";
 
 function readAddress() {
   const query = new URLSearchParams(location.search);
@@ -48,12 +49,13 @@ function prepare(form, cubes) {
   for (const field of [form.from, form.to]) Object.assign(field, { min: first, max: last });
 }
 
+// A day before clocks were set can still be typed, or said in the address.
 function span(cubes) {
-  const ends = cubes.flatMap((cube) => {
-    const days = daysOf(cube);
-    const last = days.reduce((before, day) => (day > before ? day : before), 0);
-    return [cube.first, dayAfter(cube.first, last)];
+  const all = cubes.flatMap((cube) => {
+    return [...new Set(daysOf(cube))].map((day) => dayAfter(cube.first, day));
   });
+  const set = all.filter((day) => day >= CLOCKS_SET);
+  const ends = set.length ? set : all;
   return [ends.reduce((a, b) => (a < b ? a : b)), ends.reduce((a, b) => (a > b ? a : b))];
 }
 
