@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-days",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 36500),
     help="How many whole days before today stay. Default: OMNILEDGER_RAW_KEEP_DAYS.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many rows and bytes would go.")

@@ -40,9 +40,10 @@ _RUN = """
     select
         case
             when xmin <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint then xmin
-        end
+        end,
+        started_at >= %(since)s
     from (
-        select (figures ->> 'xmin')::bigint as xmin
+        select (figures ->> 'xmin')::bigint as xmin, started_at
         from ledger.runs
         where verdict = 'published'
         order by started_at desc
@@ -200,7 +201,7 @@ def decide(
         return None
     connection.execute(_FORGET_OTHER_CLUSTER)
     before_at = starts_at(before, settings.reporting_timezone)
-    built_xmin = _require_published(connection, before, before_at)
+    built_xmin = _require_published(connection, settings, before, before_at)
     if not unbilled:
         _require_settled(connection, before)
     values = {
@@ -224,7 +225,9 @@ def _require_old(connection: Connection, settings: Settings, before: date) -> No
         )
 
 
-def _require_published(connection: Connection, before: date, before_at: datetime) -> int:
+def _require_published(
+    connection: Connection, settings: Settings, before: date, before_at: datetime
+) -> int:
     """The transaction id before which everything written is in the published figures."""
     for mart in MARTS:
         if not columns_in(connection, PUBLISHED, mart):
@@ -237,9 +240,17 @@ def _require_published(connection: Connection, before: date, before_at: datetime
                     f"{mart.name} of {day} isn't published as it was built; `omniledger run` "
                     "judges and publishes it, then prune."
                 )
-    row = connection.execute(_RUN).fetchone()
+    # Days without a row have figures, too, and the last of them hours that a later run takes off.
+    settled = before + timedelta(days=settings.health_hourly_days)
+    since = starts_at(settled, settings.reporting_timezone)
+    row = connection.execute(_RUN, {"since": since}).fetchone()
     if row is None or row[0] is None:
         raise NotReadyError("No run of this omniledger is published; `omniledger run`, then prune.")
+    if not row[1]:
+        raise NotReadyError(
+            f"The last published run was before {settled}, so that the health of those days isn't "
+            "built to its end; `omniledger run` builds and publishes it, then prune."
+        )
     built_xmin = int(row[0])
     for table in TABLES:
         _require_built(connection, table, before_at, built_xmin)

@@ -29,6 +29,7 @@ from omniledger.publish import publish
 from omniledger.runs import recorded
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
 from tests.models.conftest import Marts, Prepared, event_at, request_at
 
 BEFORE = date(2026, 2, 20)
@@ -309,6 +310,10 @@ def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> No
         SettingsError, match="last 10 days are still needed; prune before 2026-02-2"
     ):
         prune(marts.dsn, marts.dbt.settings, date(2026, 3, 1))
+    began = "update ledger.runs set started_at = %s"
+    ask(marts.dsn, began, "2026-02-26 23:00+00")
+    refused(NotReadyError, "The last published run was before 2026-02-27")
+    ask(marts.dsn, began, "2026-02-27 00:00+00")
     ask(
         marts.dsn,
         "update analytics_build.fct_daily_quota set built_at = now()"
@@ -329,6 +334,10 @@ def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> No
     with recorded(marts.dsn):
         refused(NotReadyError, "Another run is at work")
     assert pruned(marts, unbilled=True).rows["audit_logs"] == 13
+
+
+def test_more_days_than_there_are_in_a_calendar_are_no_days_to_keep(marts: Marts) -> None:
+    assert omniledger(marts.dsn, "prune", "--keep-days", "99999999", "--dry-run").code == 2
 
 
 def test_rows_that_others_reference_stay_with_what_references_them(marts: Marts) -> None:
