@@ -168,6 +168,7 @@ _table(
     _some("end_told_at", _AT),
     _must("attempts", sa.Integer),
     _some("last_failure"),
+    _must("missed_by", ARRAY(sa.Integer)),
     sa.Index(
         "alerts_open_idx",
         "kind",

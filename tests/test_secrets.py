@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniledger.alerts.channels import letter
+from omniledger.alerts.channels import write
 from omniledger.alerts.record import News
 from omniledger.cells import cell
 from omniledger.masking import masked
@@ -113,7 +113,7 @@ def test_a_terminal_gets_lines_and_colours_and_no_other_control(text: str) -> No
 
 
 def test_an_alert_is_text() -> None:
-    body = letter([News(1, "quota", f"user {NASTY}", is_over=False)]).body
+    body = write([News(1, "quota", f"user {NASTY}", False, False, [])]).body
     assert visible(NASTY) in body
     assert "\x1b" not in body
 

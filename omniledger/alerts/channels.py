@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -15,13 +15,13 @@ from omniledger.strangers import visible
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent: one message for all the news of one look."""
+    """What a channel is sent: one message for all that is news to it."""
 
     title: str
     body: str
 
 
-def letter(news: Sequence[News]) -> Letter:
+def write(news: Sequence[News]) -> Letter:
     """Put the news into one message, what began first."""
     lines = [f"{'Over' if one.is_over else 'Now'}: {visible(one.sentence)}." for one in news]
     begun = sum(not one.is_over for one in news)
@@ -34,11 +34,15 @@ def _begun_first(line: str) -> bool:
     return line.startswith("Over")
 
 
-def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
-    """Send it to every channel, or to none where one has no address.
+def send(urls: Sequence[SecretStr], letters: Mapping[int, Letter]) -> list[int]:
+    """Send each channel its letter, or none of them where one has no address.
+
+    Args:
+        urls: the addresses of all channels.
+        letters: by the place of a channel, from 1, what it gets.
 
     Returns:
-        The places, from 1, of the channels that did not take it.
+        The places of the channels that did not take it.
 
     Raises:
         SettingsError: an address is none that Apprise knows.
@@ -47,18 +51,17 @@ def send(urls: Sequence[SecretStr], message: Letter) -> list[int]:
 
     # What it logs may hold the addresses, and they hold passwords.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    channels = []
+    channels = {}
     for place, url in enumerate(urls, start=1):
-        channel = Apprise()
-        if not channel.add(url.get_secret_value()):
+        channels[place] = Apprise()
+        if not channels[place].add(url.get_secret_value()):
             raise SettingsError(
                 f"OMNILEDGER_ALERTS is wrong: its address number {place} is none that Apprise "
                 "knows, like mailto://user:password@host or slack://…"
             )
-        channels.append(channel)
     # As text: a channel that speaks HTML or Markdown gets it escaped.
     return [
         place
-        for place, channel in enumerate(channels, start=1)
-        if not channel.notify(title=message.title, body=message.body, body_format="text")
+        for place, letter in letters.items()
+        if not channels[place].notify(title=letter.title, body=letter.body, body_format="text")
     ]

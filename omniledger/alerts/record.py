@@ -25,18 +25,24 @@ where
     and not (kind, subject) in (select * from unnest(%(kinds)s::text [], %(subjects)s::text []))
 """
 
-# An event that ended before anybody was told of it is history, not news.
+# An event that ended before anybody was told of it is history, not news. What some channels missed
+# is news to them for as long as nothing newer is to be told of it.
 _UNTOLD = """
 select
     id,
     kind,
     sentence,
-    resolved_at is not null as is_over
+    resolved_at is not null as is_over,
+    told_at is not null and (resolved_at is null or end_told_at is not null) as is_told,
+    missed_by
 from ledger.alerts
 where
     told_at is null and resolved_at is null
     or told_at is not null and resolved_at is not null and end_told_at is null
     and not kind = any(%s)
+    or cardinality(missed_by) > 0
+    and told_at is not null
+    and (resolved_at is null or end_told_at is not null)
 order by opened_at, id
 """
 
@@ -44,14 +50,15 @@ _TOLD = """
 update ledger.alerts
 set
     told_at = coalesce(told_at, now()),
-    end_told_at = case when resolved_at is not null then now() end,
+    end_told_at = case when resolved_at is not null then coalesce(end_told_at, now()) end,
     attempts = attempts + 1,
-    last_failure = %s
-where id = any(%s)
+    missed_by = %(missed)s,
+    last_failure = %(failure)s
+where id = %(id)s
 """
 
 _FAILED = """
-update ledger.alerts set attempts = attempts + 1, last_failure = %s where id = any(%s)
+update ledger.alerts set attempts = attempts + 1, last_failure = %s where id = %s
 """
 
 
@@ -81,12 +88,26 @@ class Event:
 
 @dataclass(frozen=True)
 class News:
-    """An event's beginning or end that nobody was told yet."""
+    """An event's beginning or end that not every channel was told yet.
+
+    Attributes:
+        is_told: whether some channel took it.
+        missed_by: the places, from 1, of the channels that did not take what was told last: this,
+            or the beginning of what is over now.
+    """
 
     id: int
     kind: str
     sentence: str
     is_over: bool
+    is_told: bool
+    missed_by: list[int]
+
+    def is_for(self, place: int) -> bool:
+        """Whether a channel is to be told; of an end only where it knows of the beginning."""
+        if self.is_told:
+            return place in self.missed_by
+        return not (self.is_over and place in self.missed_by)
 
 
 def keep(connection: Connection, events: Sequence[Event], seen: Collection[str]) -> None:
@@ -124,11 +145,13 @@ def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:
     return cursor.execute(_LISTED, {"with_past": with_past}).fetchall()
 
 
-def mark_told(connection: Connection, news: Sequence[News], missed: str | None = None) -> None:
-    """Remember that it was told, and which channels missed it, in words."""
-    connection.execute(_TOLD, (missed, [one.id for one in news]))
+def mark_told(connection: Connection, news: News, missed: Sequence[int]) -> None:
+    """Remember that it was told, and which channels, by their places, did not take it."""
+    places = ", ".join(f"channel {place}" for place in missed)
+    failure = f"{places} did not take it" if places else None
+    connection.execute(_TOLD, {"id": news.id, "missed": list(missed), "failure": failure})
 
 
-def mark_failed(connection: Connection, news: Sequence[News], why: str) -> None:
+def mark_failed(connection: Connection, news: News, why: str) -> None:
     """Remember that it could not be told, to try again."""
-    connection.execute(_FAILED, (why, [one.id for one in news]))
+    connection.execute(_FAILED, (why, news.id))

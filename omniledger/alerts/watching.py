@@ -32,8 +32,8 @@ class Looked:
 def look(connection: Connection, settings: Settings) -> Looked:
     """Record what began and ended since the last look, and tell it.
 
-    A channel that is down never fails a run: what no channel took is sent again at the next look.
-    What one of several took was told; which missed it is kept beside it.
+    A channel that is down never fails a run: what it did not take is sent to it again at the next
+    look, unless it is over by then.
 
     Raises:
         SettingsError: an address in `OMNILEDGER_ALERTS` is none.
@@ -41,19 +41,26 @@ def look(connection: Connection, settings: Settings) -> Looked:
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)
     news = record.untold(connection, [name for name, kind in KINDS.items() if not kind.is_end_told])
+    fresh = sum(not one.is_told for one in news)
     if not news or not settings.alerts or is_quiet(settings, datetime.now(ZoneInfo("UTC"))):
-        return Looked(len(events), 0, len(news))
-    failed = channels.send(settings.alerts, channels.letter(news))
-    if len(failed) == len(settings.alerts):
-        record.mark_failed(connection, news, "no channel took it")
-        return Looked(len(events), 0, len(news), tuple(failed))
-    record.mark_told(connection, news, _missed(failed))
-    return Looked(len(events), len(news), 0, tuple(failed))
-
-
-def _missed(failed: list[int]) -> str | None:
-    places = ", ".join(f"channel {place}" for place in failed)
-    return f"{places} did not take it" if places else None
+        return Looked(len(events), 0, fresh)
+    places = range(1, len(settings.alerts) + 1)
+    letters = {
+        place: channels.write(theirs)
+        for place in places
+        if (theirs := [one for one in news if one.is_for(place)])
+    }
+    failed = channels.send(settings.alerts, letters)
+    told = 0
+    for one in news:
+        asked = [place for place in places if one.is_for(place)]
+        missed = [place for place in asked if place in failed]
+        if asked and missed == asked and not one.is_told:
+            record.mark_failed(connection, one, "no channel took it")
+        else:
+            record.mark_told(connection, one, missed)
+            told += bool(asked) and not one.is_told
+    return Looked(len(events), told, fresh - told, tuple(failed))
 
 
 def is_quiet(settings: Settings, now: datetime) -> bool:

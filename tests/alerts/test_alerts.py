@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -47,14 +48,26 @@ class _Keep(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
+@contextmanager
+def receiving() -> Iterator[Receiver]:
     with Receiver() as receiver:
         thread = threading.Thread(target=receiver.serve_forever)
         thread.start()
         yield receiver
         receiver.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def other() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -108,15 +121,50 @@ def test_a_dead_channel_is_tried_again_and_shown(refused: Dsn, receiver: Receive
     assert len(receiver.messages) == 1
 
 
-def test_what_one_of_several_channels_took_is_told_and_who_missed_it_shown(
-    refused: Dsn, receiver: Receiver
+def test_a_channel_that_missed_what_others_took_is_told_later(
+    refused: Dsn, receiver: Receiver, other: Receiver
 ) -> None:
-    nobody = SecretStr("json://127.0.0.1:1/hook")
-    looked = look_at(refused, receiver.url, nobody)
-    assert (looked.told, looked.failed) == (1, (2,))
-    assert "(told, but channel 2 did not take it)" in omniledger(refused, "alerts", "list").output
-    look_at(refused, receiver.url, nobody)
-    assert len(receiver.messages) == 1
+    receiver.is_down = True
+    looked = look_at(refused, other.url, receiver.url)
+    assert (looked.told, looked.waiting, looked.failed) == (1, 0, (2,))
+    missed = "(told, but channel 2 did not take it)"
+    assert missed in omniledger(refused, "alerts", "list").output
+    assert look_at(refused, other.url, receiver.url) == Looked(looked.wrong, 0, 0, (2,))
+    receiver.is_down = False
+    for _ in range(2):
+        assert look_at(refused, other.url, receiver.url) == Looked(looked.wrong, 0, 0)
+    assert missed not in omniledger(refused, "alerts", "list").output
+    assert titles(other) == titles(receiver) == ["omniledger: 1 new"]
+
+
+def test_who_missed_the_beginning_is_not_told_of_the_end(
+    refused: Dsn, receiver: Receiver, other: Receiver
+) -> None:
+    receiver.is_down = True
+    look_at(refused, other.url, receiver.url)
+    receiver.is_down = False
+    end_run(refused, "published")
+    for _ in range(2):
+        look_at(refused, other.url, receiver.url)
+    assert titles(other) == ["omniledger: 1 new", "omniledger: 1 over"]
+    assert titles(receiver) == []
+
+
+def test_who_missed_the_end_alone_is_told_later(
+    refused: Dsn, receiver: Receiver, other: Receiver
+) -> None:
+    look_at(refused, other.url, receiver.url)
+    end_run(refused, "published")
+    receiver.is_down = True
+    assert look_at(refused, other.url, receiver.url).failed == (2,)
+    receiver.is_down = False
+    for _ in range(2):
+        assert look_at(refused, other.url, receiver.url).failed == ()
+    assert titles(other) == titles(receiver) == ["omniledger: 1 new", "omniledger: 1 over"]
+
+
+def titles(receiver: Receiver) -> list[str]:
+    return [message["title"] for message in receiver.messages]
 
 
 def test_what_began_and_ended_untold_is_no_news(refused: Dsn, receiver: Receiver) -> None:
