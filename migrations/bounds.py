@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrations.columns import read_columns
+from migrations.sequences import behind, ledger_sequence
 from omniledger.catalog import is_there
 from omniledger.database import Connection
 
@@ -91,34 +92,6 @@ _COLUMNS = """
     order by a.attnum
 """
 
-# What the old table's rows are copied under must be ids that nobody has.
-_SEQUENCE = """
-    with counted as (
-        select to_regclass(pg_get_serial_sequence('omni2.audit_logs', 'id'))::oid as oid
-    ),
-
-    state as (
-        select
-            s.seqrelid,
-            case
-                when has_sequence_privilege(s.seqrelid, 'select, usage')
-                    then coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart - 1)
-            end as last_value
-        from pg_sequence as s
-        inner join counted on s.seqrelid = counted.oid
-        where s.seqincrement > 0
-    )
-
-    select
-        format(
-            'its sequence %%s is at %%s, behind its highest id %%s',
-            state.seqrelid::regclass, state.last_value, m.highest
-        )
-    from state
-    inner join (select max(id) as highest from omni2.audit_logs) as m
-        on state.last_value < m.highest
-"""
-
 # What a domain demands is demanded of every column of it.
 _DOMAINS = """
     select
@@ -158,6 +131,8 @@ _RULES = """
     order by r.rulename
 """
 
+_MAY_READ = "select has_sequence_privilege(%s, 'select')"
+
 
 def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
     """The columns that must not be without a value, and will have to be for the old name's rows.
@@ -184,6 +159,17 @@ def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
     if not is_there(connection, "omni2.audit_logs"):
         return  # The first revision makes it.
     values = {"filled": [*filled, "user_id"]}
-    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _SEQUENCE, _DOMAINS, _TRIGGERS, _RULES):
+    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS, _RULES):
         for (why,) in connection.execute(query, values):
             yield why
+    yield from _sequence(connection)
+
+
+def _sequence(connection: Connection) -> Iterator[str]:
+    """What the old table's rows are copied under must be ids that nobody has."""
+    name = ledger_sequence(connection)
+    # Who only inspects may not be allowed to read it; who upgrades owns it.
+    if name and connection.execute(_MAY_READ, (name,)).fetchone() == (True,):
+        found = behind(connection, name, "id")
+        if found is not None:
+            yield f"its sequence {name} is at {found.given}, behind its highest id {found.highest}"

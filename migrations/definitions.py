@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from psycopg import sql
-
 from migrations.memory import noted, replace
+from migrations.merge.run import last_done
+from omniledger import revisions
 from omniledger.catalog import is_there
 from omniledger.database import Connection
 
@@ -58,15 +58,6 @@ _DEFINED = r"""
         and r.rulename <> '_RETURN'
 """
 
-_MOMENT = """
-    select
-        (select max(v.version_num) from ledger.alembic_version as v),
-        current_setting('server_version_num')::integer / 10000,
-        (select max(m.cutover_xid) from ledger.merge_runs as m),
-        (select m.legacy_table from ledger.merge_runs as m order by m.id desc limit 1)
-"""
-"""What changes definitions rightly: another revision, another server, a merge."""
-
 
 class Change(NamedTuple):
     """What is no longer as the upgrade left it: kind and name, and what became of it."""
@@ -82,11 +73,11 @@ def record(connection: Connection, *, anew: bool) -> None:
         connection: of who just moved the database to another revision, or merged.
         anew: whether to note it also where nothing happened that changes definitions rightly.
     """
-    if not is_there(connection, "ledger.merge_runs") or not is_there(connection, "ledger.settings"):
+    if not is_there(connection, "ledger.merge_runs"):
         return
     moment = _moment(connection)
     if anew or noted(connection, _NOTED).get("moment") != moment:
-        replace(connection, _NOTED, {"moment": moment, "made": _defined(connection, moment)})
+        replace(connection, _NOTED, {"moment": moment, "made": _defined(connection)})
 
 
 def changes(connection: Connection) -> Iterator[Change]:
@@ -98,7 +89,7 @@ def changes(connection: Connection) -> Iterator[Change]:
     last = noted(connection, _NOTED)
     if last.get("moment") != moment:
         return
-    made, now = last["made"], _defined(connection, moment)
+    made, now = last["made"], _defined(connection)
     for what in sorted(made.keys() | now.keys()):
         if what not in now:
             yield Change(what, "missing")
@@ -110,14 +101,16 @@ def changes(connection: Connection) -> Iterator[Change]:
 
 
 def _moment(connection: Connection) -> list[object]:
-    row = connection.execute(_MOMENT).fetchone()
-    return list(row) if row else []
+    """What changes definitions rightly: another revision, another server, a merge."""
+    done = last_done(connection)
+    server = connection.info.server_version // 10000
+    return [revisions.current(connection), server, done and done.cutover_xid]
 
 
-def _defined(connection: Connection, moment: list[object]) -> dict[str, str]:
-    merged = str(moment[-1] or "public.audit_logs").rsplit(".", 1)
-    old_name = sql.Identifier(*merged).as_string(connection)
+def _defined(connection: Connection) -> dict[str, str]:
+    done = last_done(connection)
     with connection.transaction(force_rollback=True):
         # Names are written in full, whoever asks.
         connection.execute("set local search_path = ''")
-        return dict(connection.execute(_DEFINED, {"old_name": old_name}).fetchall())
+        values = {"old_name": done and done.legacy.relation}
+        return dict(connection.execute(_DEFINED, values).fetchall())

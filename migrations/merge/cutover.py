@@ -15,6 +15,7 @@ from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
+from migrations.sequences import ledger_sequence
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -35,8 +36,6 @@ _POWERLESS_OWNER = """
             else true
         end
 """
-
-_LEDGER_SEQUENCE = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
 
 
 class TableChanged(Exception):
@@ -185,8 +184,8 @@ def _let_writers_count(
 ) -> None:
     """Let those who may write the view draw the ledger's own ids, which its rights don't cover,
     and the old ones, which an identity column let them draw."""
-    ledger = connection.execute(_LEDGER_SEQUENCE).fetchone()
-    sequences = [sql.SQL(ledger[0])] if ledger and ledger[0] else []
+    ledger = ledger_sequence(connection)
+    sequences = [sql.SQL(ledger)] if ledger else []
     for drawn in [*sequences, *([sequence] if sequence else [])]:
         for grant in labels.grants:
             if grant.privilege == "INSERT":

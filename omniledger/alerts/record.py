@@ -53,7 +53,7 @@ set
     end_told_at = case when resolved_at is not null then coalesce(end_told_at, now()) end,
     attempts = attempts + 1,
     missed_by = %(missed)s,
-    last_failure = %(failure)s
+    last_failure = null
 where id = %(id)s
 """
 
@@ -63,7 +63,8 @@ update ledger.alerts set attempts = attempts + 1, last_failure = %s where id = %
 
 
 _LISTED = """
-select kind, subject, sentence, opened_at, resolved_at, told_at, end_told_at, last_failure
+select
+    kind, subject, sentence, opened_at, resolved_at, told_at, end_told_at, last_failure, missed_by
 from ledger.alerts
 where resolved_at is null or %(with_past)s
 order by opened_at desc, id desc
@@ -147,9 +148,7 @@ def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:
 
 def mark_told(connection: Connection, news: News, missed: Sequence[int]) -> None:
     """Remember that it was told, and which channels, by their places, did not take it."""
-    places = ", ".join(f"channel {place}" for place in missed)
-    failure = f"{places} did not take it" if places else None
-    connection.execute(_TOLD, {"id": news.id, "missed": list(missed), "failure": failure})
+    connection.execute(_TOLD, {"id": news.id, "missed": list(missed)})
 
 
 def mark_failed(connection: Connection, news: News, why: str) -> None:

@@ -94,4 +94,5 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
 def _told(row: Mapping[str, Any]) -> str:
     if row["told_at"] is None:
         return f" (not told: {row['last_failure'] or 'waiting'})"
-    return f" (told, but {row['last_failure']})" if row["last_failure"] else ""
+    missed = ", ".join(f"channel {place}" for place in row["missed_by"])
+    return f" (told, but {missed} did not take it)" if missed else ""

@@ -16,6 +16,7 @@ from migrations.merge.derived import derives
 from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
+from migrations.sequences import behind, ledger_sequence
 from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -98,8 +99,6 @@ _ID_DEFAULT = """
     inner join pg_attribute as a on d.adrelid = a.attrelid and d.adnum = a.attnum
     where d.adrelid = to_regclass(%s) and a.attname = 'id'
 """
-
-_NEXT_LEDGER_ID = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
 
 _CERTIFIED = """
     select
@@ -307,22 +306,19 @@ def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
                 f"alter column id set default nextval('{name}')."
             )
         yield from _behind(connection, name, "legacy_id")
-    ours = connection.execute(_NEXT_LEDGER_ID).fetchone()
-    if ours is not None and ours[0] is not None:
-        yield from _behind(connection, ours[0], "id")
+    ours = ledger_sequence(connection)
+    if ours is not None:
+        yield from _behind(connection, ours, "id")
 
 
 def _behind(connection: Connection, sequence: str, column: str) -> Iterator[str]:
     if not is_there(connection, sequence):
         yield f"The sequence {sequence} is not there: make it again, starting above all ids."
         return
-    state = sql.SQL(
-        "select s.last_value, m.highest from {} as s,"
-        " (select max({}) as highest from omni2.audit_logs) as m"
-    ).format(sql.SQL(sequence), sql.Identifier(column))
-    row = connection.execute(state).fetchone()
-    if row is not None and row[1] is not None and row[0] < row[1]:
+    found = behind(connection, sequence, column)
+    if found is not None:
         yield (
-            f"The sequence {sequence} is at {row[0]}, behind the highest {column} {row[1]}, so "
-            f"that an insert will be refused: select setval('{sequence}', {row[1]})."
+            f"The sequence {sequence} is at {found.given}, behind the highest {column} "
+            f"{found.highest}, so that an insert will be refused: select setval('{sequence}', "
+            f"{found.highest})."
         )

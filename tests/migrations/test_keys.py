@@ -7,26 +7,12 @@ import pytest
 from migrations.merge import run
 from migrations.merge.copy import apply_changes
 from omniledger import revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, ask
+from tests.killing import killed_at
 from tests.migrations.operator import omniledger
 from tests.migrations.test_merge import upgrade_with
-
-
-class Killed(BaseException):
-    """What ends an upgrade as a signal does."""
-
-
-def kill(monkeypatch: pytest.MonkeyPatch, dsn: Dsn, step: str) -> None:
-    """Upgrade, and end at a step of the merge."""
-
-    def die(*_: object, **__: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(run, step, die)
-        revisions.upgrade(dsn)
 
 
 def test_each_key_and_expression_is_built_on_the_ledger_in_its_names(each_server: Server) -> None:
@@ -177,11 +163,10 @@ def test_values_that_stand_in_two_rows_for_a_while_are_waited_for(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(5, True)]
 
 
-def test_a_value_that_wanders_after_a_kill_stops_nothing(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_that_wanders_after_a_kill_stops_nothing(each_server: Server) -> None:
     dsn = each_server.state("unique_keys")
-    kill(monkeypatch, dsn, "cut_over")
+    with killed_at(run, "cut_over"):
+        revisions.upgrade(dsn)
     ask(
         dsn,
         "update public.audit_logs set request_uid = null where id = 2;"
@@ -192,11 +177,10 @@ def test_a_value_that_wanders_after_a_kill_stops_nothing(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(5, True)]
 
 
-def test_a_key_that_is_gone_after_a_kill_refuses_nothing(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_gone_after_a_kill_refuses_nothing(each_server: Server) -> None:
     dsn = each_server.state("unique_keys")
-    kill(monkeypatch, dsn, "cut_over")
+    with killed_at(run, "cut_over"):
+        revisions.upgrade(dsn)
     ask(dsn, "alter table public.audit_logs drop constraint one_of_each_uid")
     revisions.upgrade(dsn)
     ask(dsn, "insert into audit_logs (request_uid) values ('b')")
@@ -322,11 +306,10 @@ def test_an_old_table_that_has_changed_since_the_schema_steps_is_merged_as_it_is
     ) == [(0,)]
 
 
-def test_a_merge_that_was_begun_on_another_table_begins_anew(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_merge_that_was_begun_on_another_table_begins_anew(each_server: Server) -> None:
     dsn = each_server.state("investigation")
-    kill(monkeypatch, dsn, "cut_over")
+    with killed_at(run, "cut_over"):
+        revisions.upgrade(dsn)
     assert ask(dsn, "select count(*) > 0 from omni2.audit_logs where source_system = 'legacy'") == [
         (True,)
     ]

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from migrations.legacy import inspect
+from migrations.merge import run
 from migrations.merge.certify import certify
 from migrations.merge.run import last_done
 from migrations.merge.statements import Statements
@@ -13,6 +14,7 @@ from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, ask
+from tests.killing import killed_at
 
 FATES = """
     select coalesce(a.legacy_id, q.legacy_id),
@@ -289,21 +291,10 @@ def test_the_certificate_does_not_mind_what_writers_did_since(merged: Dsn) -> No
     assert (certificate.total, certificate.deleted) == (11, 1)
 
 
-def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from migrations.merge import run
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
+def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(each_server: Server) -> None:
     dsn = each_server.state("investigation")
     for step in ("watch", "match_history", "copy_history", "apply_changes", "cut_over", "certify"):
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(run, step, die)
+        with killed_at(run, step):
             revisions.upgrade(dsn)
         if step == "match_history":
             # What is written meanwhile is brought over too.
@@ -350,16 +341,8 @@ def test_what_can_not_be_carried_stops_before_any_change(
 
 
 def test_a_reference_that_never_held_stops_neither_the_merge_nor_the_way_back(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
+    each_server: Server,
 ) -> None:
-    from migrations.merge import run
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
     dsn = each_server.state("investigation")
     ask(
         dsn,
@@ -368,8 +351,7 @@ def test_a_reference_that_never_held_stops_neither_the_merge_nor_the_way_back(
         " alter table public.audit_logs add constraint audit_logs_user_id_fkey"
         " foreign key (user_id) references public.users (id) not valid",
     )
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(run, "cut_over", die)
+    with killed_at(run, "cut_over"):
         revisions.upgrade(dsn)
     ask(dsn, "update public.audit_logs set message = 'meanwhile' where id = 102")
     revisions.upgrade(dsn)

@@ -13,12 +13,14 @@ import pytest
 
 from migrations import turns
 from migrations.merge import pacing
+from migrations.merge import run as merging
 from migrations.merge.pacing import Pace
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from omniledger.settings import PROJECT_DIR
 from tests.conftest import Server, ask, requires, version
+from tests.killing import Killed, killed_at
 from tests.migrations.operator import CERTIFICATE, omniledger, put_off
 from tests.test_cli import run
 
@@ -124,26 +126,15 @@ def shape(dsn: Dsn) -> list[str]:
     return sorted(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))
 
 
-class Killed(BaseException):
-    pass
-
-
-def kill_after_a_batch(dsn: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
+def kill_after_a_batch(dsn: Dsn) -> None:
     """Merge until some rows are copied, and no further."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("migrations.merge.run.apply_changes", die)
+    with killed_at(merging, "apply_changes"):
         revisions.upgrade(dsn)
 
 
-def test_the_status_of_a_merge_half_way_counts_what_is_there(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_status_of_a_merge_half_way_counts_what_is_there(server: Server) -> None:
     dsn = server.state("investigation")
-    kill_after_a_batch(dsn, monkeypatch)
+    kill_after_a_batch(dsn)
     status = omniledger(dsn, "merge", "status", "--json").document()
     assert (status["state"], status["done"]["rows"], status["total"]["rows"]) == ("copying", 11, 11)
 
@@ -159,11 +150,9 @@ def test_a_count_that_takes_too_long_is_an_estimate_and_called_so(
     assert "about 100,011 to merge" in omniledger(dsn, "merge", "status").output
 
 
-def test_a_downgrade_from_half_way_leaves_no_trace(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_downgrade_from_half_way_leaves_no_trace(each_server: Server) -> None:
     dsn = each_server.state("investigation")
-    kill_after_a_batch(dsn, monkeypatch)
+    kill_after_a_batch(dsn)
     assert ask(dsn, "select count(*) from omni2.audit_logs") != [(6,)]
     revisions.downgrade(dsn, "base")
     # The old writer goes on: the trigger that watched it is gone.

@@ -9,12 +9,14 @@ from decimal import Decimal
 
 import pytest
 
+from migrations import hand_made
 from migrations.columns import read_columns
 from migrations.legacy import inspect
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError, SettingsError
 from tests.conftest import Server, ask, requires
+from tests.killing import killed_at
 from tests.migrations.conftest import SetSetting
 from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
@@ -532,21 +534,10 @@ def test_an_upgrade_that_ended_between_revisions_goes_on(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(len(rows), True)]
 
 
-def test_a_conversion_that_is_killed_goes_on(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from migrations import hand_made
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
+def test_a_conversion_that_is_killed_goes_on(server: Server) -> None:
     dsn = server.state("cost_float_by_hand")
     for step in ("_fill", "_swap"):
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(hand_made, step, die)
+        with killed_at(hand_made, step):
             revisions.upgrade(dsn)
         ask(
             dsn,

@@ -10,6 +10,7 @@ from migrations import turns
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from tests.conftest import Server, ask
+from tests.killing import Killed
 from tests.migrations.operator import omniledger
 
 WRITE = """
@@ -109,9 +110,6 @@ def test_a_user_that_somebody_set_by_hand_stays(merged: Dsn) -> None:
 
 def test_a_correction_that_was_killed_goes_on(merged: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
     from omniledger.merging.people import People
-
-    class Killed(BaseException):
-        pass
 
     def die(*_: object) -> int:
         raise Killed

@@ -29,6 +29,7 @@ from omniledger.publish import publish
 from omniledger.runs import recorded
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
+from tests.killing import Killed
 from tests.migrations.operator import omniledger
 from tests.models.conftest import Marts, Prepared, event_at, request_at
 
@@ -55,10 +56,6 @@ begin
 end
 $$
 """
-
-
-class Killed(BaseException):
-    """What a process that is killed is like from inside."""
 
 
 def fill(marts: Marts) -> None:

@@ -1,0 +1,43 @@
+"""The sequence that the ledger's ids are drawn from, and whether one is behind the ids."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from psycopg import sql
+
+from omniledger.database import Connection
+
+_OWN = "select pg_get_serial_sequence('omni2.audit_logs', 'id')"
+
+_BEHIND = """
+    select s.given, m.highest
+    from (select last_value - (not is_called)::integer as given from {sequence}) as s
+    inner join (select max({column}) as highest from omni2.audit_logs) as m on s.given < m.highest
+    where (select seqincrement > 0 from pg_sequence where seqrelid = to_regclass(%s))
+"""
+
+
+class Behind(NamedTuple):
+    """The number that a sequence gave last, and the highest that a row has."""
+
+    given: int
+    highest: int
+
+
+def ledger_sequence(connection: Connection) -> str | None:
+    """The quoted name of the sequence of `omni2.audit_logs.id`; None where it owns none."""
+    row = connection.execute(_OWN).fetchone()
+    return row[0] if row else None
+
+
+def behind(connection: Connection, sequence: str, column: str) -> Behind | None:
+    """Whether rows have ids already that a sequence is still to give; None where they haven't.
+
+    Args:
+        sequence: its quoted name; we must be allowed to read it.
+        column: the column of `omni2.audit_logs` that it numbers.
+    """
+    query = sql.SQL(_BEHIND).format(sequence=sql.SQL(sequence), column=sql.Identifier(column))
+    row = connection.execute(query, (sequence,)).fetchone()
+    return None if row is None else Behind(*row)
