@@ -20,11 +20,12 @@ from omniledger.analytics.link import is_attached
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import BUILDING, JUDGING, PUBLISHING
-from omniledger.marts import is_built_later_than_now
+from omniledger.marts import BUILD, is_built_later_than_now
 from omniledger.merging.carrying import is_pending
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
+from omniledger.roles import let_runners_own
 from omniledger.runs import Part, Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
@@ -87,7 +88,12 @@ def build_models(dsn: Dsn, settings: Settings, run: Run) -> tuple[Part, ...]:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
     with session(dsn) as connection:
         anew = run.follows_refusal or is_built_later_than_now(connection)
-    return modelling.build(dsn, settings, anew=anew)
+    try:
+        return modelling.build(dsn, settings, anew=anew)
+    finally:
+        # Also of a build that failed; where the connection was lost, the next run does it.
+        with suppress(OmniledgerError), session(dsn) as connection:
+            let_runners_own(connection, BUILD)
 
 
 @retried("judge the figures")

@@ -33,7 +33,7 @@ from omniledger.marts import (
     query,
 )
 from omniledger.revised import USAGE, note_revisions
-from omniledger.roles import let_readers_read
+from omniledger.roles import share
 
 _STAMPS = ("built_xmin", "built_at")
 _LOCK = 7_310_579_642_188_301
@@ -153,7 +153,7 @@ def _create_published(connection: Connection, mart: Mart) -> None:
     connection.execute(query("create table {published} (like {build} including all)", mart))
     # It has no key, and a publication of all tables would refuse to take rows out of it.
     connection.execute(query("alter table {published} replica identity full", mart))
-    let_readers_read(connection, sql.Identifier(PUBLISHED, mart.name))
+    share(connection, PUBLISHED, mart.name)
     [(comment,)] = connection.execute(
         "select obj_description(to_regclass(%s))", [f"{BUILD}.{mart.name}"]
     ).fetchall()

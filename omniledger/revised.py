@@ -9,8 +9,9 @@ from psycopg import sql
 
 from omniledger.database import Connection
 from omniledger.marts import BUILD, PUBLISHED, Mart, changed_days, columns_in
+from omniledger.roles import share
 
-USAGE = "fct_daily_usage"
+USAGE, REVISIONS = "fct_daily_usage", "usage_revisions"
 
 _TABLE = """
 create table if not exists {revisions} (
@@ -132,7 +133,7 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
         How many rows of usage are revised.
     """
     parts = {
-        "revisions": sql.Identifier(PUBLISHED, "usage_revisions"),
+        "revisions": sql.Identifier(PUBLISHED, REVISIONS),
         "published": sql.Identifier(PUBLISHED, USAGE),
         "build": sql.Identifier(BUILD, USAGE),
         "figures": _figures(connection, (*gained, *_NOT_FIGURES)),
@@ -142,9 +143,10 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
             for name in _COUNTS
         ),
     }
-    if not columns_in(connection, PUBLISHED, Mart("usage_revisions")):
+    if not columns_in(connection, PUBLISHED, Mart(REVISIONS)):
         for statement in (_TABLE, _COMMENT, _INDEX):
             connection.execute(sql.SQL(statement).format(**parts))
+        share(connection, PUBLISHED, REVISIONS)
     days = list(changed_days(connection, Mart(USAGE, "usage_date", "audit_logs")))
     values = {"days": days, "run_id": run_id}
     return connection.execute(sql.SQL(_NOTE).format(**parts), values).rowcount if days else 0

@@ -28,10 +28,57 @@ def grant_again(connection: Connection, legacy_schema: str) -> None:
         connection.execute(granting(legacy_schema).encode())
 
 
-def let_readers_read(connection: Connection, relation: sql.Composable) -> None:
-    """Grant SELECT on a published table that was just made, where there is a role of readers."""
+_LET_RUNNERS_OWN = """
+do $omniledger$
+declare
+    change text;
+begin
+    for change in
+        select format(
+            'alter %s %s owner to %I',
+            case c.relkind when 'v' then 'view' else 'table' end, c.oid::regclass, r.rolname
+        )
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        inner join pg_roles as r on r.rolname = {runner}
+        where
+            n.nspname = {schema}
+            and c.relname = coalesce({relation}, c.relname)
+            and c.relkind in ('r', 'v')
+            and pg_get_userbyid(c.relowner) = current_user
+            and r.rolname <> current_user
+            and pg_has_role(r.oid, 'usage')
+            and has_schema_privilege(r.oid, n.oid, 'create')
+    loop
+        begin
+            execute change;
+        exception
+            -- Since PostgreSQL 16 a member may be kept from it.
+            when insufficient_privilege then null;
+        end;
+    end loop;
+end
+$omniledger$
+"""
+
+
+def let_runners_own(connection: Connection, schema: str, relation: str | None = None) -> None:
+    """Give what this login has made in a schema to the role of runners, where it is one of them.
+
+    Only an owner may build a table again, and the next run may be another login's.
+    """
+    connection.execute(
+        sql.SQL(_LET_RUNNERS_OWN).format(runner=RUNNER, schema=schema, relation=relation)
+    )
+
+
+def share(connection: Connection, schema: str, relation: str) -> None:
+    """Give a published table that was just made to the runners, and let readers read it."""
+    let_runners_own(connection, schema, relation)
     is_there = connection.execute("select from pg_roles where rolname = %s", [READER])
     if is_there.rowcount:
         connection.execute(
-            sql.SQL("grant select on {} to {}").format(relation, sql.Identifier(READER))
+            sql.SQL("grant select on {} to {}").format(
+                sql.Identifier(schema, relation), sql.Identifier(READER)
+            )
         )

@@ -9,25 +9,27 @@ from uuid import uuid4
 import pytest
 
 from expectations import gate
-from omniledger import modelling, revisions
-from omniledger.settings import Settings
+from omniledger import revisions
 from tests.conftest import Server, ask
+from tests.models.conftest import Prepared
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_person_beyond_all_numbers_of_persons_is_nobody_and_warned_of(
-    server: Server, tmp_path: Path
+    server: Server, prepared: Prepared, tmp_path: Path
 ) -> None:
-    dsn = server.state("investigation")
-    ask(dsn, "alter table omni2.audit_logs alter user_id type bigint")
-    revisions.upgrade(dsn)
+    wide = server.state("investigation")
+    ask(wide, "alter table omni2.audit_logs alter user_id type bigint")
+    revisions.upgrade(wide)
+    prepared.states["wide ids of users"] = wide.dbname
+    dsn = prepared.restore("wide ids of users").dsn
     ask(
         dsn,
         "insert into omni2.audit_logs (user_id, timestamp, question, success, cost_usd)"
         " values (5000000000, '2026-02-11 12:00+00', 'whose?', true, 0.5)",
     )
-    modelling.build(dsn, Settings(home=tmp_path))
+    prepared.dbt(dsn, "run")
     assert ask(
         dsn,
         "select user_id, requests, cost_recorded_usd from analytics_build.fct_daily_usage"
