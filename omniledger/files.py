@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 
@@ -12,14 +14,38 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A draft beside `path` that takes its place at the end of the block, once it is on the disk.
 
-    Until then, and if the block fails, what was there before stays.
+    Until then, and if the block fails, what was there before stays. Drafts that a killed process
+    left are removed; who is at work on one holds a lock on it.
     """
+    for left in path.parent.glob(f".{escape(path.name)}.*.draft"):
+        _remove_if_left(left)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    held = _hold(draft)
     try:
         yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
+        os.fsync(held)
         draft.replace(path)
     finally:
         with suppress(OSError):
             draft.unlink()
+        os.close(held)
+
+
+def _hold(draft: Path) -> int:
+    """Make the draft and lock it, so that nobody takes it for one that was left."""
+    while True:
+        held = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # Where a file system knows no locks, nobody else gets one either.
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(held), draft.stat()):
+                return held
+        # Removed between the two.
+        os.close(held)
+
+
+def _remove_if_left(draft: Path) -> None:
+    with suppress(OSError), draft.open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.unlink()
