@@ -13,6 +13,7 @@ from expectations.verdict import Cell, Judgement
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.forcing import Forced, forced, standing_force
+from omniledger.moments import in_utc
 from omniledger.report.formats import visible
 from omniledger.runs import PastRun, find_run
 
@@ -98,7 +99,7 @@ class Explained:
     def _lines(self) -> Iterator[str]:
         stops, warnings = len(self.stops), len(self.failed) - len(self.stops)
         verdict = "let the figures pass" if self.passed else "refused the figures"
-        yield f"The gate {verdict} of the run {self.run.run_id} at {self.judged_at:%Y-%m-%d %H:%M}."
+        yield f"The gate {verdict} of the run {self.run.run_id} at {in_utc(self.judged_at)}."
         yield f"{self.expectations} expectations: {stops} stopped it, {warnings} warned."
         if self.forced is not None:
             yield _sentence(self.forced, "They were published by force")
@@ -171,4 +172,4 @@ def _page(site_dir: Path, suite: str, run: PastRun) -> Path | None:
 
 
 def _sentence(forced: Forced, how: str) -> str:
-    return f"{how} at {forced.at:%Y-%m-%d %H:%M} by {forced.by}: {forced.why}"
+    return f"{how} at {in_utc(forced.at)} by {forced.by}: {forced.why}"

@@ -40,6 +40,11 @@ def stated(text: str | None) -> datetime | None:
     return None if text is None else moment(text, get_settings().reporting_timezone)
 
 
+def in_utc(at: datetime, *, with_seconds: bool = False) -> str:
+    """A time as people read it: in UTC, which it says."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M{':%S' if with_seconds else ''}} UTC"
+
+
 def since(start: datetime | None) -> str:
     """From when on something holds that an operator stated; None is ever."""
     return "ever" if start is None else start.isoformat()

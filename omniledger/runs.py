@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, as_json, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
+from omniledger.moments import in_utc
 from omniledger.sessions import require_lasting, try_lock
 
 LOCK = 0x6F6D6E6972756E73
@@ -317,7 +318,7 @@ def recorded(dsn: Dsn) -> Iterator[Run]:
 
 def _begin(connection: Connection) -> Run:
     killed = [
-        f"the run of {at:%Y-%m-%d %H:%M} was killed" + (f" at the step: {step}" if step else "")
+        f"the run of {in_utc(at)} was killed" + (f" at the step: {step}" if step else "")
         for at, step in connection.execute(_CLEAR_KILLED)
     ]
     last = connection.execute(_LAST).fetchone()

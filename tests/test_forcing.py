@@ -114,7 +114,7 @@ def test_what_was_refused_is_explained_published_by_force_and_told(
     said = f"by {dsn.user}: {WHY}"
     with connect(dsn) as connection:
         again = explain(connection, "last", tmp_path).text()
-    assert re.search(rf"They were published by force at \S+ \S+ {said}", again)
+    assert re.search(rf"They were published by force at \S+ \S+ UTC {said}", again)
     report = (tmp_path / "site" / "index.html").read_text()
     assert "These figures were published by force" in report
     assert WHY in report

@@ -20,8 +20,10 @@ from omniledger.settings import Settings
 Rows = Iterator[tuple[str, str]]
 
 _LAST_RUN = """
-    select r.verdict, 'the run of ' || to_char(r.started_at, 'YYYY-MM-DD HH24:MI') || ' was '
-        || r.verdict || ': ' || coalesce(r.reason, 'nobody knows why')
+    select
+        r.verdict,
+        'the run of ' || to_char(r.started_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')
+        || ' UTC was ' || r.verdict || ': ' || coalesce(r.reason, 'nobody knows why')
     from ledger.runs as r
     where r.verdict <> 'running'
     order by r.started_at desc

@@ -18,6 +18,7 @@ from omniledger.bill.facts import Fact
 from omniledger.bill.reading import Document
 from omniledger.database import Connection
 from omniledger.errors import InputError, NotReadyError
+from omniledger.moments import in_utc
 
 _LOCK = 0x6F6D6E6962696C6C
 """The advisory lock of who imports: the letters "omnibill"."""
@@ -272,8 +273,8 @@ def _check(connection: Connection, document: Document) -> None:
     half = connection.execute(_HALF_REPLACED).fetchone()
     if half is not None:
         raise InputError(
-            f"{document.name}, {half[2]}: it reports on a part of {half[0]:%Y-%m-%d %H:%M} to "
-            f"{half[1]:%Y-%m-%d %H:%M}, of which the whole is known already; import the whole of "
+            f"{document.name}, {half[2]}: it reports on a part of {in_utc(half[0])} to "
+            f"{in_utc(half[1])}, of which the whole is known already; import the whole of "
             "that time; nothing of it was imported."
         )
 

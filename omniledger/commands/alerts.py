@@ -74,6 +74,7 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
 
     from omniledger.alerts.record import listed
     from omniledger.database import session
+    from omniledger.moments import in_utc
 
     with session() as connection:
         rows = listed(connection, with_past=with_past)
@@ -81,8 +82,8 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
         click.echo(json.dumps(rows, indent=2, default=str))
         return
     for row in rows:
-        over = f" until {row['resolved_at']:%Y-%m-%d %H:%M}" if row["resolved_at"] else ""
-        click.echo(f"{row['opened_at']:%Y-%m-%d %H:%M}{over}  {row['sentence']}{_told(row)}")
+        over = f" until {in_utc(row['resolved_at'])}" if row["resolved_at"] else ""
+        click.echo(f"{in_utc(row['opened_at'])}{over}  {row['sentence']}{_told(row)}")
     if not rows:
         click.echo(
             "Nothing that was seen wrong lasts; `omniledger alerts look` looks now."

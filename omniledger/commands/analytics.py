@@ -38,6 +38,7 @@ def attach(source_url: str, run_as: str | None) -> None:
 
     from omniledger.analytics import attaching
     from omniledger.database import Dsn, target
+    from omniledger.moments import in_utc
     from omniledger.settings import get_settings
 
     source = Dsn.parse(source_url)
@@ -55,7 +56,7 @@ def attach(source_url: str, run_as: str | None) -> None:
         click.echo("Citus is there: the logs are distributed by id, small tables are on all nodes.")
     if done.pruned_before:
         click.echo(
-            f"The source removed its raw rows from before {done.pruned_before:%Y-%m-%d %H:%M %Z}: "
+            f"The source removed its raw rows from before {in_utc(done.pruned_before)}: "
             "figures of those days are in its own schema analytics, and not here unless they "
             "were copied before.",
             err=True,
@@ -93,6 +94,7 @@ def status(as_json: bool) -> None:
 
     from omniledger.analytics.status import read
     from omniledger.database import session
+    from omniledger.moments import in_utc
 
     with session() as connection:
         found = read(connection)
@@ -106,7 +108,8 @@ def status(as_json: bool) -> None:
             click.echo("Never copied yet; `omniledger run` does.")
         else:
             click.echo(
-                f"Copied last: {found.taken_at:%Y-%m-%d %H:%M:%S %Z}, {found.rows_taken:,} rows."
+                f"Copied last: {in_utc(found.taken_at, with_seconds=True)}, "
+                f"{found.rows_taken:,} rows."
             )
         if found.is_same_source is False:
             click.echo("It is another server, database or timeline now: all is taken over anew.")

@@ -86,6 +86,7 @@ def bill_list(as_json: bool) -> None:
 
     from omniledger.bill.listing import imports
     from omniledger.database import session
+    from omniledger.moments import in_utc
 
     with session() as connection:
         found = list(imports(connection))
@@ -96,7 +97,7 @@ def bill_list(as_json: bool) -> None:
         click.echo("No bill was imported yet; `omniledger bill import FILE` does it.")
     for one in found:
         click.echo(
-            f"{one['import_id']:>4}  {one['imported_at']:%Y-%m-%d %H:%M}  {one['first_date']} to "
+            f"{one['import_id']:>4}  {in_utc(one['imported_at'])}  {one['first_date']} to "
             f"{one['last_date']}  {_amounts(one['amount_usd'], one['tokens'])}  "
             f"{one['form']}  {one['source']}"
         )

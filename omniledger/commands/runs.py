@@ -47,9 +47,11 @@ def _document(run: RunTaken) -> dict[str, Any]:
 
 
 def _show(run: RunTaken) -> None:
+    from omniledger.moments import in_utc
+
     reason = f": {run.reason}" if run.reason else ""
     click.echo(
-        f"{run.started_at:%Y-%m-%d %H:%M:%S %Z}  {run.verdict}  {run.seconds:.1f} s  "
+        f"{in_utc(run.started_at, with_seconds=True)}  {run.verdict}  {run.seconds:.1f} s  "
         f"{run.rows:,} rows{reason}"
     )
     for step in run.steps:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from omniledger.database import Connection
+from omniledger.moments import in_utc
 from omniledger.settings import Settings
 
 # `to_jsonb` reads columns that a gateway may lack; words are compared as the models compare them.
@@ -180,9 +181,7 @@ class Checks(NamedTuple):
             return f"{self.name} (never)"
         if self.is_ahead:
             return f"{self.name} (events dated in the future hide its last check)"
-        return (
-            f"{self.name} (last {self.last_at:%Y-%m-%d %H:%M}, due every {self.interval_seconds} s)"
-        )
+        return f"{self.name} (last {in_utc(self.last_at)}, due every {self.interval_seconds} s)"
 
 
 def freshness(connection: Connection, now: datetime, settings: Settings) -> list[Checks]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.freshness import freshness
 from omniledger.inspection.looking import HEALTH, UPGRADE, Look
+from omniledger.moments import in_utc
 
 _SHOWN = 5
 
@@ -28,7 +29,7 @@ def running(look: Look) -> Answer:
     also = f"; last seen down: {', '.join(down[:_SHOWN])}" if down else ""
     if not missed:
         last = max((server.last_at for server in servers if server.last_at), default=None)
-        seen = f", the last event of {last:%Y-%m-%d %H:%M}" if last else ""
+        seen = f", the last event of {in_utc(last)}" if last else ""
         evidence = f"{len(servers):,} servers, none is silent{seen}{also}"
         return Answer(State.IN_ORDER, evidence, figures=figures)
     return Answer(

@@ -10,6 +10,7 @@ from omniledger.certificate import sentence
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, UPGRADE, Look, TooDear
 from omniledger.merging.verifying import reads_ledger
+from omniledger.moments import in_utc
 
 # What no datetime can be would stand for the whole log: the zero of a program, or for ever.
 _DATED = "{at} >= '0001-01-01' and {at} < '10000-01-01'"
@@ -129,7 +130,10 @@ def _times(
 
 
 def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.replace(tzinfo=None).isoformat(" ", "minutes")
+    """A time of a log, which may say no zone."""
+    if at is None:
+        return None
+    return at.isoformat(" ", "minutes") if at.tzinfo is None else in_utc(at)
 
 
 def certificate(look: Look) -> Answer:

@@ -7,6 +7,7 @@ import psycopg
 from omniledger.forcing import standing_force
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
+from omniledger.moments import in_utc
 
 _LAST_RUN = "select verdict, reason, started_at from ledger.runs order by started_at desc limit 1"
 
@@ -17,7 +18,7 @@ def published(look: Look) -> Answer:
     if row is None:
         return Answer(State.DRIFT, "no run yet", advice="Run `omniledger run`.")
     verdict, reason, at = row
-    evidence = f"the run of {at:%Y-%m-%d %H:%M} was {verdict}"
+    evidence = f"the run of {in_utc(at)} was {verdict}"
     figures = (Figure("verdict", verdict), Figure("started at", at.isoformat()))
     if verdict == "published":
         return Answer(State.IN_ORDER, evidence, figures=figures)
@@ -41,5 +42,5 @@ def _what_readers_see(look: Look) -> str:
         return "Readers see the figures of the last run that was published."
     return (
         f"Readers see figures that the gate refused: {forced.by} published them by force at "
-        f"{forced.at:%Y-%m-%d %H:%M}, because: {forced.why}"
+        f"{in_utc(forced.at)}, because: {forced.why}"
     )

@@ -10,6 +10,7 @@ import click
 
 from omniledger.embedded.locks import is_free
 from omniledger.masking import masked
+from omniledger.moments import in_utc
 from omniledger.scheduling.prefect_server import ask
 from omniledger.settings import Settings
 
@@ -56,5 +57,4 @@ def tell_status(settings: Settings) -> int:
 
 
 def _when(run: dict[str, Any]) -> str:
-    due = datetime.fromisoformat(run["expected_start_time"]).astimezone()
-    return f"{due:%Y-%m-%d %H:%M:%S %Z}"
+    return in_utc(datetime.fromisoformat(run["expected_start_time"]), with_seconds=True)

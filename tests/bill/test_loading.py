@@ -108,7 +108,7 @@ def test_hours_replace_the_day_that_they_make_up(take: Import, save: Save, dsn: 
 def test_hours_that_are_not_the_whole_day_are_refused(take: Import, save: Save, dsn: Dsn) -> None:
     take(save("day.json", page(usage_bucket(1000))))
     with pytest.raises(
-        InputError, match=r"part of 2026-03-01 00:00 to 2026-03-02 00:00.*import the whole"
+        InputError, match=r"part of 2026-03-01 00:00 UTC to 2026-03-02 00:00 UTC.*import the whole"
     ):
         take(save("hours.json", page(*hours(3, last=23))))
     assert inputs(dsn) == 1000

@@ -395,8 +395,8 @@ def test_times_that_are_none_of_the_calendar_are_counted_and_hide_nothing(
     assert "cannot tell" not in {one["state"] for one in seen.values()}
     beyond = "1 of them with a time that is infinite, BC or after the year 9999"
     for question, last in (
-        ("What is in omni2.audit_logs?", "7 rows, the last of 2026-02-10 11:00"),
-        ("Is there one audit log?", "12 rows, the last of 2026-02-10 12:05"),
+        ("What is in omni2.audit_logs?", "7 rows, the last of 2026-02-10 11:00 UTC"),
+        ("Is there one audit log?", "12 rows, the last of 2026-02-10 12:05 UTC"),
     ):
         assert f"{last}; {beyond}" in seen[question]["evidence"]
     revisions.upgrade(dsn)
