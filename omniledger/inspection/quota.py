@@ -50,7 +50,9 @@ _BEFORE = """
     from charged
     cross join day
     inner join auth_service.users as u on charged.user_id = u.id
-    cross join lateral (select coalesce({limit}, %(default)s) as cost_limit) as said
+    cross join lateral (
+        select greatest(coalesce({limit}, %(default)s), 0) as cost_limit
+    ) as said
     where charged.cost_usd >= said.cost_limit
     order by charged.cost_usd - said.cost_limit desc, u.id
     limit 1000

@@ -107,7 +107,7 @@ def health(figures: HealthFigures | None) -> Answer:
     if figures is None:
         return Answer("none", question, "No health checks", "No server has reported.", anchor)
     down, unknown = figures.in_state("down"), figures.in_state("unknown")
-    reason = _uptime(figures.servers)
+    reason = _uptime(figures.servers_left)
     if down:
         return Answer("bad", question, f"{_named(down)} down", reason, anchor)
     if unknown:

@@ -46,6 +46,19 @@ class Usage:
     tokens_cost_unknown: int | None
 
     @property
+    def is_known_by_kind(self) -> bool:
+        """Whether all tokens are counted by kind, so that the recomputed cost is that of all."""
+        kinds = (
+            self.tokens_input,
+            self.tokens_output,
+            self.tokens_cached,
+            self.tokens_cache_write,
+        )
+        return self.requests_cost_estimated == self.requests_cost_unknown == 0 and sum(
+            kind or 0 for kind in kinds
+        ) >= (self.tokens_total or 0)
+
+    @property
     def bases(self) -> tuple[Basis, ...]:
         """How the cost of each request is known, as counts and as money."""
         return (

@@ -16,6 +16,9 @@ DAYS_LISTED = 14
 
 INCIDENTS_SHOWN = 50
 
+_SAID = ("disabled", "deleted")
+"""Verdicts of the mart that are what a server was."""
+
 # A percentile over days can't be made of each day's: that of the newest day with one is told.
 _HEALTH = """
 with newest as (
@@ -165,10 +168,16 @@ class HealthFigures:
     incidents_open: int = 0
 
     def state(self, server: ServerHealth) -> str:
-        """What `server` was when the figures were published: up, down, unknown or disabled."""
+        """What it was when the figures were published: up, down, unknown, disabled, deleted."""
         if any(i.closed_at is None and i.server_id == server.server_id for i in self.incidents):
             return "down"
-        return {"running": "up", "disabled": "disabled"}.get(server.checks_verdict, "unknown")
+        verdict = server.checks_verdict
+        return "up" if verdict == "running" else verdict if verdict in _SAID else "unknown"
+
+    @property
+    def servers_left(self) -> tuple[ServerHealth, ...]:
+        """The servers that are there still: of others nobody need know anything."""
+        return tuple(server for server in self.servers if self.state(server) != "deleted")
 
     def in_state(self, state: str) -> tuple[ServerHealth, ...]:
         """The servers that were in `state`."""

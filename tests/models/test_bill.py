@@ -157,6 +157,30 @@ def test_what_is_not_reported_is_not_known(filled: Marts) -> None:
     assert (dollars_only["is_usage_known"], dollars_only["billed_tokens"]) == (False, None)
 
 
+def test_hours_of_a_day_are_not_compared_with_the_day(filled: Marts) -> None:
+    def known() -> tuple[object, ...]:
+        filled.run(*ALL)
+        row = reconciliation(filled.dsn)["2026-01-05", HAIKU, "input"]
+        return row["is_usage_known"], row["billed_tokens"], row["difference_usd"]
+
+    whole = known()
+    assert whole[0] is True
+    ask(
+        filled.dsn,
+        "update ledger.provider_buckets set bucket_end = bucket_end - interval '12 hours'"
+        " where bucket_start = '2026-01-05 00:00+00'",
+    )
+    assert known() == (False, None, None)
+    ask(
+        filled.dsn,
+        "insert into ledger.provider_buckets"
+        " (fact, bucket_start, bucket_end, import_id, reported_at)"
+        " select fact, bucket_end, bucket_end + interval '12 hours', import_id, reported_at"
+        " from ledger.provider_buckets where bucket_start = '2026-01-05 00:00+00'",
+    )
+    assert known() == whole
+
+
 def test_a_day_of_another_time_zone_meets_the_day_of_the_provider(prepared: Prepared) -> None:
     marts = prepared.restore("empty")
     for at in ("2026-01-01 23:30+00", "2026-01-02 12:00+00"):

@@ -1,5 +1,6 @@
 """The report's figures are the marts', to the last digit, and its page is inert."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -111,6 +112,66 @@ def test_totals_are_the_sums_of_the_mart(published: Published) -> None:
         date(2026, 2, 12),
         3,
     )
+
+
+def test_the_first_sentence_claims_no_cost_of_requests_that_have_none(published: Published) -> None:
+    """The recomputed cost is of those only whose tokens are known by kind."""
+    figures = figures_of(published())
+    assert figures.usage is not None
+    total = figures.usage.total
+    whole = replace(
+        total,
+        requests_cost_estimated=0,
+        requests_cost_unknown=0,
+        tokens_total=(total.tokens_input or 0) + (total.tokens_output or 0),
+    )
+    by_total = replace(whole, tokens_total=10**9)
+    mixed = replace(
+        whole,
+        requests_cost_estimated=12,
+        cost_estimated_usd=Decimal("1.50"),
+        requests_cost_unknown=3,
+    )
+    none = replace(mixed, cost_recomputed_usd=None)
+    assert (
+        lede(figures, whole) == "That is what they cost at the prices in force, to the last digit."
+    )
+    assert lede(figures, by_total) == (
+        "That is what those cost whose tokens are known by kind, at the prices in force and to the"
+        " last digit."
+    )
+    rest = " The cost of 12 others is estimated from the total of tokens: $1.50. Of 3 nobody knows"
+    assert lede(figures, mixed) == f"{lede(figures, by_total)}{rest} the cost."
+    assert lede(figures, none) == (
+        "No request\N{RIGHT SINGLE QUOTATION MARK}s tokens are known by kind, so nobody knows what"
+        f" they cost at the prices in force.{rest} the cost."
+    )
+
+
+def lede(figures: Figures, total: Usage) -> str:
+    """What the page says first of the cost, if these were the totals."""
+    assert figures.usage is not None
+    page = render(replace(figures, usage=replace(figures.usage, total=total), health=None))
+    said = page.partition('<p class="lede">')[2].partition(" The gateway itself")[0]
+    return re.sub("<[^>]*>", "", said)
+
+
+def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> None:
+    before = answer(figures_of(published()), "Up")
+    deleted = (
+        "update analytics.dim_mcp_servers set checks_verdict = 'deleted', mcp_server_name = null"
+        " where mcp_server_id = 2"
+    )
+    close = "delete from analytics.fct_incidents where closed_at is null"
+    waited = answer(figures_of(published(close)), "Up")
+    figures = figures_of(published(close, deleted))
+    after = answer(figures, "Up")
+    assert before.tone == "bad"
+    assert (waited.answer, after.answer) == ("2 servers are unchecked", "server 9 is unchecked")
+    assert waited.reason != after.reason
+    assert figures.health is not None
+    [gone] = figures.health.in_state("deleted")
+    assert gone.server == "server 2"
 
 
 @pytest.mark.parametrize("name", ["by_day", "by_model", "by_user", "by_source"])

@@ -257,6 +257,24 @@ def test_a_limit_is_noted_when_it_changes_and_from_ever_when_it_is_first_seen(ds
     assert new[1] != "-infinity"
 
 
+def test_the_limit_of_who_was_deleted_is_noted_as_everybodys(dsn: Dsn) -> None:
+    ask(dsn, "select ledger.note_limits()")
+    ask(dsn, "delete from auth_service.users where id = 1")
+    assert ask(dsn, "select ledger.note_limits()") == [(1,)]
+    last = (
+        "select cost_limit, basis from ledger.limit_history where user_id = 1"
+        " order by valid_from desc limit 1"
+    )
+    assert ask(dsn, last) == [(check(dsn, 1)["cost_limit"], "default")]
+    with connect(dsn) as connection:
+        Settings(default_cost_limit=Decimal(7)).store(connection)
+    ask(dsn, "select ledger.note_limits()")
+    assert ask(dsn, last) == [(check(dsn, 1)["cost_limit"], "default")] == [(7, "default")]
+    ask(dsn, "insert into auth_service.users (id, email, role_id) values (1, 'a', 1)")
+    ask(dsn, "select ledger.note_limits()")
+    assert ask(dsn, last) == [(20, "role")]
+
+
 def test_the_way_back_leaves_nothing_of_it(each_server: Server) -> None:
     dsn = each_server.state("gateway:upgraded")
     left = "select proname from pg_proc where pronamespace = 'ledger'::regnamespace order by 1"

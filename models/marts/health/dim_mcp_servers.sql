@@ -78,6 +78,7 @@ named as (
     select
         known.mcp_server_id,
         servers.mcp_server_name,
+        servers.mcp_server_id is not null as is_listed,
         case
             when servers.stated_interval_seconds between 1 and 86400
                 then cast(round(servers.stated_interval_seconds) as integer)
@@ -155,17 +156,10 @@ expected as (
 
 ),
 
-final as (
+judged as (
 
     select
-        expected.mcp_server_id,
-        expected.mcp_server_name,
-        expected.first_event_at,
-        expected.last_event_at,
-        expected.stated_interval_seconds,
-        expected.check_interval_seconds,
-        expected.check_interval_source,
-        expected.longest_hold_seconds,
+        expected.*,
         case
             when expected.last_event_at is null then 'never checked'
             when expected.last_state = 'disabled' then 'disabled'
@@ -189,11 +183,31 @@ final as (
                 )
                 then 'silent'
             else 'running'
-        end as checks_verdict,
-        {{ build_stamp() }}
+        end as verdict
 
     from expected
     cross join clock
+
+),
+
+final as (
+
+    select
+        mcp_server_id,
+        mcp_server_name,
+        first_event_at,
+        last_event_at,
+        stated_interval_seconds,
+        check_interval_seconds,
+        check_interval_source,
+        longest_hold_seconds,
+        case
+            when verdict in ('silent', 'never checked') and not is_listed then 'deleted'
+            else verdict
+        end as checks_verdict,
+        {{ build_stamp() }}
+
+    from judged
 
 )
 
