@@ -86,6 +86,7 @@ def copy_source(dsn: Dsn) -> Copied:
 @retried("build the models")
 def build_models(dsn: Dsn, settings: Settings, run: Run) -> tuple[Part, ...]:
     """What was refused is not built upon: whatever spoiled it may have spoiled any day."""
+    run.require_turn()
     with session(dsn) as connection:
         anew = run.follows_refusal or is_built_later_than_now(connection)
     try:
@@ -98,11 +99,13 @@ def build_models(dsn: Dsn, settings: Settings, run: Run) -> tuple[Part, ...]:
 
 @retried("judge the figures")
 def judge(dsn: Dsn, settings: Settings, run: Run) -> Verdict:
+    run.require_turn()
     return gate.judge(dsn, run.run_id, settings.site_dir, settings.home, run.began)
 
 
 @retried("publish the figures")
 def publish_figures(dsn: Dsn, run: Run) -> Published:
+    run.require_turn()
     with session(dsn, autocommit=True) as connection:
         return publish.publish(connection, run.run_id)
 

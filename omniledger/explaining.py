@@ -48,7 +48,8 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     if error.sqlstate == "42501":
         return NotReadyError(
             f"{dsn.user} may not do this: {first_line(error)}; "
-            "run the command as the owner of the gateway's tables."
+            "run the command as the owner of the gateway's tables, or as a login with the role "
+            "for it (docs/security.md)."
         )
     if error.sqlstate == "53100":
         return DatabaseError(

@@ -222,7 +222,7 @@ def in_one_sentence(doing: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseError(
+        raise NotReadyError(
             f"The database doesn't let this user {doing}: {first_line(error)}; grant the right or "
             f"name another user in DATABASE_URL."
         ) from None

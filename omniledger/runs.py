@@ -164,6 +164,14 @@ class Run:
         """Whether its connection, and so its lock, is still there."""
         return not self._connection.closed and not self._connection.broken
 
+    def require_turn(self) -> None:
+        """See that its connection, and so its lock, is still there: else another may have begun.
+
+        Raises:
+            psycopg.OperationalError: it is gone.
+        """
+        self._connection.execute("select 1")
+
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Show and record a step, with how long it took.

@@ -134,6 +134,22 @@ def test_a_home_that_is_no_folder_is_one_sentence(server: Server, tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("command", "name"), [("run", "server.log"), ("schedule", "schedule.lock")]
+)
+def test_a_home_whose_files_can_not_be_written_is_one_sentence(
+    server: Server, tmp_path: Path, command: str, name: str
+) -> None:
+    """As one that has become read-only since; root may write to whatever is writable."""
+    dsn = server.state("investigation:upgraded")
+    (tmp_path / "prefect" / name).mkdir(parents=True)
+    home = {"OMNILEDGER_HOME": str(tmp_path)}
+    said = refusal(run(command, database=dsn.url(), **home), 8)
+    assert f"{name} can't be written: " in said and "set OMNILEDGER_HOME" in said
+    assert omniledger(dsn, "schedule", "--status", **home).code == 1
+    assert omniledger(dsn, "doctor", **home).code == 0
+
+
+@pytest.mark.parametrize(
     ("error", "again"),
     [
         (PassingError("The connection was lost."), True),

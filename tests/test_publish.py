@@ -263,7 +263,7 @@ def test_user_without_rights_is_told_so(dsn: Dsn, server: Server) -> None:
         with connect(dsn) as connection:
             connection.execute("set role omniledger_weak")
             connection.commit()
-            with pytest.raises(DatabaseError, match="doesn't let this user publish the figures"):
+            with pytest.raises(NotReadyError, match="doesn't let this user publish the figures"):
                 publish(connection, run_id)
     finally:
         spoil(dsn, "drop owned by omniledger_weak", "drop role omniledger_weak")

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from omniledger.database import Dsn, connect
@@ -16,6 +18,7 @@ from omniledger.errors import DatabaseError, NotReadyError
 from omniledger.history import PUBLISHING
 from omniledger.report import collect, render
 from omniledger.runs import Part, recorded
+from omniledger.settings import Settings
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 
@@ -142,3 +145,20 @@ def test_a_failure_after_the_figures_are_published_leaves_them_published(dsn: Ds
             raise DatabaseError("The page can't be built.")
     assert ask(dsn, "select verdict from ledger.runs") == [("published",)]
     assert ask(dsn, "select detail from ledger.run_steps") == [("it did not end well",)]
+
+
+def test_a_run_whose_lock_is_lost_does_no_step_again(dsn: Dsn, tmp_path: Path) -> None:
+    """After a restart of the server another run may have begun."""
+    from flows import daily
+
+    with pytest.raises(DatabaseError), recorded(dsn) as run:
+        ask(dsn, f"select pg_terminate_backend({run._connection.info.backend_pid}, 5000)")
+        for step in (
+            lambda: daily.build_models.fn(dsn, Settings(home=tmp_path), run),
+            lambda: daily.judge.fn(dsn, Settings(home=tmp_path), run),
+            lambda: daily.publish_figures.fn(dsn, run),
+        ):
+            with pytest.raises(psycopg.OperationalError):
+                step()
+        run.require_turn()
+    assert list(tmp_path.iterdir()) == []

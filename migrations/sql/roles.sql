@@ -36,6 +36,8 @@ begin
             and r.rolname <> 'omniledger_owner'
             and not pg_has_role('omniledger_owner', r.oid, 'usage')
     );
+    -- A way back drops views that runs made.
+    statements := statements || array['grant omniledger_runner to omniledger_owner'];
     statements := statements || array(
         select format('grant usage, create on schema %I to omniledger_owner', n.nspname)
         from pg_namespace as n
@@ -162,6 +164,33 @@ begin
                 select from pg_depend as d
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
             )
+    );
+
+    -- What an earlier way back took from owners.
+    statements := statements || array(
+        select format(
+            'grant all on %s %s to %I',
+            case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass, r.rolname
+        )
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        inner join pg_roles as r on c.relowner = r.oid
+        where
+            n.nspname in ('omni2', 'ledger', 'analytics', 'analytics_build')
+            and c.relkind in ('r', 'v', 'm', 'f', 'p', 'S')
+            and r.rolname in ('omniledger_owner', 'omniledger_runner')
+            and c.relacl is not null
+            and not exists (select from aclexplode(c.relacl) as a where a.grantee = c.relowner)
+    );
+    statements := statements || array(
+        select format('grant all on schema %I to %I', n.nspname, r.rolname)
+        from pg_namespace as n
+        inner join pg_roles as r on n.nspowner = r.oid
+        where
+            n.nspname in ('omni2', 'ledger', 'analytics', 'analytics_build')
+            and r.rolname = 'omniledger_owner'
+            and n.nspacl is not null
+            and not exists (select from aclexplode(n.nspacl) as a where a.grantee = n.nspowner)
     );
 
     foreach statement in array statements loop

@@ -2,11 +2,10 @@ do $omniledger$
 declare
     role_name text;
     statement text;
-    schemas text := (
-        select string_agg(quote_ident(n.nspname), ', ')
-        from pg_namespace as n
-        where n.nspname in ('omni2', 'ledger', 'analytics', 'analytics_build', 'auth_service')
-    );
+    role_id oid;
+    schemas text[] := array[
+        'omni2', 'ledger', 'analytics', 'analytics_build', 'auth_service', '{legacy_schema}'
+    ];
     owner_name text := (
         select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ledger'
     );
@@ -15,28 +14,46 @@ declare
         'grant execute on function ledger.refresh_limits() to public'
     ];
 begin
-    for role_name in
-        select rolname from pg_roles
+    for role_name, role_id in
+        select rolname, oid from pg_roles
         where rolname in (
             'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
         )
     loop
+        -- An owner's rights are its own, and nobody's gift: without them it is locked out.
+        statements := statements || array(
+            select format(
+                'revoke all on %s %s from %I',
+                case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass, role_name
+            )
+            from pg_class as c
+            inner join pg_namespace as n on c.relnamespace = n.oid
+            where
+                n.nspname = any(schemas)
+                and c.relkind in ('r', 'v', 'm', 'f', 'p', 'S')
+                and c.relowner <> role_id
+                and exists (select from aclexplode(c.relacl) as a where a.grantee = role_id)
+        );
+        statements := statements || array(
+            select format('revoke all on function %s from %I', p.oid::regprocedure, role_name)
+            from pg_proc as p
+            where
+                p.pronamespace = 'ledger'::regnamespace
+                and p.proowner <> role_id
+                and exists (select from aclexplode(p.proacl) as a where a.grantee = role_id)
+        );
+        statements := statements || array(
+            select format('revoke all on schema %I from %I', n.nspname, role_name)
+            from pg_namespace as n
+            where
+                n.nspname = any(schemas)
+                and n.nspowner <> role_id
+                and exists (select from aclexplode(n.nspacl) as a where a.grantee = role_id)
+        );
         statements := statements || array[
-            format('revoke all on all tables in schema %s from %I', schemas, role_name),
-            format('revoke all on all sequences in schema %s from %I', schemas, role_name),
-            format('revoke all on all functions in schema ledger from %I', role_name),
-            format('revoke all on schema %s from %I', schemas, role_name),
-            format('revoke all on all sequences in schema %I from %I', '{legacy_schema}', role_name),
-            format('revoke all on schema %I from %I', '{legacy_schema}', role_name),
             format('alter default privileges for role %I in schema ledger revoke all on tables from %I', owner_name, role_name),
             format('alter default privileges for role %I in schema ledger revoke all on sequences from %I', owner_name, role_name)
         ];
-        statements := statements || array(
-            select format('revoke all on %s from %I', c.oid::regclass, role_name)
-            from pg_class as c
-            inner join pg_namespace as n on c.relnamespace = n.oid
-            where c.relname = 'audit_logs' and n.nspname = '{legacy_schema}'
-        );
     end loop;
     foreach statement in array statements loop
         begin

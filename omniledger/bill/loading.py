@@ -261,8 +261,8 @@ def _check(connection: Connection, document: Document) -> None:
         double = connection.execute(_DOUBLES).fetchone()
         if double is not None:
             raise InputError(
-                f"{document.name}: {double[1]} says the same again as {double[0]}; the file, or a "
-                "page of it, is there twice; nothing of it was imported."
+                f"{document.name}: {double[1]} counts the same again as {double[0]}; the file, or "
+                "a page of it, is there twice; nothing of it was imported."
             )
     overlapping = connection.execute(_OVERLAPPING).fetchone()
     if overlapping is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -115,9 +115,16 @@ def _joined(gathered: _Pages) -> Document:
     def read() -> Iterator[Fact]:
         for path, page in gathered.pages:
             with naming(path):
-                yield from JSON_FORMS[form].facts([page])
+                facts = JSON_FORMS[form].facts([page])
+                yield from facts if len(gathered.files) == 1 else _placed(facts, path)
 
     return Document(name, form, read)
+
+
+def _placed(facts: Iterable[Fact], path: Path) -> Iterator[Fact]:
+    """Facts of one of several files, which their positions name."""
+    for fact in facts:
+        yield replace(fact, position=f"{fact.position} of {path.name}")
 
 
 def _form(page: Page) -> str | None:

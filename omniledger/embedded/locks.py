@@ -37,9 +37,18 @@ def claim(path: Path) -> Iterator[int | None]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody has the lock `path`, or a share of it."""
-    with claim(path) as descriptor:
-        return descriptor is not None
+    """Whether nobody has the lock `path`, or a share of it; nothing is written to know it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def unlock(descriptor: int) -> None:

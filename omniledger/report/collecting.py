@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from omniledger.errors import DatabaseError
+from omniledger.errors import DatabaseError, NotReadyError
 from omniledger.explaining import first_line
 from omniledger.report import (
     billing,
@@ -93,6 +93,7 @@ def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -
     Raises:
         ValueError: the connection is inside a transaction, so its snapshot is an older one.
         DatabaseError: the marts can't be read.
+        NotReadyError: this login may not read them.
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         raise ValueError("figures are read outside of a transaction, to be of one snapshot")
@@ -101,7 +102,8 @@ def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -
             connection.execute("set transaction isolation level repeatable read, read only")
             return _figures(Snapshot(connection, show_emails=show_emails))
     except psycopg.Error as error:
-        raise DatabaseError(
+        is_forbidden = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        raise (NotReadyError if is_forbidden else DatabaseError)(
             f"The report can't read the published figures ({first_line(error)}); "
             "`omniledger inspect` says what is missing."
         ) from error

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from omniledger import revisions, tether
@@ -18,7 +18,12 @@ from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.masking import masked
 from omniledger.ports import is_taken
-from omniledger.scheduling.prefect_server import PrefectServer, close_killed, require_usable
+from omniledger.scheduling.prefect_server import (
+    PrefectServer,
+    close_killed,
+    require_usable,
+    unwritable,
+)
 from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
 from omniledger.screen import say
@@ -158,8 +163,13 @@ def _write(state: Path, keeper: Keeper) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
-    with claim(folder / LOCK) as descriptor:
-        if descriptor is None:
+    lock = folder / LOCK
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(claim(lock))
+        except OSError as error:
+            raise unwritable(lock, error) from None
+        if held is None:
             raise LocalError(
                 "Another schedule is kept from this folder; `omniledger schedule --status` shows "
                 "it. End it first."

@@ -151,6 +151,13 @@ def no_answer(api_url: str) -> str:
     )
 
 
+def unwritable(path: Path, error: OSError) -> LocalError:
+    """What is wrong where our own state can't be written, and what to do."""
+    return LocalError(
+        f"{path} can't be written: {error.strerror}; set OMNILEDGER_HOME to another folder."
+    )
+
+
 class PrefectServer:
     """The server process; `start` it, `wait` for it, `stop` it.
 
@@ -173,9 +180,17 @@ class PrefectServer:
         return f"http://{LOOPBACK}:{self.port}/api"
 
     def start(self) -> None:
-        """Start the process, without waiting until it answers."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        """Start the process, without waiting until it answers.
+
+        Raises:
+            LocalError: its log can't be written.
+        """
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            output = self.log.open("ab")
+        except OSError as error:
+            raise unwritable(self.log, error) from None
+        with output:
             self._process = tether.start(
                 "uvicorn",
                 "--factory",

@@ -33,8 +33,7 @@ _NEXT = {
 
 def is_kept(settings: Settings) -> bool:
     """Whether a schedule is kept from this folder."""
-    lock = settings.home / "prefect" / LOCK
-    return lock.exists() and not is_free(lock)
+    return not is_free(settings.home / "prefect" / LOCK)
 
 
 def tell_status(settings: Settings) -> int:

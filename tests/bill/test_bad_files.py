@@ -123,7 +123,7 @@ BAD: dict[str, tuple[str, object, str]] = {
     "a page twice": (
         "x.json",
         [page(usage_bucket(), has_more=True), page(usage_bucket())],
-        "[1].data[0].results[0] says the same again as [0].data[0].results[0]",
+        "[1].data[0].results[0] counts the same again as [0].data[0].results[0]",
     ),
     "overlapping": (
         "x.json",
@@ -174,7 +174,7 @@ BAD: dict[str, tuple[str, object, str]] = {
     "a row twice": (
         "x.csv",
         f"{_HEADER}2026-03-01,m,input,5,1\n2026-03-01,m,input,5,1\n",
-        "x.csv: line 3 says the same again as line 2",
+        "x.csv: line 3 counts the same again as line 2",
     ),
     "two headers": (
         "x.csv",

@@ -18,8 +18,9 @@ from omniledger.database import Dsn, connect
 from omniledger.marts import BUILD, MARTS
 from omniledger.pricing import loading
 from omniledger.publish import publish
-from omniledger.roles import READER, ROLES, RUNNER, WRITER, let_runners_own
+from omniledger.roles import OWNER, READER, ROLES, RUNNER, WRITER, let_runners_own
 from omniledger.runs import recorded
+from omniledger.settings import PROJECT_DIR
 from tests.conftest import GATEWAY, Server, ask, from_files
 from tests.models.conftest import Prepared, request_at
 
@@ -206,6 +207,96 @@ def test_a_login_without_createrole_upgrades_and_an_administrator_makes_the_role
             ask(dsn, f"alter database {dsn.dbname} owner to current_user")
             ask(dsn, f"reassign owned by {gateway.user} to current_user")
             ask(dsn, f"drop owned by {gateway.user} cascade")
+
+
+def test_a_way_back_takes_nothing_from_who_owns_it(prepared: Prepared) -> None:
+    """Of what runs made, and where the owners' role owns the gateway's tables."""
+    marts = prepared.restore("empty")
+    dsn = marts.dsn
+    ask(dsn, _OWNED.replace("{schemas}", "'omni2', 'auth_service', 'ledger'"))
+    with member(dsn, RUNNER) as runner, member(dsn, OWNER) as migrator:
+        ask(dsn, f"grant create on database {dsn.dbname} to {OWNER}")
+        ask(dsn, f"grant create on schema public to {OWNER}")
+        ask(dsn, f"alter role {migrator.user} set role {OWNER}")
+        for _ in range(2):
+            for login in (dsn, runner):
+                prepared.dbt(login, "run")
+                with connect(login) as connection:
+                    let_runners_own(connection, BUILD)
+            revisions.downgrade(migrator, "0014")
+            assert ask(migrator, "select count(*) from omni2.audit_logs") == [(0,)]
+            revisions.upgrade(migrator)
+        # As an earlier version left it.
+        ask(
+            dsn,
+            f"revoke all on all tables in schema analytics_build from {RUNNER};"
+            f"revoke all on all tables in schema omni2 from {OWNER};"
+            f"revoke all on schema omni2 from {OWNER}",
+        )
+        ask(dsn, granting("public"))
+        prepared.dbt(runner, "run")
+        assert ask(migrator, "select count(*) from omni2.audit_logs") == [(0,)]
+
+
+def test_a_writer_with_rights_of_its_own_writes_all_the_way_back(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    page = (PROJECT_DIR / "docs" / "operations.md").read_text().partition("## Go back")[2]
+    grants = page.partition("```sql\n")[2].partition("```")[0]
+    insert = "insert into {} ({}, success) values ('q', true)"
+    with member(dsn, WRITER) as writer:
+
+        def write() -> None:
+            ask(writer, insert.format("audit_logs", "message"))
+            ask(writer, insert.format("omni2.audit_logs", "question"))
+
+        write()
+        ask(dsn, grants.replace("gateway_login", writer.user))
+        for revision in ("0014", "0006"):
+            revisions.downgrade(dsn, revision)
+            write()
+    assert ask(
+        dsn,
+        "select (select count(*) from public.audit_logs where message = 'q'),"
+        " (select count(*) from omni2.audit_logs where question = 'q')",
+    ) == [(3, 3)]
+
+
+_OWNED = """
+do $$
+declare
+    change text;
+begin
+    for change in
+        select format('alter schema %I owner to omniledger_owner', s.name)
+        from unnest(array[{schemas}]) as s (name)
+        union all
+        select format(
+            'alter %s %s owner to omniledger_owner',
+            case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end,
+            c.oid::regclass
+        )
+        from pg_class as c
+        where
+            c.relnamespace::regnamespace::text in ({schemas}, 'public')
+            and c.relkind in ('r', 'v', 'S')
+            and not exists (
+                select from pg_depend as d
+                where
+                    d.objid = c.oid
+                    and d.classid = 'pg_class'::regclass
+                    and d.deptype in ('a', 'i', 'e')
+            )
+        union all
+        select format('alter function %s owner to omniledger_owner', p.oid::regprocedure)
+        from pg_proc as p
+        where p.pronamespace = 'ledger'::regnamespace
+    loop
+        execute change;
+    end loop;
+end
+$$
+"""
+"""Gives the gateway's tables and the ledger to the role of owners."""
 
 
 def notices(dsn: Dsn, statement: str) -> list[str]:
