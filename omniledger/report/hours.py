@@ -56,6 +56,7 @@ order by ranked.place, shown.hour_at
 class HourHealth:
     """One hour of one server, in seconds of each state."""
 
+    server_id: int
     server: str
     hour_at: datetime
     up_seconds: int
@@ -85,7 +86,14 @@ def read(snapshot: Snapshot) -> Hours:
         "p95_response_ms",
     )  # fmt: skip
     every = [
-        (row["place"], HourHealth(server=server_name(row), **{name: row[name] for name in names}))
+        (
+            row["place"],
+            HourHealth(
+                server_id=row["mcp_server_id"],
+                server=server_name(row),
+                **{name: row[name] for name in names},
+            ),
+        )
         for row in rows
     ]
     not_up = [hour for _, hour in every if hour.down_seconds or hour.unknown_seconds]

@@ -93,7 +93,7 @@ def test_the_last_hours_show_when_it_was_down_or_unknown(published: Published) -
     figures = figures_of(published(HOURS))
     hours = figures.hours
     assert len(hours.drawn) == 2 * 48
-    assert hours.drawn[0].server == "server 9"
+    assert (hours.drawn[0].server_id, hours.drawn[0].server) == (9, "server 9")
     assert [
         (h.server, h.hour_at.hour, h.down_seconds, h.unknown_seconds) for h in hours.not_up
     ] == [
