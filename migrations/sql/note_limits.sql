@@ -39,3 +39,6 @@ begin
     return noted;
 end
 $$;
+
+comment on function ledger.note_limits is
+'Notes limits that changed, from now on; what is noted first holds from ever.';

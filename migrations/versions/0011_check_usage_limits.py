@@ -31,7 +31,9 @@ _FUNCTIONS = (
 def upgrade() -> None:
     run(sql("quota_helpers"))
     run(sql("limits_query_0011"))
-    run(sql("quota"))
+    for name in ("quota", "note_limits", "check_usage_limit", "check_usage_limit_float"):
+        run(sql(name))
+    run("select ledger.refresh_limits(), ledger.note_limits()")
 
 
 def downgrade() -> None:

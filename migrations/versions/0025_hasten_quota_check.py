@@ -25,3 +25,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     run(sql("limits_query_0011"))
     run("select ledger.refresh_limits()")
+    run("drop function if exists ledger.limit_of, ledger.ids_match, ledger.column_kind")

@@ -155,6 +155,42 @@ def test_tables_that_come_and_go_never_break_the_check(dsn: Dsn) -> None:
     assert ask(dsn, "select * from ledger.effective_limits()") == []
 
 
+def test_ids_and_limits_may_be_kept_as_texts(dsn: Dsn) -> None:
+    ask(dsn, f"{TEAMS} {OVERRIDES}")
+    ask(dsn, "insert into auth_service.teams values (1, 15); select ledger.refresh_limits()")
+    ask(dsn, "insert into auth_service.team_members values (1, 1), (1, 5)")
+    ask(dsn, "insert into auth_service.user_overrides values (2, 7.5)")
+    before = limits(dsn)
+    assert before == {
+        1: (15, "team"),
+        2: (Decimal("7.5"), "override"),
+        3: (0, "role"),
+        4: (0, "role"),
+        5: (15, "team"),
+    }
+    for change in (
+        "auth_service.user_overrides alter user_id type varchar(20)",
+        "auth_service.user_overrides alter custom_cost_limit type text",
+        "auth_service.team_members alter user_id type text, alter team_id type text",
+        "auth_service.teams alter team_cost_limit type text",
+    ):
+        ask(dsn, f"alter table {change}")
+        # No run has looked since.
+        assert {user: check(dsn, user)["cost_limit"] for user in before} == {
+            user: limit for user, (limit, _) in before.items()
+        }
+        assert limits(dsn) == before
+    ask(dsn, "select ledger.refresh_limits(), ledger.note_limits()")
+    for no_limit in ("", " none ", "1e3", "-"):
+        ask(
+            dsn,
+            "alter table auth_service.user_overrides alter custom_cost_limit"
+            f" type text using '{no_limit}'",
+        )
+        assert check(dsn, 2)["cost_limit"] == 10
+        assert limits(dsn)[2] == (10, "default")
+
+
 @pytest.mark.parametrize(
     ("limit", "shown", "exceeded"),
     [
