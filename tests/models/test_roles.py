@@ -209,6 +209,27 @@ def test_a_login_without_createrole_upgrades_and_an_administrator_makes_the_role
             ask(dsn, f"drop owned by {gateway.user} cascade")
 
 
+def test_a_view_of_what_runners_may_not_read_stays_its_makers(prepared: Prepared) -> None:
+    """As where the gateway made a table anew since the roles were granted."""
+    dsn = prepared.restore("empty").dsn
+    ask(dsn, f"revoke all on auth_service.users from {RUNNER}")
+    ask(dsn, "drop view analytics_build.stg_users cascade")
+    for _ in range(2):
+        prepared.dbt(dsn, "run")
+        with connect(dsn) as connection:
+            let_runners_own(connection, BUILD)
+    theirs = (
+        "select relname from pg_class where relnamespace = 'analytics_build'::regnamespace"
+        f" and relkind in ('r', 'v') and pg_get_userbyid(relowner) <> '{RUNNER}'"
+        " order by 1"
+    )
+    assert ask(dsn, theirs) == [("contract_audit_log",), ("stg_users",)]
+    ask(dsn, f"grant select on auth_service.users to {RUNNER}")
+    with connect(dsn) as connection:
+        let_runners_own(connection, BUILD)
+    assert ask(dsn, theirs) == []
+
+
 def test_a_way_back_takes_nothing_from_who_owns_it(prepared: Prepared) -> None:
     """Of what runs made, and where the owners' role owns the gateway's tables."""
     marts = prepared.restore("empty")
