@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+from omniledger.embedded.locks import claim
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -46,6 +48,6 @@ def _hold(draft: Path) -> int:
 
 
 def _remove_if_left(draft: Path) -> None:
-    with suppress(OSError), draft.open("rb+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        draft.unlink()
+    with suppress(OSError), claim(draft) as held:
+        if held is not None:
+            draft.unlink()

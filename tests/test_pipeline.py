@@ -251,6 +251,13 @@ def test_what_a_run_took_is_recorded_and_left_in_prefect(place: Place, shown: st
     )
 
 
+def steps_told(place: Place, said: str) -> list[str]:
+    """The steps of the last run, as its lines of JSON name them."""
+    [run] = json.loads(place.omniledger("runs", "--json", "--limit", "1"))
+    events = [json.loads(line) for line in said.splitlines()]
+    return [event["event"] for event in events if event["run"] == run["run_id"]]
+
+
 def artifacts(place: Place) -> dict[str, str]:
     """What runs left in Prefect last, by key."""
     with closing(sqlite3.connect(place.home / "prefect" / "prefect.db")) as records:
@@ -339,7 +346,8 @@ def test_a_refused_run_publishes_nothing_and_says_so(place: Place, dsn: Dsn, war
     ]
     ask(dsn, "drop function analytics_build.spoil cascade")
     ask(dsn, "delete from audit_logs where message in ('late', 'odd')")
-    said_by(warm.run("run"))
+    said = said_by(warm.run("run", "--log-format", "json"))
+    assert steps_told(place, said) == list(STEPS)
     [(tokens,)] = ask(dsn, "select sum(tokens_input)::bigint from analytics.fct_daily_usage")
     assert tokens == raw()[1]
 
@@ -358,9 +366,7 @@ def test_a_run_without_news_changes_nothing_and_is_published_though_docs_can_not
     assert run["verdict"] == "published"
     assert [step["step"] for step in run["steps"]] == list(STEPS[:-1])
     assert "It was published, but not shown: dbt can't write" in artifacts(place)["summary"]
-    events = [json.loads(line) for line in said.splitlines()]
-    ended = [event["event"] for event in events if event["run"] == run["run_id"]]
-    assert ended == list(STEPS[:-2])
+    assert steps_told(place, said) == list(STEPS[:-2])
 
 
 def test_inspect_finds_all_in_order(place: Place, dsn: Dsn) -> None:

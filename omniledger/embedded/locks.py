@@ -39,15 +39,11 @@ def claim(path: Path) -> Iterator[int | None]:
 def is_free(path: Path) -> bool:
     """Whether nobody has the lock `path`, or a share of it; nothing is written to know it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.close(_open(path, fcntl.LOCK_EX | fcntl.LOCK_NB, os.O_RDONLY))
     except FileNotFoundError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    finally:
-        os.close(descriptor)
     return True
 
 
@@ -56,8 +52,8 @@ def unlock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def _open(path: Path, how: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _open(path: Path, how: int, access: int = os.O_RDWR | os.O_CREAT) -> int:
+    descriptor = os.open(path, access | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, how)
     except BaseException:

@@ -16,8 +16,8 @@ DAYS_LISTED = 14
 
 INCIDENTS_SHOWN = 50
 
-_SAID = ("disabled", "deleted")
-"""Verdicts of the mart that are what a server was."""
+_STATES = {"running": "up", "disabled": "disabled", "deleted": "deleted"}
+"""What a server was, by the mart's verdict on its checks; by any other it is not known."""
 
 # A percentile over days can't be made of each day's: that of the newest day with one is told.
 _HEALTH = """
@@ -171,8 +171,7 @@ class HealthFigures:
         """What it was when the figures were published: up, down, unknown, disabled, deleted."""
         if any(i.closed_at is None and i.server_id == server.server_id for i in self.incidents):
             return "down"
-        verdict = server.checks_verdict
-        return "up" if verdict == "running" else verdict if verdict in _SAID else "unknown"
+        return _STATES.get(server.checks_verdict, "unknown")
 
     @property
     def servers_left(self) -> tuple[ServerHealth, ...]:

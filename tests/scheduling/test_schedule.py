@@ -169,7 +169,7 @@ def is_alive(pid: int) -> bool:
 def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) -> None:
     # Each look is a process of its own, which takes seconds: they must not crowd each other out.
     schedule.start("--every", "1d", "--watch-every", "20s")
-    until(schedule.looks)
+    until(lambda: schedule.looks() >= 2)
     # The daily run was overdue, and is made up for.
     until(lambda: schedule.published() == 1)
     code, said = schedule.run("--status")
@@ -214,6 +214,7 @@ def test_a_killed_schedule_leaves_no_process_and_holds_up_no_later_run(schedule:
     until(lambda: schedule.state()["pid"] != before["pid"])
     # It has the database to itself, so nothing is held by the one that was killed.
     until(lambda: ask(schedule.dsn, verdicts) == [("failed",), ("running",)])
+    until(lambda: schedule.published() == 1)
     assert schedule.count("omniledger daily", "CRASHED") == 1
 
 

@@ -44,11 +44,11 @@ billed_days as (
         bill_date,
         -- hours of a day say nothing of the day, whose other hours are still to come
         coalesce(
-            sum(bucket_end - bucket_start) filter (where fact = 'usage'), interval '0'
-        ) >= interval '1 day' as is_usage_known,
+            sum(bucket_end - bucket_start) filter (where fact = 'usage') >= interval '1 day', false
+        ) as is_usage_known,
         coalesce(
-            sum(bucket_end - bucket_start) filter (where fact = 'cost'), interval '0'
-        ) >= interval '1 day' as is_cost_known,
+            sum(bucket_end - bucket_start) filter (where fact = 'cost') >= interval '1 day', false
+        ) as is_cost_known,
         bool_and(
             reported_at >= cast(bill_date + 31 as timestamp) at time zone 'UTC'
         ) as is_settled
