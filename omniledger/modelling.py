@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omniledger.database import Dsn, pinned
-from omniledger.errors import LocalError, PassingError, StepFailed
+from omniledger.errors import LocalError, NotReadyError, PassingError, StepFailed
 from omniledger.explaining import is_passing
 from omniledger.runs import Part
 from omniledger.settings import PROJECT_DIR, Settings
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 # A level for the screen alone is one for the file, too.
 _TELLING = ("--log-level", "none", "--log-level-file", "info", "--no-use-colors")
+
+_FORBIDDEN = {
+    "must be owner of": (
+        "another login made it: what `omniledger roles sql` prints gives it to the runners, run by "
+        "its owner or a superuser"
+    ),
+    "permission denied": (
+        "make this login a member of omniledger_runner (docs/security.md); where it is one, run what "
+        "`omniledger roles sql` prints as the owner of the gateway's tables"
+    ),
+}
+"""What PostgreSQL says of rights that lack, and the way out."""
 
 _BAD = ("error", "fail", "runtime error")
 
@@ -58,6 +70,7 @@ def build(dsn: Dsn, settings: Settings, *, anew: bool = False) -> tuple[Part, ..
 
     Raises:
         StepFailed: a model failed; the sentence names the first.
+        NotReadyError: rights lack, or another login made what was to be replaced.
         PassingError: the connection was lost, or others were at the same rows.
         LocalError: dbt can't write its own files.
     """
@@ -127,12 +140,18 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _error(
     result: Any, exception: BaseException | None, settings: Settings
-) -> StepFailed | PassingError | LocalError:
+) -> StepFailed | PassingError | NotReadyError | LocalError:
     """What went wrong; dbt keeps no more of it than words."""
     if isinstance(exception, OSError):
         return _no_room(exception, settings)
-    kind = PassingError if is_passing(str(result.message if result else exception)) else StepFailed
-    return kind(_sentence(result, exception, settings))
+    words = str(result.message if result else exception)
+    sentence = _sentence(result, exception, settings)
+    if is_passing(words):
+        return PassingError(sentence)
+    for refusal, way_out in _FORBIDDEN.items():
+        if refusal in words:
+            return NotReadyError(f"{sentence.removesuffix('.')}; {way_out}.")
+    return StepFailed(sentence)
 
 
 def _no_room(error: OSError, settings: Settings) -> LocalError:
@@ -147,6 +166,7 @@ def _sentence(result: Any, exception: BaseException | None, settings: Settings) 
     if result is None:
         lines = str(exception or "dbt failed").strip().splitlines()
         return f"dbt failed: {' '.join(line.strip() for line in lines[:3])}; its log is {log}."
-    message = " ".join(str(result.message or result.status).split())
+    # What follows is the statement, which may be longer than what was wrong with it.
+    message = " ".join(str(result.message or result.status).partition("CONTEXT:")[0].split())
     kind = str(result.node.resource_type).replace("_", " ")
     return f"The {kind} {result.node.name} failed: {message[:300]}; dbt's log is {log}."

@@ -13,12 +13,25 @@ declare
         'grant execute on function ledger.map_users() to public',
         'grant execute on function ledger.refresh_limits() to public'
     ];
+    -- A gateway that writes through the role goes on, all the way back.
+    is_written_through boolean := exists (
+        select from pg_auth_members as m
+        inner join pg_roles as r on m.roleid = r.oid
+        where r.rolname = 'omniledger_writer' and pg_has_role(m.member, m.roleid, 'usage')
+    );
 begin
+    if is_written_through and to_regclass('ledger.audit_logs_legacy') is not null then
+        statements := statements || array[
+            'grant select, insert, update, delete on ledger.audit_logs_legacy to omniledger_writer'
+        ];
+    end if;
     for role_name, role_id in
         select rolname, oid from pg_roles
-        where rolname in (
-            'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
-        )
+        where
+            rolname in (
+                'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
+            )
+            and not (rolname = 'omniledger_writer' and is_written_through)
     loop
         -- An owner's rights are its own, and nobody's gift: without them it is locked out.
         statements := statements || array(

@@ -5,7 +5,8 @@ sql` prints the same for an administrator. What runs call and nobody else should
 may call; so it may look again which tables say what users may spend, with its owner's rights.
 
 Locks: none that anybody waits for.
-Way back: what was granted is revoked; the roles stay, for another database may use them.
+Way back: what was granted is revoked, but from the writer's role while a login writes through it;
+the roles stay, for another database may use them.
 
 Revision ID: 0015
 Revises: 0014

@@ -9,11 +9,21 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from omniledger.bill import analytics_cost, console_csv, cost_report, pages, plain_csv, usage_report
+from omniledger.bill import (
+    analytics_cost,
+    console_csv,
+    cost_report,
+    pages,
+    plain_csv,
+    usage_report,
+    values,
+)
 from omniledger.bill.facts import Fact, Unreadable
 from omniledger.bill.pages import Page
 from omniledger.errors import InputError
@@ -61,6 +71,14 @@ class _Pages:
     pages: list[tuple[Path, Page]] = field(default_factory=list)
 
 
+class _Span(NamedTuple):
+    """The time of a bucket, and where it stands."""
+
+    start: datetime
+    end: datetime
+    position: str
+
+
 def documents(files: Sequence[Path]) -> Iterator[Document]:
     """The bills in `files`; a page that says another follows is joined with the next file.
 
@@ -75,7 +93,7 @@ def documents(files: Sequence[Path]) -> Iterator[Document]:
                 gathered.forms |= {form for one in found if (form := _form(one))}
             gathered.files.append(path)
             gathered.pages += [(path, one) for one in found]
-            if not found or not found[-1].has_more:
+            if not gathered.pages or not gathered.pages[-1][1].has_more:
                 yield _joined(gathered)
                 gathered = _Pages()
         else:
@@ -111,6 +129,7 @@ def _joined(gathered: _Pages) -> Document:
     if not gathered.forms:
         raise InputError(f"{name} holds no usage and no cost, so there is nothing to import.")
     [form] = gathered.forms
+    _require_no_gap(gathered.pages)
 
     def read() -> Iterator[Fact]:
         for path, page in gathered.pages:
@@ -119,6 +138,36 @@ def _joined(gathered: _Pages) -> Document:
                 yield from facts if len(gathered.files) == 1 else _placed(facts, path)
 
     return Document(name, form, read)
+
+
+def _require_no_gap(found: Iterable[tuple[Path, Page]]) -> None:
+    """Refuse pages of buckets between which time is missing, as where a page is.
+
+    Where a page has gaps of its own, the provider left empty buckets out.
+    """
+    spans = [(path, _spans(path, page)) for path, page in found]
+    if any(after.start > before.end for _, page in spans for before, after in pairwise(page)):
+        return
+    filled = [(path, page) for path, page in spans if page]
+    for (_, before), (path, after) in pairwise(filled):
+        if after[0].start > before[-1].end:
+            with naming(path):
+                raise Unreadable(
+                    after[0].position,
+                    f"begins at {after[0].start:%Y-%m-%dT%H:%MZ}, and the page before it ends at "
+                    f"{before[-1].end:%Y-%m-%dT%H:%MZ}; give all pages of the report, in order",
+                )
+
+
+def _spans(path: Path, page: Page) -> list[_Span]:
+    with naming(path):
+        return [
+            _Span(
+                *values.bucket(item.get("starting_at"), item.get("ending_at"), position), position
+            )
+            for position, item in page.placed()
+            if "results" in item
+        ]
 
 
 def _placed(facts: Iterable[Fact], path: Path) -> Iterator[Fact]:
@@ -143,9 +192,9 @@ def _form(page: Page) -> str | None:
 
 
 def _require_whole(gathered: _Pages) -> None:
-    if gathered.files:
+    if gathered.pages:
         raise InputError(
-            f"{gathered.files[-1]} says that another page follows (has_more), and it isn't the "
+            f"{gathered.pages[-1][0]} says that another page follows (has_more), and it isn't the "
             "next file; give all pages of the report, in their order."
         )
 

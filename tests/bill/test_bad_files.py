@@ -28,6 +28,7 @@ select
 """
 
 _HEADER = "date,model,kind,tokens,cost_usd\n"
+_FOURTH = {"starting_at": "2026-03-04T00:00:00Z", "ending_at": "2026-03-05T00:00:00Z"}
 _RESULT: dict[str, Any] = {"model": "m", "uncached_input_tokens": 1, "output_tokens": 1}
 
 
@@ -114,6 +115,12 @@ BAD: dict[str, tuple[str, object, str]] = {
         "x.json",
         page(usage_bucket(), has_more=True),
         "x.json says that another page follows (has_more), and it isn't the next file",
+    ),
+    "a page is missing in the middle": (
+        "x.json",
+        [page(usage_bucket(), has_more=True), page(usage_bucket(**_FOURTH))],
+        "[1].data[0]: begins at 2026-03-04T00:00Z, and the page before it ends at"
+        " 2026-03-02T00:00Z; give all pages of the report, in order",
     ),
     "a page too many": (
         "x.json",
@@ -213,6 +220,12 @@ def test_the_sentence_names_the_file_and_the_place(
     assert said.endswith(".")
     assert "\n" not in said
     assert ask(dsn, _EVERYTHING) == [(0, 0, 0, 0)]
+
+
+def test_an_empty_list_is_no_last_page(take: Import, save: Save) -> None:
+    files = [save("1.json", page(usage_bucket(), has_more=True)), save("2.json", [])]
+    with pytest.raises(InputError, match=r"1\.json says that another page follows"):
+        take(*files)
 
 
 def test_a_file_that_is_not_there(take: Import, tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ def test_pages_are_joined(save: Save, in_one_file: bool) -> None:
     assert [f.quantity for f in document.read() if f.kind == "input"] == [1, 2]
 
 
+def test_empty_buckets_may_be_left_out(save: Save) -> None:
+    """Where a page leaves some out, a gap before the next page is no page that is missing."""
+    days = [
+        {"starting_at": f"2026-03-0{n}T00:00:00Z", "ending_at": f"2026-03-0{n + 1}T00:00:00Z"}
+        for n in (1, 4, 8)
+    ]
+    first, second, third = (usage_bucket(1, **day) for day in days)
+    file = save("usage.json", [page(first, has_more=True), page(second, third)])
+    assert len(read(file)) == 9
+
+
 def test_an_empty_bucket_is_known_to_be_empty(save: Save) -> None:
     empty = {**DAY, "results": []}
     later = {"starting_at": "2026-03-02T00:00:00Z", "ending_at": "2026-03-03T00:00:00Z"}
