@@ -27,8 +27,8 @@ _FORBIDDEN = {
         "its owner or a superuser"
     ),
     "permission denied": (
-        "make this login a member of omniledger_runner (docs/security.md); where it is one, run what "
-        "`omniledger roles sql` prints as the owner of the gateway's tables"
+        "make this login a member of omniledger_runner (docs/security.md); where it is one, run "
+        "what `omniledger roles sql` prints as the owner of the gateway's tables"
     ),
 }
 """What PostgreSQL says of rights that lack, and the way out."""
