@@ -82,7 +82,6 @@ _OF_RULE = {
     "Every server has a name": _SERVERS,
     "No two servers have one name": _SERVERS,
     "Every server is checked": _SERVERS,
-    "mcp_server_name is never missing": _SERVERS,
     "email is never missing": "Give these users an address in auth_service.users, or let it be.",
     "cost_limit_daily_usd is at least 0": "Correct the limit of these users' role in auth_service.",
     "What the provider counted is known in dollars": (

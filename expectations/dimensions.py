@@ -64,6 +64,13 @@ cross join lateral (
 ) as missed
 """
 
+# The name of one that was deleted went with it.
+_NAMELESS = """
+select mcp_server_id, mcp_server_name, checks_verdict, last_event_at
+from batch
+where mcp_server_name is null and checks_verdict <> 'deleted'
+"""
+
 _NOT_CHECKED = """
 select mcp_server_id, mcp_server_name, checks_verdict, last_event_at, check_interval_seconds
 from batch
@@ -92,7 +99,12 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("No server of the health log is missing", _SERVERS_GONE),
             between("check_interval_seconds", 1, None),
             *_events_missed(scope),
-            never_null("mcp_server_name", severity="warn"),
+            no_rows(
+                "Every server has a name",
+                _NAMELESS,
+                severity="warn",
+                column="mcp_server_name",
+            ),
             no_rows(
                 "No two servers have one name",
                 _NAMED_ALIKE,

@@ -26,6 +26,11 @@ crossed as (
 
     from days
     cross join servers
+    -- Of a server that was deleted nothing is known after its last state, and nothing is missing.
+    where
+        servers.checks_verdict <> 'deleted'
+        or days.starts_at
+        <= servers.last_event_at + servers.longest_hold_seconds * interval '1 second'
 
 )
 

@@ -331,6 +331,10 @@ def test_events_that_are_set_aside_warn_and_stop_nothing(dsn: Dsn, judge: Judge)
         " (205, 2, null, 'healthy'), (206, null, '2026-03-05 12:00+00', repeat('x', 20))",
         "update analytics_build.dim_mcp_servers set mcp_server_name = 'twin', "
         "checks_verdict = 'silent'",
+        "insert into analytics_build.dim_mcp_servers (mcp_server_id, check_interval_seconds, "
+        "longest_hold_seconds, checks_verdict, built_xmin, built_at) "
+        "values (8, 300, 900, 'deleted', 1, '2026-03-05 18:00+00'), "
+        "(9, 300, 900, 'running', 1, '2026-03-05 18:00+00')",
     )
 
     verdict = judge(dsn)
@@ -341,6 +345,7 @@ def test_events_that_are_set_aside_warn_and_stop_nothing(dsn: Dsn, judge: Judge)
     assert "id 204" in log["No health event is dated before 2000"]
     assert "id 205" in log["Every health event has a time"]
     assert "id 206" in log["Every health event names a server"]
+    assert "1 row breaks it (mcp_server_id 9" in servers["Every server has a name"]
     assert "mcp_server_name twin, servers 2" in servers["No two servers have one name"]
     assert "checks_verdict silent" in servers["Every server is checked"]
 

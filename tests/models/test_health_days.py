@@ -111,6 +111,24 @@ def test_a_server_that_comes_or_goes_changes_every_day(filled: Marts) -> None:
     filled.assert_as_if_built_anew()
 
 
+def test_of_a_server_that_was_deleted_no_time_is_unknown_for_ever(filled: Marts) -> None:
+    """Where the gateway keeps its log; its outage ended, as far as anybody knows."""
+    ask(
+        filled.dsn,
+        "alter table omni2.mcp_health_log drop constraint mcp_health_log_mcp_server_id_fkey;"
+        "delete from omni2.mcp_servers",
+    )
+    with filled.changing(HEALTH, "2026-03-03", "2026-03-04", LAST):
+        filled.run(HEALTH)
+    filled.assert_as_if_built_anew()
+    assert sorted({str(row["health_date"]) for row in filled.figures(HEALTH)}) == [
+        FIRST,
+        "2026-03-02",
+    ]
+    [incident] = filled.figures(INCIDENTS)
+    assert incident["ended_as"] == "unknown"
+
+
 def test_another_name_changes_no_day(filled: Marts) -> None:
     ask(filled.dsn, "update omni2.mcp_servers set name = 'renamed'")
     with filled.changing(HEALTH):

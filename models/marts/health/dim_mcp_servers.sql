@@ -202,7 +202,7 @@ final as (
         check_interval_source,
         longest_hold_seconds,
         case
-            when verdict in ('silent', 'never checked') and not is_listed then 'deleted'
+            when verdict <> 'running' and not is_listed then 'deleted'
             else verdict
         end as checks_verdict,
         {{ build_stamp() }}
