@@ -28,7 +28,6 @@ select
 """
 
 _HEADER = "date,model,kind,tokens,cost_usd\n"
-_FOURTH = {"starting_at": "2026-03-04T00:00:00Z", "ending_at": "2026-03-05T00:00:00Z"}
 _RESULT: dict[str, Any] = {"model": "m", "uncached_input_tokens": 1, "output_tokens": 1}
 
 
@@ -118,7 +117,12 @@ BAD: dict[str, tuple[str, object, str]] = {
     ),
     "a page is missing in the middle": (
         "x.json",
-        [page(usage_bucket(), has_more=True), page(usage_bucket(**_FOURTH))],
+        [
+            page(usage_bucket(), has_more=True),
+            page(
+                usage_bucket(starting_at="2026-03-04T00:00:00Z", ending_at="2026-03-05T00:00:00Z")
+            ),
+        ],
         "[1].data[0]: begins at 2026-03-04T00:00Z, and the page before it ends at"
         " 2026-03-02T00:00Z; give all pages of the report, in order",
     ),
