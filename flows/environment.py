@@ -1,5 +1,6 @@
 """What Prefect has to be told before it is imported."""
 
+import gc
 import os
 import warnings
 from pathlib import Path
@@ -31,6 +32,9 @@ def prepare(settings: Settings) -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     keep_from_proxy()
+    # Nearly all objects are of the libraries' modules, and stay: to walk them again and again takes
+    # a twentieth of a run.
+    gc.set_threshold(100_000, 50, 100)
     # What a library has to say of another is no use to an operator.
     warnings.filterwarnings("ignore", module=r"pydantic\.")
     state = Path(os.environ["PREFECT_HOME"])

@@ -26,7 +26,7 @@ def inspect(as_json: bool, is_exact: bool, watch_seconds: float) -> None:
     Example:
       omniledger inspect --json
     """
-    from omniledger.inspection import inspect_database
+    from omniledger.inspection.command import inspect_database
 
     raise SystemExit(
         inspect_database(as_json=as_json, is_exact=is_exact, watch_seconds=watch_seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -167,3 +169,10 @@ def test_what_takes_long_is_not_asked_for_and_the_next_kinds_are(
         assert connection.execute("show statement_timeout").fetchone() == ("0",)
     assert "quota" not in seen
     assert "incident" in {event.kind for event in found}
+
+
+def test_a_look_waits_for_no_library_of_migrations() -> None:
+    """The watch begins every few minutes, and importing is most of its time."""
+    probe = "import sys; import omniledger.alerts; print(*sys.modules)"
+    said = subprocess.run((sys.executable, "-c", probe), check=True, capture_output=True, text=True)
+    assert not {"alembic", "sqlalchemy", "apprise"} & set(said.stdout.split())
