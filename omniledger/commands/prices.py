@@ -79,8 +79,9 @@ def prices_set(
 ) -> None:
     """State your own price of MODEL, or a discount on the list's.
 
-    It stands for all that you stated of that time before, and the next run prices the days again
-    that it touches, and no others. `prices unset` takes it back.
+    It takes the place of what you stated of that time before, which stands before and after it
+    still. The next run prices the days again that it touches, and no others. `prices unset` takes
+    all back.
 
     \b
     Example:
@@ -89,7 +90,7 @@ def prices_set(
     """
     from omniledger.database import session
     from omniledger.moments import number, stated
-    from omniledger.pricing import own
+    from omniledger.pricing import loading, own
     from omniledger.pricing.rates import Rates
     from omniledger.screen import say
 
@@ -98,6 +99,8 @@ def prices_set(
         raise click.UsageError("Give prices, or a --discount, but not both.")
     since, until = stated(start), stated(end)
     with session() as connection:
+        # The list says what a name means, and what a discount is of.
+        loading.load_if_new(connection)
         if discount is not None:
             name = own.say_discount(connection, model, number(discount), since, until)
         elif input_price is None or output_price is None:
@@ -113,6 +116,12 @@ def prices_set(
         say(
             f"Requests that use {' or '.join(kind.replace('_', ' ') for kind in unpriced)} have an "
             "unknown cost then, for you gave no price of it.",
+            level="warning",
+        )
+    if others["cache_write_5m"] is not None and others["cache_write_1h"] is None:
+        say(
+            "What the provider bills as cached for an hour stays unexplained beside its bill, for "
+            "you gave no price of it.",
             level="warning",
         )
 

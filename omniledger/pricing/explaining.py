@@ -34,12 +34,17 @@ _EVERY = f"""
 select
     model, is_own,
     nullif(valid_from, '-infinity') as valid_from,
-    nullif(valid_to, 'infinity') as valid_to,
+    nullif(ends_at, 'infinity') as valid_to,
     {", ".join(RATE_COLUMNS)},
     source
-from ledger.model_prices
-where (%(own)s is false or is_own) and (%(ended)s or valid_to is null or valid_to > now())
-order by model, is_own desc, model_prices.valid_from
+from (
+    select
+        *,
+        {ENDS_AT} as ends_at
+    from ledger.model_prices
+) as bounded
+where valid_from < ends_at and (not %(own)s or is_own) and (%(ended)s or ends_at > now())
+order by model, is_own desc, bounded.valid_from
 """  # noqa: S608 (constants)
 
 

@@ -20,6 +20,8 @@ from omniledger.pricing.own import follow_discounts
 from omniledger.pricing.rates import RATE_COLUMNS, Priced, Rates
 from omniledger.pricing.stretches import close
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 _LOCK = "select pg_advisory_xact_lock(hashtext('omniledger price list'))"
 
 _LOADED = "select value from ledger.settings where name = 'price_list'"
@@ -111,22 +113,28 @@ def _load_model(
         _add(connection, model, listed, done.source)
         done.new.append(model)
         return
-    starts = {price.valid_from: price for price in known}
+    stand = {price.valid_from: price for price in known}
+    current = _last_at(now, listed)
     for price in listed:
-        before = starts.get(price.valid_from)
+        before = stand.get(price.valid_from)
         if before is None and price.valid_from is not None:
-            following = [
-                p.valid_from for p in known if p.valid_from and p.valid_from > price.valid_from
-            ]
+            following = [start for start in stand if start and start > price.valid_from]
             end = min([*following, *([price.valid_to] if price.valid_to else [])], default=None)
-            _change(connection, done, model, Priced(price.valid_from, end, price.rates))
-        elif before is None or before.rates == price.rates:
-            continue
-        elif price is not listed[-1]:
+            stand[price.valid_from] = Priced(price.valid_from, end, price.rates)
+            _change(connection, done, model, stand[price.valid_from])
+        elif before is not None and before.rates != price.rates and price is not current:
             done.kept.append(_kept(model, price, before))
-        elif known[-1].rates != price.rates:
-            _change(connection, done, model, Priced(now, None, price.rates))
-            done.kept.append(f"{_kept(model, price, before)} until now")
+    in_force = _last_at(now, stand.values())
+    # Of today's price the list may say what it said before another one was loaded.
+    if current and in_force and current.rates != in_force.rates:
+        _change(connection, done, model, Priced(now, None, current.rates))
+        done.kept.append(f"{_kept(model, current, in_force)} until now")
+
+
+def _last_at(now: datetime, prices: Iterable[Priced]) -> Priced | None:
+    """The last price that has begun by `now`."""
+    begun = [price for price in prices if price.valid_from is None or price.valid_from <= now]
+    return max(begun, key=lambda price: price.valid_from or _EVER, default=None)
 
 
 def _change(connection: Connection, done: Loaded, model: str, price: Priced) -> None:

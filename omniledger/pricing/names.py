@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from omniledger.database import Connection
+from omniledger.errors import InputError
 from omniledger.pricing.catalog import ListedModel
 
 _FORMS = """
@@ -38,11 +39,17 @@ def nearest(connection: Connection, name: str) -> str | None:
 
 
 def introduce(connection: Connection, name: str, source: str) -> str:
-    """The model that a name means; one that nobody knows is a model of its own from now on."""
+    """The model that a name means; one that nobody knows is a model of its own from now on.
+
+    Raises:
+        InputError: nothing is left of the name without what stands before and behind it.
+    """
     known = canonical(connection, name)
     if known is not None:
         return known
     [(_, _, normal)] = connection.execute(_FORMS, ([name],)).fetchall()
+    if not normal:
+        raise InputError(f"{name!r} names no model; give its name as your gateway writes it.")
     _learn(connection, {normal: normal}, source)
     return str(normal)
 

@@ -10,7 +10,7 @@ from omniledger.database import Connection
 from omniledger.errors import InputError
 from omniledger.pricing.names import canonical, introduce, nearest
 from omniledger.pricing.rates import RATE_COLUMNS, Rates
-from omniledger.pricing.stretches import ENDS_AT, close
+from omniledger.pricing.stretches import ENDS_AT, make_room
 
 HIGHEST = Decimal(1_000_000)
 """A million dollars for a million tokens: whoever says more meant another unit."""
@@ -19,10 +19,6 @@ _SAY = f"""
 insert into ledger.model_prices
     (model, is_own, valid_from, valid_to, source, discount, {", ".join(RATE_COLUMNS)})
 values (%s, true, coalesce(%s::timestamptz, '-infinity'), %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (model, is_own, valid_from) do update set
-    (valid_to, source, discount, {", ".join(RATE_COLUMNS)})
-    = (excluded.valid_to, excluded.source, excluded.discount,
-       {", ".join(f"excluded.{name}" for name in RATE_COLUMNS)})
 """  # noqa: S608 (constants)
 
 _TAKE_BACK = "delete from ledger.model_prices where model = %s and is_own"
@@ -47,16 +43,28 @@ where
 order by valid_from
 """  # noqa: S608 (constants)
 
-_OPEN_DISCOUNTS = """
-select model, discount, nullif(valid_from, '-infinity')
-from ledger.model_prices as own
+_OUTDATED_DISCOUNTS = f"""
+with bounded as (
+    select *, {ENDS_AT} as ends_at from ledger.model_prices
+)
+select model, discount, nullif(valid_from, '-infinity'), nullif(ends_at, 'infinity')
+from bounded as own
 where
-    discount is not null and is_own and valid_to is null
+    discount is not null
     and exists (
-        select 1 from ledger.model_prices as listed
-        where listed.model = own.model and not listed.is_own and listed.valid_from > own.valid_from
+        select 1 from bounded as listed
+        where
+            listed.model = own.model
+            and not listed.is_own
+            and listed.valid_from < own.ends_at
+            and listed.ends_at > own.valid_from
+            and (
+                listed.valid_from > own.valid_from
+                or ({", ".join(f"own.{name}" for name in RATE_COLUMNS)}) is distinct from
+                ({", ".join(f"listed.{name} * (1 - own.discount)" for name in RATE_COLUMNS)})
+            )
     )
-"""
+"""  # noqa: S608 (constants)
 
 
 def say_price(
@@ -68,13 +76,13 @@ def say_price(
 ) -> str:
     """State what a model costs from `start` until before `end`; None is ever.
 
-    What was stated before for that time ends there; a model that nobody knows becomes known.
+    What was stated before gives way for that time; a model that nobody knows becomes known.
 
     Returns:
         The model.
 
     Raises:
-        InputError: a price is below zero or no number, or the time is none.
+        InputError: a price is below zero or no number, the time is none, or the name is.
     """
     _check_time(start, end)
     for price in rates.values():
@@ -132,9 +140,9 @@ def take_back(connection: Connection, name: str) -> str:
 
 
 def follow_discounts(connection: Connection) -> None:
-    """Let discounts without an end follow prices of the list that began since they were stated."""
-    for model, share, start in connection.execute(_OPEN_DISCOUNTS).fetchall():
-        _discount(connection, model, share, start, None)
+    """Let discounts follow prices of the list that were loaded since they were stated."""
+    for model, share, start, end in connection.execute(_OUTDATED_DISCOUNTS.encode()).fetchall():
+        _discount(connection, model, share, start, end)
 
 
 def _discount(
@@ -162,7 +170,7 @@ def _say(
     discount: Decimal | None,
 ) -> None:
     require_own(connection)
-    close(connection, model, start, is_own=True)
+    make_room(connection, model, start, end)
     connection.execute(_SAY.encode(), (model, start, end, source, discount, *rates.values()))
 
 

@@ -73,6 +73,57 @@ def test_an_own_price_stands_before_the_list_for_its_time(dsn: Dsn) -> None:
     assert [input_at(dsn, at) for at in ("2026-03-20", "2026-04-01")] == [3, 2]
 
 
+def own_price(dsn: Dsn, dollars: str, *window: str) -> None:
+    omniledger("prices", "set", "claude-x", "--input", dollars, "--output", "9", *window)
+
+
+def test_an_own_price_stands_for_its_time_and_what_was_stated_before_around_it(dsn: Dsn) -> None:
+    own_price(dsn, "5")
+    own_price(dsn, "1", "--from", "2026-03-01", "--to", "2026-04-01")
+    days: tuple[str, ...]
+    days = ("2026-02-28", "2026-03-01", "2026-03-31", "2026-04-01", "2026-05-01")
+    assert [input_at(dsn, at) for at in days] == [5, 1, 1, 5, 5]
+    # Across both edges of one, and the beginning of another.
+    own_price(dsn, "2", "--from", "2026-02-15", "--to", "2026-03-10")
+    own_price(dsn, "6", "--from", "2026-03-20", "--to", "2026-04-20")
+    days = ("2026-02-14", "2026-02-15", "2026-03-09", "2026-03-10", "2026-03-19", "2026-03-20")
+    assert [input_at(dsn, at) for at in days] == [5, 2, 2, 1, 1, 6]
+    assert [input_at(dsn, at) for at in ("2026-04-19", "2026-04-20")] == [6, 5]
+    own_price(dsn, "7", "--from", "2026-02-01", "--to", "2026-05-01")
+    days = ("2026-01-31", "2026-02-01", "2026-03-15", "2026-04-30", "2026-05-01")
+    assert [input_at(dsn, at) for at in days] == [5, 7, 7, 7, 5]
+    listed = json.loads(omniledger("prices", "list", "--own", "--all", "--json"))
+    assert [Decimal(row["input"]) for row in listed] == [5, 7, 5]
+    own_price(dsn, "8")
+    assert [input_at(dsn, at) for at in days] == [8] * 5
+
+
+def test_a_discount_with_an_end_follows_the_list_until_then(dsn: Dsn) -> None:
+    window = ("--from", "2026-03-01", "--to", "2026-06-01")
+    omniledger("prices", "set", "claude-x", "--discount", "10", *window)
+    own_price(dsn, "1", "--from", "2026-05-01", "--to", "2026-05-02")
+    list_says(dsn, (4, None), (2, datetime(2026, 4, 1, tzinfo=UTC)))
+    days = ("2026-03-31", "2026-04-01", "2026-05-01", "2026-05-02", "2026-06-01")
+    assert [input_at(dsn, at) for at in days] == [
+        Decimal("3.6"),
+        Decimal("1.8"),
+        1,
+        Decimal("1.8"),
+        2,
+    ]
+
+
+def test_the_list_says_what_a_name_means_though_it_is_not_loaded_yet(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("empty:upgraded")
+    monkeypatch.setattr(database, "target", lambda: dsn)
+    omniledger("prices", "set", "gpt-4o-2024-05-13", "--input", "1", "--output", "1")
+    omniledger("prices", "set", "claude-sonnet-4-5", "--discount", "15")
+    own = ask(dsn, "select model, discount from ledger.model_prices where is_own order by 1")
+    assert own == [("claude-sonnet-4-5", Decimal("0.15")), ("gpt-4o-2024-05-13", None)]
+
+
 def test_a_discount_follows_the_list(dsn: Dsn) -> None:
     omniledger("prices", "set", "claude-x", "--discount", "10", "--from", "2026-03-01")
     assert [input_at(dsn, at) for at in ("2026-02-28", "2026-03-01")] == [4, Decimal("3.6")]
@@ -151,6 +202,7 @@ def test_the_installed_list_is_loaded_and_listed(dsn: Dsn) -> None:
         (("claude-x", "--input", "NaN", "--output", "1"), "NaN is no price"),
         (("claude-x", "--input", "1e9", "--output", "1"), "is no price"),
         (("claude-x", "--input", "cheap", "--output", "1"), "cheap is no number"),
+        (("anthropic/", "--input", "1", "--output", "1"), "'anthropic/' names no model"),
         (("claude-x", "--discount", "0"), "0 is no discount"),
         (("claude-x", "--discount", "101"), "101 is no discount"),
         (("claude-3-5-haikus", "--discount", "5"), "did you mean claude-3-5-haiku"),

@@ -163,6 +163,35 @@ def test_a_list_that_lowers_a_price_without_a_date_leaves_the_past_alone(dsn: Ds
     assert (again.changed, again.kept) == ([], [])
 
 
+def test_a_list_that_takes_a_price_back_is_followed_from_then_on(dsn: Dsn) -> None:
+    """As where one release of the list was wrong, and the next says what the first did."""
+    loaded(dsn, price(3))
+    loaded(dsn, price(2), source="list 2")
+    done = loaded(dsn, price(3), source="list 3")
+    assert done.changed == ["m"]
+    assert done.kept == [
+        "m: the list now says 3 in and 9 out since ever, where 2 and 9 were loaded, which stay"
+        " until now"
+    ]
+    assert [(row[2], row[3]) for row in ask(dsn, ALL)] == [
+        (3, "list 1"),
+        (2, "list 2"),
+        (3, "list 3"),
+    ]
+    again = loaded(dsn, price(3), source="list 4")
+    assert (again.changed, again.kept) == ([], [])
+
+
+def test_a_price_to_come_comes_into_force_when_it_is_dated(dsn: Dsn) -> None:
+    later = datetime(2199, 1, 1, tzinfo=UTC)
+    loaded(dsn, price(3, None, later), price(2, later))
+    done = loaded(dsn, price(3, None, later), price(1, later))
+    assert done.changed == []
+    [kept] = done.kept
+    assert "says 1 in and 9 out since 2199-01-01, where 2 and 9 were loaded, which stay" in kept
+    assert [(row[0][:4], row[2]) for row in ask(dsn, ALL)] == [("-inf", 3), ("2199", 2)]
+
+
 def test_a_list_that_lowers_a_price_of_the_past_is_told_and_not_followed(dsn: Dsn) -> None:
     loaded(dsn, price(3, None, MARCH), price(2, MARCH))
     done = loaded(dsn, price(1, None, MARCH), price(2, MARCH), source="list 2")
