@@ -25,15 +25,21 @@ _FIGURES = (
 )
 
 _COSTS_APART = """
-select focus_key, usage_date, x_model, x_token_kind, list_cost::text, x_ledger_cost::text
+select
+    focus_key, usage_date, x_model, x_token_kind,
+    billed_cost::text, list_cost::text, x_ledger_cost::text
 from batch
 where
-    not (least(list_cost, x_ledger_cost) >= 0 and greatest(list_cost, x_ledger_cost) < 1e30)
-    or billed_cost <> list_cost
-    or effective_cost <> list_cost
-    or contracted_cost <> list_cost
+    not (
+        least(billed_cost, list_cost, x_ledger_cost) >= 0
+        and greatest(billed_cost, list_cost, x_ledger_cost) < 1e30
+    )
+    or effective_cost <> billed_cost
+    or contracted_cost <> billed_cost
+    or contracted_unit_price * pricing_quantity <> billed_cost
     or list_unit_price * pricing_quantity <> list_cost
     or (charge_category = 'Usage') <> (list_unit_price is not null)
+    or (charge_category <> 'Usage' and list_cost <> billed_cost)
 """
 
 _OUTSIDE_ITS_PERIOD = """
@@ -50,8 +56,8 @@ _SUMS_DIFFER = """
 with focus as (
     select
         usage_date,
-        sum(list_cost) filter (where x_cost_basis = 'computed') as computed,
-        sum(list_cost) filter (where x_cost_basis = 'estimated') as estimated,
+        sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
+        sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
         min(built_xmin) as built_xmin
     from batch
     group by usage_date

@@ -20,6 +20,10 @@
         share('part', 'whole'),
         share_of_part('amount'),
         row_key(['column']),
+        seconds_within_hour('state'),
+        quota_terms('user_days', 'limits', 'prices'),
+        model_provider('model'),
+        focus_columns(),
     ] -%}
     {%- for unique_id in seen | sort -%}
         {%- do code.append(graph.nodes[unique_id].raw_code) -%}

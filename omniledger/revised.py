@@ -113,6 +113,7 @@ _COUNTS = (
     "errors",
     "blocked",
     "tool_calls",
+    "tool_calls_reported",
     "tokens_input",
     "tokens_output",
     "tokens_cached",

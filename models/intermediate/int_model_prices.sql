@@ -80,6 +80,32 @@ chosen as (
             and stretches.starts_at < bounded.valid_to
     order by stretches.llm_model asc, stretches.starts_at asc, bounded.is_own desc
 
+),
+
+listed as (
+
+    select * from bounded
+    where not is_own
+
+),
+
+-- what it would cost without the operator's price, as far as the list says
+final as (
+
+    select
+        chosen.*,
+        coalesce(listed.input_usd, chosen.input_usd) as list_input_usd,
+        coalesce(listed.output_usd, chosen.output_usd) as list_output_usd,
+        coalesce(listed.cached_read_usd, chosen.cached_read_usd) as list_cached_read_usd,
+        coalesce(listed.cache_write_5m_usd, chosen.cache_write_5m_usd) as list_cache_write_5m_usd
+
+    from chosen
+    left join listed
+        on
+            chosen.llm_model = listed.llm_model
+            and chosen.valid_from >= listed.valid_from
+            and chosen.valid_from < listed.valid_to
+
 )
 
-select * from chosen
+select * from final

@@ -12,7 +12,11 @@ model_prices as (
             coalesce(cast(trim_scale(input_usd) as text), 'null'),
             coalesce(cast(trim_scale(output_usd) as text), 'null'),
             coalesce(cast(trim_scale(cached_read_usd) as text), 'null'),
-            coalesce(cast(trim_scale(cache_write_5m_usd) as text), 'null')
+            coalesce(cast(trim_scale(cache_write_5m_usd) as text), 'null'),
+            coalesce(cast(trim_scale(list_input_usd) as text), 'null'),
+            coalesce(cast(trim_scale(list_output_usd) as text), 'null'),
+            coalesce(cast(trim_scale(list_cached_read_usd) as text), 'null'),
+            coalesce(cast(trim_scale(list_cache_write_5m_usd) as text), 'null')
         ) as content
 
     from {{ ref('int_model_prices') }}

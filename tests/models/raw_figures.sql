@@ -207,7 +207,7 @@ select
     e.user_id as x_user_id,
     e.llm_model as x_model,
     e.source_system as x_source_system,
-    coalesce(e.recomputed, e.recorded, e.estimated, 0) as list_cost,
+    coalesce(e.recomputed, e.recorded, e.estimated, 0) as billed_cost,
     coalesce(e.recorded, e.recomputed, e.estimated, 0) as x_ledger_cost
 from raw_figures.events as e
 where e.is_request;

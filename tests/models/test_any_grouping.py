@@ -33,7 +33,7 @@ class Sums:
         mart = sql.Identifier("analytics_build", self.mart)
         if not self.raw:
             return mart
-        priced = "select *, list_cost as computed_cost from {} where x_cost_basis = 'computed'"
+        priced = "select *, billed_cost as computed_cost from {} where x_cost_basis = 'computed'"
         kinds = sql.SQL("({} and x_token_kind <> 'unsplit') as kinds")
         return kinds.format(sql.SQL(priced).format(mart))
 
@@ -80,7 +80,7 @@ SUMS = (
             *("checks", "checks_up", "checks_timeout"),
         ),
     ),
-    Sums("fct_focus", _FOCUS, ("list_cost", "x_ledger_cost")),
+    Sums("fct_focus", _FOCUS, ("billed_cost", "x_ledger_cost")),
     Sums("fct_focus", (*_FOCUS, "x_token_kind"), ("x_tokens", "computed_cost"), "focus_kinds"),
 )
 

@@ -220,8 +220,8 @@ def test_focus_has_the_sums_of_the_daily_usage(filled: Marts) -> None:
         f"select sum(cost_recomputed_usd), sum(cost_estimated_usd) from analytics_build.{USAGE}",
     ) == ask(
         filled.dsn,
-        "select sum(list_cost) filter (where x_cost_basis = 'computed'),"
-        " sum(list_cost) filter (where x_cost_basis = 'estimated')"
+        "select sum(billed_cost) filter (where x_cost_basis = 'computed'),"
+        " sum(billed_cost) filter (where x_cost_basis = 'estimated')"
         f" from analytics_build.{FOCUS}",
     )
     [(ledger,)] = ask(filled.dsn, f"select sum(x_ledger_cost) from analytics_build.{FOCUS}")

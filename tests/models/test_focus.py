@@ -98,7 +98,7 @@ def test_csv_and_parquet_say_the_same_and_the_sums_of_the_marts(dsn: Dsn, tmp_pa
         by_basis: dict[str, Decimal] = {}
         for row in rows:
             basis = row["x_CostBasis"]
-            by_basis[basis] = by_basis.get(basis, Decimal(0)) + row["ListCost"]
+            by_basis[basis] = by_basis.get(basis, Decimal(0)) + row["BilledCost"]
         assert by_basis["computed"] == computed
         assert by_basis["estimated"] == estimated
         ledger = sum(row["x_LedgerCost"] for row in rows)
@@ -141,6 +141,34 @@ def test_a_price_that_changes_within_a_day_makes_no_double(prepared: Prepared) -
         ("m", "output", 1_000_000, 3, 3),
         ("other", "unsplit", 0, None, 4),
     ]
+
+
+def test_the_price_of_the_list_stands_beside_the_operators(prepared: Prepared) -> None:
+    marts = prepared.restore("empty")
+    ask(
+        marts.dsn,
+        "insert into ledger.model_prices (model, is_own, valid_from, input, output, source)"
+        " values ('m', false, '-infinity', 4, 8, 'list'), ('m', true, '-infinity', 3, 6, 'own'),"
+        " ('mine', true, '-infinity', 5, 5, 'own')",
+    )
+    for model in ("m", "mine"):
+        request_at(
+            marts, "2026-03-01 11:00+00", llm_model=model, tokens_input=500_000, tokens_output=0
+        )
+    marts.run(FOCUS)
+    prices = (
+        "select x_model, list_unit_price, list_cost, contracted_unit_price, contracted_cost,"
+        f" billed_cost from analytics_build.{FOCUS} order by 1"
+    )
+    cost = Decimal("1.5")
+    assert ask(marts.dsn, prices) == [
+        ("m", 4, 2, 3, cost, cost),
+        ("mine", 5, Decimal("2.5"), 5, Decimal("2.5"), Decimal("2.5")),
+    ]
+    # As a price of the list under the operator's.
+    ask(marts.dsn, "update ledger.model_prices set input = 6 where source = 'list'")
+    marts.run(FOCUS)
+    assert ask(marts.dsn, prices)[0] == ("m", 6, 3, 3, cost, cost)
 
 
 def test_what_has_no_cost_stands_with_nothing_and_is_counted(dsn: Dsn, tmp_path: Path) -> None:

@@ -143,6 +143,35 @@ def test_every_figure_of_the_report_is_a_column_that_is_described(prepared: Prep
     assert terms - described == set()
 
 
+HOW_NOT_WHAT = {
+    *("begin_anew", "begin_build", "build_stamp", "changed_events", "days_of_other_models"),
+    *("days_of_other_terms", "find_changed_days", "find_changed_health", "find_changed_usage"),
+    *("keep_pruned_days", "keep_usage_control", "learnt_interval_bounds", "look_into_index"),
+    *("optional_columns", "optional_relation", "plan_for_many_rows", "remember_build_inputs"),
+    *("remember_health_inputs", "remember_usage_inputs", "remember_what_was_seen", "seen_until"),
+    *("setting", "setting_literal", "where_day_changed", "last_event_ahead"),
+    *("billed_model", "ledger_token_kind", "tell_rows_by_all_columns"),
+}
+"""Macros that find what to build or say a setting, which is an input of its own, and those of marts
+that are computed as a whole in each run."""
+
+
+def test_other_code_of_a_macro_builds_the_days_again(prepared: Prepared) -> None:
+    assert prepared.dbt.manifest is not None
+    macros = prepared.dbt.manifest.macros
+    ours = "macro.omniledger."
+    digested = set(macros[ours + "code_digest"].depends_on.macros)
+    for name in list(digested):
+        digested |= set(macros[name].depends_on.macros)
+    called = {
+        macro
+        for node in models_of(prepared).values()
+        for macro in node.depends_on.macros
+        if macro.startswith(ours)
+    }
+    assert called - digested - {ours + name for name in HOW_NOT_WHAT} == set()
+
+
 # The rules of dbt's project evaluator, where they fit; what is left out of one says why.
 
 READS_A_SOURCE = {

@@ -99,7 +99,7 @@ ledger_by_bill_day as (
         x_token_kind as token_kind,
         sum(x_tokens) as tokens,
         sum(x_ledger_cost) as ledger_usd,
-        sum(list_cost) as list_usd
+        sum(billed_cost) as priced_usd
 
     from focus
     where x_utc_date in (select billed_days.bill_date from billed_days)
@@ -129,7 +129,15 @@ valued as (
     select
         counted.*,
         counted.tokens * cast(price.prices ->> counted.provider_token_kind as numeric) * 0.000001
-            as value_usd
+            as value_usd,
+        -- as the ledger prices what is written to the cache, for however long
+        counted.tokens * cast(
+            coalesce(
+                price.prices
+                ->> replace(counted.provider_token_kind, 'cache_write_1h', 'cache_write_5m'),
+                price.prices ->> counted.provider_token_kind
+            ) as numeric
+        ) * 0.000001 as short_lived_usd
 
     from counted
     left join lateral (
@@ -156,6 +164,7 @@ usage_by_kind as (
         {{ ledger_token_kind('provider_token_kind') }} as token_kind,
         sum(tokens) as tokens,
         sum(value_usd) as value_usd,
+        sum(short_lived_usd) as short_lived_usd,
         coalesce(sum(value_usd) filter (where is_tiered), 0) as tiered_value_usd,
         count(*) filter (where value_usd is null and tokens > 0) as unpriced,
         sum(counts_with_tier) as counts_with_tier
@@ -241,7 +250,7 @@ joined as (
         cells.token_kind = 'other' as is_other,
         coalesce(reporting.ledger_usd, 0) as ledger_usd,
         coalesce(ours.ledger_usd, 0) as bill_day_usd,
-        coalesce(ours.list_usd, 0) as list_usd,
+        coalesce(ours.priced_usd, 0) as priced_usd,
         coalesce(ours.tokens, 0) as ledger_tokens,
         coalesce(
             sum(ours.tokens) over (partition by cells.bill_date, cells.llm_model), 0
@@ -252,6 +261,7 @@ joined as (
             when billed_days.is_usage_known and coalesce(theirs.unpriced, 0) = 0
                 then coalesce(theirs.value_usd, 0)
         end as value_usd,
+        coalesce(theirs.short_lived_usd, 0) as short_lived_usd,
         coalesce(theirs.tiered_value_usd, 0) as tiered_value_usd,
         coalesce(charges.billed_usd, 0) as charged_usd,
         charges.billed_list_usd as charged_list_usd,
@@ -305,8 +315,9 @@ caused as (
     select
         *,
         bill_day_usd - ledger_usd as day_boundary_usd,
-        list_usd - bill_day_usd as price_usd,
-        case when is_value_known then value_usd - list_usd else 0 end as tokens_usd,
+        priced_usd - bill_day_usd as price_usd,
+        case when is_value_known then short_lived_usd - priced_usd else 0 end as tokens_usd,
+        case when is_value_known then value_usd - short_lived_usd else 0 end as long_lived_usd,
         case when is_rate_known then taken_tiered_usd - taken_tiered_value_usd else 0 end
             as tier_usd,
         case
@@ -324,7 +335,7 @@ caused as (
             else 0
         end as list_price_usd,
         case when is_other then charged_usd else 0 end as other_usd,
-        case when is_other or is_value_known then 0 else billed_usd - list_usd end
+        case when is_other or is_value_known then 0 else billed_usd - priced_usd end
             as unexplained_usd
 
     from judged
@@ -357,16 +368,15 @@ final as (
         ) as cause_token_count_usd,
         trim_scale(
             case
-                when
-                    ledger_tokens_of_model > 0
-                    and token_kind = 'cache_write'
-                    and ledger_tokens = 0
-                    then tokens_usd
-                else 0
+                when ledger_tokens_of_model = 0 then 0
+                when token_kind = 'cache_write' and ledger_tokens = 0
+                    then tokens_usd + long_lived_usd
+                else long_lived_usd
             end
         ) as cause_cache_write_usd,
-        trim_scale(case when ledger_tokens_of_model = 0 then tokens_usd else 0 end)
-            as cause_unseen_usd,
+        trim_scale(
+            case when ledger_tokens_of_model = 0 then tokens_usd + long_lived_usd else 0 end
+        ) as cause_unseen_usd,
         trim_scale(day_boundary_usd) as cause_day_boundary_usd,
         trim_scale(discount_usd) as cause_discount_usd,
         trim_scale(list_price_usd) as cause_list_price_usd,

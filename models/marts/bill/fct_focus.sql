@@ -64,7 +64,11 @@ requests as (
         model_prices.input_usd,
         model_prices.output_usd,
         model_prices.cached_read_usd,
-        model_prices.cache_write_5m_usd
+        model_prices.cache_write_5m_usd,
+        model_prices.list_input_usd,
+        model_prices.list_output_usd,
+        model_prices.list_cached_read_usd,
+        model_prices.list_cache_write_5m_usd
 
     from events
     left join model_prices
@@ -92,6 +96,10 @@ grouped as (
         output_usd,
         cached_read_usd,
         cache_write_5m_usd,
+        list_input_usd,
+        list_output_usd,
+        list_cached_read_usd,
+        list_cache_write_5m_usd,
         sum(tokens_input) as tokens_input,
         sum(tokens_output) as tokens_output,
         sum(tokens_cached) as tokens_cached,
@@ -100,7 +108,7 @@ grouped as (
         coalesce(sum(ledger_usd), 0) as ledger_usd
 
     from requests
-    group by 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    group by 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 
 ),
 
@@ -112,6 +120,7 @@ kinds as (
         kinds.token_kind,
         kinds.meter,
         kinds.unit_price,
+        kinds.list_unit_price,
         coalesce(kinds.tokens, 0) as tokens,
         -- by this, what the ledger holds for all kinds together is dealt out to them
         coalesce(
@@ -127,24 +136,47 @@ kinds as (
     cross join
         lateral (
             values
-            (1, 'input', 'Input Tokens', grouped.tokens_input, grouped.input_usd),
-            (2, 'output', 'Output Tokens', grouped.tokens_output, grouped.output_usd),
-            (3, 'cached', 'Cached Input Tokens', grouped.tokens_cached, grouped.cached_read_usd),
+            (
+                1,
+                'input',
+                'Input Tokens',
+                grouped.tokens_input,
+                grouped.input_usd,
+                grouped.list_input_usd
+            ),
+            (
+                2,
+                'output',
+                'Output Tokens',
+                grouped.tokens_output,
+                grouped.output_usd,
+                grouped.list_output_usd
+            ),
+            (
+                3,
+                'cached',
+                'Cached Input Tokens',
+                grouped.tokens_cached,
+                grouped.cached_read_usd,
+                grouped.list_cached_read_usd
+            ),
             (
                 4,
                 'cache_write',
                 'Cache Write Tokens',
                 grouped.tokens_cache_write,
-                grouped.cache_write_5m_usd
+                grouped.cache_write_5m_usd,
+                grouped.list_cache_write_5m_usd
             ),
             (
                 5,
                 'unsplit',
                 'Tokens of Unknown Kind',
                 case when not grouped.has_split then grouped.tokens_total end,
+                null,
                 null
             )
-        ) as kinds (place, token_kind, meter, tokens, unit_price)
+        ) as kinds (place, token_kind, meter, tokens, unit_price, list_unit_price)
     where grouped.has_split or kinds.token_kind = 'unsplit'
 
 ),
@@ -175,7 +207,7 @@ dealt_out as (
 
 ),
 
--- one row of all groups that have the same price for this kind
+-- one row of all groups that have the same prices for this kind
 summed as (
 
     select
@@ -190,13 +222,15 @@ summed as (
         cost_basis = 'computed' and token_kind <> 'unsplit' as is_priced,
         case when cost_basis = 'computed' and token_kind <> 'unsplit' then unit_price end
             as unit_price,
+        case when cost_basis = 'computed' and token_kind <> 'unsplit' then list_unit_price end
+            as list_unit_price,
         sum(tokens) as tokens,
         sum(kind_ledger_usd) as kind_ledger_usd,
         sum(case when cost_basis = 'computed' then weight else kind_ledger_usd end) as charge_usd
 
     from dealt_out
     where tokens > 0 or kind_ledger_usd <> 0
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 
 ),
 
@@ -213,9 +247,12 @@ charges as (
         meter,
         is_priced,
         trim_scale(unit_price) as unit_price,
+        trim_scale(list_unit_price) as list_unit_price,
         tokens,
         trim_scale(kind_ledger_usd) as kind_ledger_usd,
         trim_scale(charge_usd) as charge_usd,
+        trim_scale(case when is_priced then tokens * list_unit_price * 0.000001 else charge_usd end)
+            as list_usd,
         greatest(
             {{ day_starts_at('usage_date') }},
             cast(utc_day as timestamp) at time zone 'UTC'
@@ -250,7 +287,7 @@ final as (
     select
         {{ row_key([
             'usage_date', 'utc_day', 'user_id', 'llm_model', 'source_system', 'cost_basis',
-            'token_kind', 'unit_price',
+            'token_kind', 'unit_price', 'list_unit_price',
         ]) }} as focus_key,
         usage_date,
         llm_model,
