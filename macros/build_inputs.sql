@@ -21,7 +21,7 @@
         share_of_part('amount'),
         row_key(['column']),
         seconds_within_hour('state'),
-        quota_terms('user_days', 'limits', 'prices'),
+        quota_terms('user_days', 'limits', 'prices') | replace(default_model(), ''),
         model_provider('model'),
         focus_columns(),
     ] -%}
