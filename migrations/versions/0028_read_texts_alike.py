@@ -30,7 +30,7 @@ $omniledger$
 
 
 def upgrade() -> None:
-    run(sql("model_name_forms"))
+    run(sql("model_name_forms_0010"))
     run(_DERIVE)
 
 
