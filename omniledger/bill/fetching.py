@@ -5,6 +5,7 @@ Nothing that is said or raised here holds the key.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -155,9 +156,10 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 def _retry_after(answer: httpx.Response, otherwise: float) -> float:
     """Seconds to wait as the answer says it."""
     try:
-        return max(float(answer.headers.get("retry-after", "")), 0.0)
+        seconds = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return otherwise
+    return otherwise if math.isnan(seconds) else max(seconds, 0.0)
 
 
 def _refusal(answer: httpx.Response, key: str) -> str:

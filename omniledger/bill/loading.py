@@ -45,6 +45,19 @@ order by 1
 limit 1
 """
 
+# Some rows of such a file may be alike and both meant; if each has its double, the file has one.
+_WHOLLY_DOUBLED = """
+select min(number) > 1
+from (
+    select count(*) as number
+    from incoming
+    where quantity is not null or amount_usd is not null
+    group by
+        fact, bucket_start, bucket_end, model, token_kind, quantity, cost_type, amount_usd,
+        list_amount_usd, service_tier, workspace, api_key, detail
+) as alike
+"""
+
 _BUCKETS = """
 create temporary table incoming_buckets on commit drop as
 select fact, bucket_start, bucket_end, min(position) as position, false as is_known
@@ -264,6 +277,11 @@ def _check(connection: Connection, document: Document) -> None:
                 f"{document.name}: {double[1]} counts the same again as {double[0]}; the file, or "
                 "a page of it, is there twice; nothing of it was imported."
             )
+    elif connection.execute(_WHOLLY_DOUBLED).fetchone() == (True,):
+        raise InputError(
+            f"{document.name}: every row of it is there more than once; if all are meant, add up "
+            "those that are alike; nothing of it was imported."
+        )
     overlapping = connection.execute(_OVERLAPPING).fetchone()
     if overlapping is not None:
         raise InputError(

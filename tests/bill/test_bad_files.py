@@ -187,6 +187,12 @@ BAD: dict[str, tuple[str, object, str]] = {
         f"{_HEADER}2026-03-01,m,input,5,1\n2026-03-01,m,input,5,1\n",
         "x.csv: line 3 counts the same again as line 2",
     ),
+    "an export twice": (
+        "x.csv",
+        "usage_date_utc,model,token_type,cost_usd\n" + 2 * "2026-03-01,m,output,1\n"
+        "2026-03-02,m,output,1\n",
+        "x.csv: every row of it is there more than once; if all are meant, add up those that are",
+    ),
     "two headers": (
         "x.csv",
         "date,date,model,kind,tokens\n2026-03-01,,m,input,5\n",

@@ -122,7 +122,7 @@ def test_more_than_31_days_are_asked_for_in_stretches(provider: Provider) -> Non
 
 
 def test_who_is_asked_for_patience_waits_as_long_as_is_said(provider: Provider) -> None:
-    provider.faults = [(429, {"retry-after": "17"}, {}), (429, {}, {})]
+    provider.faults = [(429, {"retry-after": "17"}, {}), (429, {"retry-after": "nan"}, {})]
     assert fetched(provider)["usage_report"] == [1, 10, 2, 10]
     assert provider.slept == [17.0, 2.0]
 
