@@ -1,7 +1,7 @@
 """Know models by more of the names that gateways give them.
 
-OpenRouter puts a variant behind a name, Bedrock the length of its context, Claude Code `[1m]`, Google
-a number; libraries put the provider and a colon before it. Their cost was unknown.
+OpenRouter puts a variant behind a name, Bedrock the length of its context, Claude Code `[1m]`,
+Google a number; libraries put the provider and a colon before it. Their cost was unknown.
 
 Locks: none that anybody could wait for; two functions are replaced.
 Way back: the functions are again what they were.
