@@ -54,7 +54,11 @@ built as (
     from {build}
     where
         usage_date = any(%(days)s)
-        and usage_date in (select usage_date from published)
+        and (
+            usage_date in (select usage_date from published)
+            -- It was published and emptied before.
+            or usage_date in (select usage_date from {revisions})
+        )
 ),
 
 differing as (

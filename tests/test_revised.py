@@ -89,3 +89,21 @@ def test_a_column_that_the_models_gain_revises_nothing(dsn: Dsn) -> None:
     rebuild(dsn, USAGE, "2026-03-02", ", cost_new_usd = 2")
     published(dsn)
     assert {row[4:] for row in revisions(dsn, "cost_new_usd")} == {("price", "1", "2")}
+
+
+def test_a_day_that_was_emptied_and_comes_back_is_revised_twice(dsn: Dsn) -> None:
+    spoil(
+        dsn,
+        f"create table kept as select * from analytics_build.{USAGE}"
+        " where usage_date = '2026-03-02' and user_id = 1 and source_system = 'legacy'",
+        f"delete from analytics_build.{USAGE} where usage_date = '2026-03-02'",
+    )
+    published(dsn)
+    emptied = len(revisions(dsn, "requests"))
+    assert emptied > 0
+    assert {row[6] for row in revisions(dsn, "requests")} == {None}
+    spoil(dsn, f"insert into analytics_build.{USAGE} select * from kept")
+    rebuild(dsn, USAGE, "2026-03-02")
+    published(dsn)
+    [back] = [row for row in revisions(dsn, "requests") if row[6] is not None]
+    assert (back[0], back[1], back[4], back[5]) == (date(2026, 3, 2), 1, "rows", None)
