@@ -14,6 +14,7 @@ import click
 from pydantic import SecretStr
 
 from omniledger import revisions, versions
+from omniledger.alerts.channels import require_known
 from omniledger.database import Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
@@ -61,12 +62,13 @@ def examine(as_json: bool) -> int:
 def document(settings: Settings) -> dict[str, Any]:
     """All of it, for programs."""
     database, scheduler = _database(settings), _prefect(settings)
+    problems = [database.problem, scheduler.problem, _problem_of_alerts(settings)]
     return {
         "versions": versions.installed(),
         "settings": [asdict(setting) for setting in _settings(settings)],
         "database": asdict(database),
         "prefect": asdict(scheduler),
-        "problems": [place.problem for place in (database, scheduler) if place.problem],
+        "problems": [problem for problem in problems if problem],
     }
 
 
@@ -150,6 +152,14 @@ def _prefect(settings: Settings) -> Place:
             return Place("PREFECT_API_URL", where, f"it answers; {schedule}")
         return Place("PREFECT_API_URL", where, f"it can't be used; {schedule}", problem)
     return Place("own", str(folder), f"started when it is needed; {schedule}")
+
+
+def _problem_of_alerts(settings: Settings) -> str:
+    try:
+        require_known(settings.alerts)
+    except OmniledgerError as error:
+        return str(error)
+    return ""
 
 
 def _show(found: dict[str, Any]) -> None:

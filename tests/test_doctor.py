@@ -20,7 +20,7 @@ def test_it_names_versions_settings_database_and_prefect(server: Server, tmp_pat
         "--json",
         OMNILEDGER_HOME=str(tmp_path),
         OMNILEDGER_REPORTING_TIMEZONE="Europe/Berlin",
-        OMNILEDGER_ALERTS=f"mailto://me:{SECRET}@example.com slack://{SECRET}",
+        OMNILEDGER_ALERTS=f"mailto://me:{SECRET}@example.com json://{SECRET}",
         PREFECT_API_URL="",
     )
     found = said.document()
@@ -30,7 +30,7 @@ def test_it_names_versions_settings_database_and_prefect(server: Server, tmp_pat
     settings = {one["variable"]: (one["value"], one["source"]) for one in found["settings"]}
     assert settings["OMNILEDGER_REPORTING_TIMEZONE"] == ("Europe/Berlin", "environment")
     assert settings["OMNILEDGER_LEGACY_SCHEMA"] == ("public", "default")
-    assert settings["OMNILEDGER_ALERTS"] == ("mailto://*** slack://***", "environment")
+    assert settings["OMNILEDGER_ALERTS"] == ("mailto://*** json://***", "environment")
     assert settings["DATABASE_URL"][0] == found["database"]["where"]
     assert f"revision {revisions.head()} (newest" in found["database"]["state"]
     assert "no schedule is kept" in found["prefect"]["state"]
@@ -49,6 +49,19 @@ def test_what_does_not_answer_is_a_problem_and_no_secret_is_shown(tmp_path: Path
     assert "nothing answers there" in said.output
     assert "No Prefect server answers at PREFECT_API_URL" in said.output
     assert SECRET not in said.output
+
+
+def test_a_channel_that_is_none_is_a_problem_and_no_schedule_begins(tmp_path: Path) -> None:
+    given = {
+        "OMNILEDGER_HOME": str(tmp_path),
+        "OMNILEDGER_ALERTS": f"json://127.0.0.1:1 nonsense://{SECRET}",
+        "PREFECT_API_URL": "",
+    }
+    for command, code in (("doctor", 1), ("schedule", 2)):
+        said = omniledger(Dsn("127.0.0.1", 1, "db", "me"), command, **given)
+        assert said.code == code
+        assert "its address number 2 is none that Apprise knows" in said.output
+        assert SECRET not in said.output
 
 
 def test_the_embedded_database_is_named_and_not_started(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from omniledger.alerts.record import News
 from omniledger.errors import SettingsError
 from omniledger.strangers import visible
+
+if TYPE_CHECKING:
+    from apprise import Apprise
 
 
 @dataclass(frozen=True)
@@ -34,34 +38,46 @@ def _begun_first(line: str) -> bool:
     return line.startswith("Over")
 
 
+def require_known(urls: Sequence[SecretStr]) -> None:
+    """Refuse addresses of which one is none.
+
+    Raises:
+        SettingsError: Apprise does not know it; the sentence names its place.
+    """
+    for place, channel in enumerate(_channels(urls), start=1):
+        if not channel:
+            raise SettingsError(
+                f"OMNILEDGER_ALERTS is wrong: its address number {place} is none that Apprise "
+                "knows, like mailto://user:password@host or slack://…"
+            )
+
+
 def send(urls: Sequence[SecretStr], letters: Mapping[int, Letter]) -> list[int]:
-    """Send each channel its letter, or none of them where one has no address.
+    """Send each channel its letter.
 
     Args:
         urls: the addresses of all channels.
         letters: by the place of a channel, from 1, what it gets.
 
     Returns:
-        The places of the channels that did not take it.
-
-    Raises:
-        SettingsError: an address is none that Apprise knows.
+        The places of the channels that did not take it, those among them that have no address that
+        Apprise knows.
     """
-    from apprise import Apprise
-
-    # What it logs may hold the addresses, and they hold passwords.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    channels = {}
-    for place, url in enumerate(urls, start=1):
-        channels[place] = Apprise()
-        if not channels[place].add(url.get_secret_value()):
-            raise SettingsError(
-                f"OMNILEDGER_ALERTS is wrong: its address number {place} is none that Apprise "
-                "knows, like mailto://user:password@host or slack://…"
-            )
+    channels = _channels(urls)
     # As text: a channel that speaks HTML or Markdown gets it escaped.
     return [
         place
         for place, letter in letters.items()
-        if not channels[place].notify(title=letter.title, body=letter.body, body_format="text")
+        if not channels[place - 1].notify(title=letter.title, body=letter.body, body_format="text")
     ]
+
+
+def _channels(urls: Sequence[SecretStr]) -> list[Apprise]:
+    """A channel for each address, an empty one for what is none."""
+    if not urls:
+        return []
+    from apprise import Apprise
+
+    # What it logs may hold the addresses, and they hold passwords.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    return [Apprise(url.get_secret_value()) for url in urls]

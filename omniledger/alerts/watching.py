@@ -32,11 +32,8 @@ class Looked:
 def look(connection: Connection, settings: Settings) -> Looked:
     """Record what began and ended since the last look, and tell it.
 
-    A channel that is down never fails a run: what it did not take is sent to it again at the next
-    look, unless it is over by then.
-
-    Raises:
-        SettingsError: an address in `OMNILEDGER_ALERTS` is none.
+    A channel that is down, or has no address that is one, never fails a run: what it did not take
+    is sent to it again at the next look, unless it is over by then.
     """
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)

@@ -26,7 +26,7 @@ def alerts_test() -> None:
     Example:
       OMNILEDGER_ALERTS=mailto://user:password@example.com omniledger alerts test
     """
-    from omniledger.alerts.channels import Letter, send
+    from omniledger.alerts.channels import Letter, require_known, send
     from omniledger.errors import SettingsError
     from omniledger.settings import get_settings
 
@@ -35,6 +35,7 @@ def alerts_test() -> None:
         raise SettingsError(
             "OMNILEDGER_ALERTS names no channel; set it to Apprise addresses, separated by spaces."
         )
+    require_known(urls)
     letter = Letter("omniledger: a test", "If you can read this, alerts reach you.")
     places = range(1, len(urls) + 1)
     failed = send(urls, dict.fromkeys(places, letter))
@@ -58,6 +59,8 @@ def alerts_look() -> None:
     with session() as connection:
         looked = look(connection, get_settings())
     click.echo(f"{looked.wrong} wrong now; {looked.told} told, {looked.waiting} waiting.")
+    for place in looked.failed:
+        click.echo(f"channel {place}: did not take it")
 
 
 @alerts.command("list")

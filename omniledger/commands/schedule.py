@@ -28,6 +28,7 @@ def schedule(
     Example:
       omniledger schedule --cron "15 0 * * *"
     """
+    from omniledger.alerts.channels import require_known
     from omniledger.scheduling.keeper import keep
     from omniledger.scheduling.times import Plan
     from omniledger.settings import get_settings
@@ -37,4 +38,5 @@ def schedule(
         from omniledger.scheduling.status import tell_status
 
         raise SystemExit(tell_status(settings))
+    require_known(settings.alerts)
     keep(Plan(cron, every, settings.reporting_timezone, watch_every), port, settings)
