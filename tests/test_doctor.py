@@ -60,8 +60,9 @@ def test_a_channel_that_is_none_is_a_problem_and_no_schedule_begins(tmp_path: Pa
     for command, code in (("doctor", 1), ("schedule", 2)):
         said = omniledger(Dsn("127.0.0.1", 1, "db", "me"), command, **given)
         assert said.code == code
-        assert "its address number 2 is none that Apprise knows" in said.output
-        assert SECRET not in said.output
+        said_so = said.output + said.refusal
+        assert "its address number 2 is none that Apprise knows" in said_so
+        assert SECRET not in said_so
 
 
 def test_the_embedded_database_is_named_and_not_started(tmp_path: Path) -> None:
