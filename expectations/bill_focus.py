@@ -40,6 +40,9 @@ where
     or list_unit_price * pricing_quantity <> list_cost
     or (charge_category = 'Usage') <> (list_unit_price is not null)
     or (charge_category <> 'Usage' and list_cost <> billed_cost)
+    or (charge_category = 'Usage' and consumed_quantity is distinct from x_tokens)
+    or pricing_quantity * 1000000 <> x_tokens
+    or billing_currency <> 'USD'
 """
 
 _OUTSIDE_ITS_PERIOD = """
@@ -51,37 +54,47 @@ where
     or charge_period_end > billing_period_end
 """
 
+# Beyond all ids of users.
+_NOBODY = 9_999_999_999
+
 # Of days that were written to meanwhile nothing is said.
 _SUMS_DIFFER = """
 with focus as (
     select
         usage_date,
+        {who},
         sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
         sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
+        sum(x_ledger_cost) as in_ledger,
         min(built_xmin) as built_xmin
     from batch
-    group by usage_date
+    group by 1, 2
 ),
 
 daily as (
     select
         usage_date,
+        {whose},
         sum(cost_recomputed_usd) as computed,
         sum(cost_estimated_usd) as estimated,
+        sum(cost_usd) as in_ledger,
         min(built_xmin) as built_xmin
     from analytics_build.fct_daily_usage
-    group by usage_date
+    group by 1, 2
 )
 
 select
-    usage_date, daily.computed::text as computed_in_daily_usage, focus.computed::text,
-    daily.estimated::text as estimated_in_daily_usage, focus.estimated::text
+    usage_date, nullif(who, {nobody}) as x_user_id,
+    daily.computed::text as computed_in_daily_usage, focus.computed::text,
+    daily.estimated::text as estimated_in_daily_usage, focus.estimated::text,
+    daily.in_ledger::text as in_ledger_in_daily_usage, focus.in_ledger::text
 from daily
-full join focus using (usage_date)
+full join focus using (usage_date, who)
 where
     (
         coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
         or coalesce(daily.estimated, 0) <> coalesce(focus.estimated, 0)
+        or coalesce(daily.in_ledger, 0) <> coalesce(focus.in_ledger, 0)
     )
     and {untouched}
 order by usage_date
@@ -100,6 +113,9 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows(
                 "Each day costs what the daily usage says",
                 _SUMS_DIFFER.format(
+                    who=f"coalesce(x_user_id::bigint, {_NOBODY}) as who",
+                    whose=f"coalesce(user_id::bigint, {_NOBODY}) as who",
+                    nobody=_NOBODY,
                     untouched=scope.untouched(
                         "usage_date", "least(daily.built_xmin, focus.built_xmin)"
                     )

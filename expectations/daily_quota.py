@@ -58,6 +58,8 @@ where
     or is_exceeded is distinct from (cost_used_usd >= cost_limit_usd)
     or is_exceeded is distinct from (crossed_at is not null)
     or tokens_unpriced > tokens_used
+    or abs(used_share * cost_limit_usd - cost_used_usd) > 0.0001 * greatest(cost_limit_usd, 1)
+    or (used_share is null) <> (cost_limit_usd = 0)
 """
 
 _CROSSED_ON_ANOTHER_DAY = """

@@ -50,7 +50,7 @@ newest (built_xmin) as (
     select
         coalesce(
             (select max(built_xmin) from batch),
-            (select max(built_xmin) from analytics_build.usage_control)
+            (select max(built_xmin) from analytics_build.control_totals)
         )
 ),
 

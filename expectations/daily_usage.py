@@ -32,7 +32,7 @@ _COSTS = (
     "cost_estimated_usd",
     "cost_usd",
 )
-_CONTROLLED = ("requests", *_TOKENS, "cost_recorded_usd")
+_CONTROLLED = ("requests", "errors", "blocked", "tool_calls", *_TOKENS, "cost_recorded_usd")
 
 _DOUBLED = """
 select usage_date, user_id, llm_model, source_system, count(*) as rows, min(usage_key) as usage_key
@@ -142,7 +142,7 @@ select
     coalesce(figures.usage_date, control.usage_date) as usage_date,
     case when figures.usage_date is null then 'figures' else 'control' end as missing_in
 from (select distinct usage_date from batch) as figures
-full join analytics_build.usage_control as control using (usage_date)
+full join analytics_build.control_totals as control using (usage_date)
 where figures.usage_date is null or control.usage_date is null
 """
 
@@ -155,7 +155,7 @@ with daily as (
 
 select usage_date, figure, in_figures::text, in_control::text
 from daily
-inner join analytics_build.usage_control as control using (usage_date)
+inner join analytics_build.control_totals as control using (usage_date)
 cross join lateral (values {pairs}) as pairs (figure, in_figures, in_control)
 where coalesce(in_figures, 0) <> coalesce(in_control, 0)
 order by usage_date, figure

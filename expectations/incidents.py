@@ -39,22 +39,40 @@ where next_opened_at < last_down_at or (next_opened_at is not null and closed_at
 _NOT_THE_DAYS = """
 select
     mcp_server_id, days.incidents as incidents_of_days, told.incidents,
-    days.down_seconds as down_seconds_of_days, told.down_seconds
+    days.down_seconds as down_seconds_of_days, told.down_seconds,
+    days.checks as checks_of_days, told.checks,
+    days.begun = told.begun as begin_as_the_days_say
 from (
     select
         mcp_server_id,
         sum(incidents)::bigint as incidents,
-        sum(down_seconds)::bigint as down_seconds
+        sum(down_seconds)::bigint as down_seconds,
+        sum(told.checks)::bigint as checks,
+        sum(told.begun)::bigint as begun
     from analytics_build.fct_daily_health
+    cross join lateral (
+        select
+            sum((outage ->> 'checks')::bigint) as checks,
+            sum((outage ->> 'start_epoch')::bigint)
+            filter (where not (outage ->> 'is_continued')::boolean) as begun
+        from jsonb_array_elements(outage_list) as outages (outage)
+    ) as told
     group by mcp_server_id
     having sum(outages) > 0
 ) as days
 full join (
-    select mcp_server_id, count(*) as incidents, sum(down_seconds)::bigint as down_seconds
+    select
+        mcp_server_id,
+        count(*) as incidents,
+        sum(down_seconds)::bigint as down_seconds,
+        sum(checks)::bigint as checks,
+        sum(extract(epoch from opened_at))::bigint as begun
     from batch
     group by mcp_server_id
 ) as told using (mcp_server_id)
-where (days.incidents, days.down_seconds) is distinct from (told.incidents, told.down_seconds)
+where
+    (days.incidents, days.down_seconds, days.checks, days.begun)
+    is distinct from (told.incidents, told.down_seconds, told.checks, told.begun)
 """
 
 _SECONDS_DO_NOT_ADD_UP = """
@@ -68,6 +86,18 @@ where
     or hour_seconds not between 1 and 3600
 """
 
+_CHECKS_APART = """
+select
+    hourly_health_key, hour_at, mcp_server_id, checks, checks_down,
+    p50_response_ms, p95_response_ms, p99_response_ms
+from batch
+where
+    checks_down not between 0 and checks
+    or p50_response_ms < 0
+    or p50_response_ms > p95_response_ms
+    or p95_response_ms > p99_response_ms
+"""
+
 # The last day goes on between one mart and the next. A late event may come between them too: of a
 # server that had one, or lost one, nothing is said.
 _NOT_THE_DAY = """
@@ -75,6 +105,7 @@ select
     days.health_date, days.mcp_server_id,
     days.up_seconds, hours.up_seconds as up_seconds_of_hours,
     days.down_seconds, hours.down_seconds as down_seconds_of_hours,
+    days.checks, hours.checks as checks_of_hours,
     hours.hours
 from analytics_build.fct_daily_health as days
 cross join (
@@ -87,6 +118,7 @@ left join (
         sum(up_seconds) as up_seconds,
         sum(down_seconds) as down_seconds,
         sum(hour_seconds) as hour_seconds,
+        sum(checks) as checks,
         count(*) as hours,
         min(built_xmin) as built_xmin
     from batch
@@ -95,8 +127,8 @@ left join (
 where
     days.health_date >= shown.first_date
     and days.health_date < least(shown.last_date, {today})
-    and (days.up_seconds, days.down_seconds, days.day_seconds)
-    is distinct from (hours.up_seconds, hours.down_seconds, hours.hour_seconds)
+    and (days.up_seconds, days.down_seconds, days.day_seconds, days.checks)
+    is distinct from (hours.up_seconds, hours.down_seconds, hours.hour_seconds, hours.checks)
     and not exists (
         select 1
         from omni2.mcp_health_log as raw
@@ -134,6 +166,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             all_known((*_HOUR, *_SECONDS, "hour_seconds", "built_xmin"), _HOUR),
             unique("hourly_health_key"),
             no_rows("Up, down, unknown and disabled make up the hour", _SECONDS_DO_NOT_ADD_UP),
+            no_rows("Checks and response times are in order", _CHECKS_APART),
             no_rows(
                 "Hours make up the day",
                 _NOT_THE_DAY.format(

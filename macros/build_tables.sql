@@ -17,7 +17,7 @@
     first time, they wait for each other.
 #}
 {% macro begin_build() -%}
-    {%- if not execute or not (is_built('build_inputs') and is_built('usage_control')) %}
+    {%- if not execute or not (is_built('build_inputs') and is_built('control_totals')) %}
     select pg_advisory_xact_lock(hashtext('omniledger build tables'));
 
     create table if not exists {{ build_table('build_inputs') }} (
@@ -36,11 +36,14 @@
 
     -- without its control totals, usage must be built as a whole
     delete from {{ build_table('build_inputs') }}
-    where mart = 'fct_daily_usage' and to_regclass('{{ build_table('usage_control') }}') is null;
+    where mart = 'fct_daily_usage' and to_regclass('{{ build_table('control_totals') }}') is null;
 
-    create table if not exists {{ build_table('usage_control') }} (
+    create table if not exists {{ build_table('control_totals') }} (
         usage_date date primary key,
         requests bigint not null,
+        errors bigint not null,
+        blocked bigint not null,
+        tool_calls bigint not null,
         tokens_input bigint,
         tokens_output bigint,
         tokens_cached bigint,
@@ -50,7 +53,10 @@
         built_xmin bigint not null
     );
 
-    comment on table {{ build_table('usage_control') }} is
+    -- what an earlier version kept less in
+    drop table if exists {{ build_table('usage_control') }};
+
+    comment on table {{ build_table('control_totals') }} is
     'Sums of each day over the raw ledger, from the snapshot in which fct_daily_usage was built.';
 
     {%- endif %}

@@ -3,7 +3,7 @@
     rows, without views or joins, so that a join that doubles or loses a row can't hide.
 #}
 {% macro keep_usage_control(audit_logs) -%}
-    {%- set control = build_table('usage_control') -%}
+    {%- set control = build_table('control_totals') -%}
     {%- set prunings = ref('stg_prunings') -%}
 
     delete from {{ control }}
@@ -16,18 +16,10 @@
     insert into {{ control }}
     select
         usage_date,
-        count(*) filter (
-            where
-                tool_called is null
-                or legacy_id is not null
-                or request_type is not null
-                or tokens_input is not null
-                or tokens_output is not null
-                or tokens_cached is not null
-                or tokens_cache_write is not null
-                or llm_tokens_used is not null
-                or cost_usd is not null
-        ) as requests,
+        count(*) filter (where is_request) as requests,
+        count(*) filter (where is_request and has_failed and not is_blocked) as errors,
+        count(*) filter (where is_request and is_blocked) as blocked,
+        count(tool_called) as tool_calls,
         cast(sum(tokens_input) filter (where tokens_input between 0 and 1000000000000) as bigint),
         cast(sum(tokens_output) filter (where tokens_output between 0 and 1000000000000) as bigint),
         cast(sum(tokens_cached) filter (where tokens_cached between 0 and 1000000000000) as bigint),
@@ -49,6 +41,18 @@
         select
             raw.*,
             {{ reporting_date('raw."timestamp"') }} as usage_date,
+            raw.tool_called is null
+            or raw.legacy_id is not null
+            or raw.request_type is not null
+            or raw.tokens_input is not null
+            or raw.tokens_output is not null
+            or raw.tokens_cached is not null
+            or raw.tokens_cache_write is not null
+            or raw.llm_tokens_used is not null
+            or raw.cost_usd is not null as is_request,
+            coalesce(raw.success, raw.status is not null) is false
+            or coalesce(lower(btrim(raw.status) collate "C") = 'error', false) as has_failed,
+            coalesce(raw.was_blocked, false) as is_blocked,
             (
                 select sum(kind)
                 from (
@@ -81,6 +85,9 @@
     select
         usage_date,
         sum(requests),
+        sum(errors),
+        sum(blocked),
+        sum(tool_calls),
         sum(tokens_input),
         sum(tokens_output),
         sum(tokens_cached),

@@ -410,9 +410,12 @@ create table analytics_build.dim_mcp_servers (
     built_at timestamp with time zone
 );
 
-create table analytics_build.usage_control (
+create table analytics_build.control_totals (
     usage_date date primary key,
     requests bigint,
+    errors bigint,
+    blocked bigint,
+    tool_calls bigint,
     tokens_input bigint,
     tokens_output bigint,
     tokens_cached bigint,
@@ -558,10 +561,13 @@ from (
     group by 1, 2
 ) as used;
 
-insert into analytics_build.usage_control
+insert into analytics_build.control_totals
 select
     (timestamp at time zone 'UTC')::date,
     count(*) filter (where tool_called is null),
+    0,
+    0,
+    count(tool_called),
     coalesce(sum(tokens_input), 0),
     coalesce(sum(tokens_output), 0),
     coalesce(sum(tokens_cached), 0),
@@ -658,7 +664,13 @@ select
     -10,
     11,
     'up',
-    '[]',
+    jsonb_build_array(
+        jsonb_build_object(
+            'start_epoch', extract(epoch from day at time zone 'UTC')::bigint,
+            'checks', 2,
+            'is_continued', false
+        )
+    ),
     pg_current_xact_id()::text::bigint + 1,
     timestamptz '2026-03-05 18:00+00'
 from
@@ -745,7 +757,7 @@ select
     kind,
     tokens,
     'computed',
-    cost,
+    case when kind = 'input' then cost_usd else 0 end,
     built_xmin,
     built_at
 from (
@@ -811,7 +823,7 @@ select
     case when nth <= 2 then 3600 else 0 end,
     case when nth = 3 then 3600 else 0 end,
     0,
-    1,
+    case when nth = 1 then checks else 0 end,
     0,
     20,
     40,

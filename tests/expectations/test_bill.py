@@ -17,7 +17,7 @@ def test_a_bill_whose_causes_do_not_add_up_is_refused(dsn: Dsn, judge: Judge) ->
         " where llm_model = 'sonnet' and token_kind = 'input'",
         f"update {BILL} set billed_tokens = -1 where llm_model = 'haiku' and token_kind = 'input'",
         f"create temp table twice as select * from {BILL}"
-        " where llm_model = 'haiku' and token_kind = 'output'",
+        " where llm_model = 'haiku' and token_kind = 'input'",
         "update twice set reconciliation_key = 'twice'",
         f"insert into {BILL} select * from twice",
     )

@@ -14,6 +14,7 @@ from omniledger.marts import MARTS
 from omniledger.publish import publish
 from omniledger.runs import Began
 from tests.conftest import Server, ask
+from tests.expectations.conftest import Judge, said
 from tests.expectations.marts import built_marts, spoil
 
 
@@ -477,6 +478,39 @@ FAULTS = (
         {"mcp_server_id": 2, "check_interval_seconds": -60},
     ),
 )
+
+# Figures that the key figures of a mart don't show; each is changed alone.
+_ASIDE = (
+    ("daily_usage", USAGE, "errors = errors + 1", "control totals"),
+    ("daily_usage", USAGE, "blocked = blocked + 1", "control totals"),
+    ("daily_usage", USAGE, "tool_calls = tool_calls + 1", "control totals"),
+    ("daily_quota", QUOTA, "used_share = used_share + 0.5", "overspend agree"),
+    ("daily_quota", QUOTA, "cost_limit_usd = cost_limit_usd * 2", "overspend agree"),
+    ("hourly_health", HOURS, "p50_response_ms = -5", "Checks and response times"),
+    ("hourly_health", HOURS, "checks = checks + 1", "Hours make up the day"),
+    ("hourly_health", HOURS, "checks_down = checks + 1", "Checks and response"),
+    ("incidents", INCIDENTS, "checks = checks + 1", "Incidents are the outages"),
+    ("incidents", INCIDENTS, "opened_at = opened_at - interval '1 hour'", "are the outages"),
+    ("bill_focus", FOCUS, "x_user_id = 999", "what the daily usage says"),
+    ("bill_focus", FOCUS, "x_ledger_cost = x_ledger_cost + 1", "what the daily usage says"),
+    ("bill_focus", FOCUS, "billing_currency = 'EUR'", "price times quantity"),
+    ("bill_focus", FOCUS, "x_tokens = x_tokens + 9", "price times quantity"),
+)
+
+
+def test_each_figure_is_held_to_another(server: Server, judge: Judge) -> None:
+    dsn = built_marts(server)
+    days = {HEALTH: "health_date", HOURS: "health_date", INCIDENTS: "opened_date"}
+    for _, mart, change, _ in _ASIDE:
+        row = (
+            f"select ctid from analytics_build.{mart}"
+            f" where {days.get(mart, 'usage_date')} = '{D2}' order by 1 limit 1"
+        )
+        spoil(dsn, f"update analytics_build.{mart} set {change} where ctid = ({row})")
+    verdict = judge(dsn)
+    for suite, _, change, expectation in _ASIDE:
+        assert any(expectation in sentence for sentence in said(verdict, suite)), change
+
 
 # Rows that were written before the run began, and figures that go on without them.
 LATER = (

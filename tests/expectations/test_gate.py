@@ -62,7 +62,7 @@ def test_rows_with_any_letters_are_kept_where_no_encoding_is_named(
 
 def test_an_installation_without_a_row_is_in_order(dsn: Dsn, judge: Judge) -> None:
     tables = [f"analytics_build.{mart.name}" for mart in MARTS]
-    logs = ["omni2.audit_logs", "omni2.mcp_health_log", "analytics_build.usage_control"]
+    logs = ["omni2.audit_logs", "omni2.mcp_health_log", "analytics_build.control_totals"]
     spoil(dsn, f"truncate {', '.join((*tables, *logs, 'ledger.provider_buckets'))}")
 
     verdict = judge(dsn)
@@ -400,6 +400,8 @@ def test_odd_raw_rows_warn_and_stop_nothing(dsn: Dsn, judge: Judge, tmp_path: Pa
         "and requests_cost_computed > 0",
         f"update {mart} set user_id = null where usage_date = '2026-03-03' and user_id = 2 "
         "and requests > 0",
+        "update analytics_build.fct_focus set x_user_id = null where usage_date = '2026-03-03' "
+        "and x_user_id = 2",
     )
 
     verdict = judge(dsn)
@@ -461,7 +463,7 @@ def test_only_days_to_be_published_are_read_from_the_ledger(dsn: Dsn, judge: Jud
 
 
 def test_rule_that_cannot_be_asked_stops_the_run(dsn: Dsn, judge: Judge) -> None:
-    spoil(dsn, "alter table analytics_build.usage_control drop column requests")
+    spoil(dsn, "alter table analytics_build.control_totals drop column requests")
 
     with pytest.raises(NotReadyError, match=r"sums equal the control totals.*control\.requests"):
         judge(dsn)

@@ -153,7 +153,8 @@ class Marts:
 _CONTROL = """
 with daily as (
     select
-        usage_date, sum(requests), sum(tokens_input), sum(tokens_output), sum(tokens_cached),
+        usage_date, sum(requests), sum(errors), sum(blocked), sum(tool_calls),
+        sum(tokens_input), sum(tokens_output), sum(tokens_cached),
         sum(tokens_cache_write), sum(tokens_total), sum(cost_recorded_usd)
     from analytics_build.fct_daily_usage
     group by usage_date
@@ -161,9 +162,10 @@ with daily as (
 
 control as (
     select
-        usage_date, requests, tokens_input, tokens_output, tokens_cached,
+        usage_date, requests, errors, blocked, tool_calls,
+        tokens_input, tokens_output, tokens_cached,
         tokens_cache_write, tokens_total, cost_recorded_usd
-    from analytics_build.usage_control
+    from analytics_build.control_totals
 )
 
 (select * from daily except select * from control)

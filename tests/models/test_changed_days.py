@@ -127,7 +127,7 @@ def test_everything_of_a_mart_is_one_snapshot(filled: Marts) -> None:
         $$;
         create trigger see after delete or insert on analytics_build.fct_daily_usage
         execute function see();
-        create trigger see after delete or insert on analytics_build.usage_control
+        create trigger see after delete or insert on analytics_build.control_totals
         execute function see();
         create trigger see after delete or insert on analytics_build.build_inputs
         execute function see();
@@ -142,10 +142,10 @@ def test_everything_of_a_mart_is_one_snapshot(filled: Marts) -> None:
 def test_the_first_build_has_its_control_totals(marts: Marts) -> None:
     request_at(marts, "2026-03-01 10:00+00", tokens_input=7, tokens_output=-1, cost_usd="NaN")
     request_at(marts, "2026-03-01 10:00+00", mcp_target="files", tool_called="read")
-    ask(marts.dsn, "drop table analytics_build.fct_daily_usage, analytics_build.usage_control")
+    ask(marts.dsn, "drop table analytics_build.fct_daily_usage, analytics_build.control_totals")
     ask(marts.dsn, "drop table analytics_build.build_inputs")
     marts.run()
-    assert ask(marts.dsn, "select requests, tokens_input from analytics_build.usage_control") == [
+    assert ask(marts.dsn, "select requests, tokens_input from analytics_build.control_totals") == [
         (1, 7)
     ]
     marts.assert_as_if_built_anew()

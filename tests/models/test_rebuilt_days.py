@@ -232,7 +232,7 @@ def test_other_code_builds_every_day_again(filled: Marts) -> None:
 
 
 def test_lost_control_totals_are_made_again(filled: Marts) -> None:
-    ask(filled.dsn, "drop table analytics_build.usage_control")
+    ask(filled.dsn, "drop table analytics_build.control_totals")
     with filled.changing(USAGE, *DAYS), filled.changing(TOOLS):
         filled.run()
     filled.assert_as_if_built_anew()
