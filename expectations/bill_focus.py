@@ -118,7 +118,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     nobody=_NOBODY,
                     untouched=scope.untouched(
                         "usage_date", "least(daily.built_xmin, focus.built_xmin)"
-                    )
+                    ),
                 ),
             ),
             *up_to_date(scope, "fct_focus", "usage_date", "omni2.audit_logs"),

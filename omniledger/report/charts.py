@@ -31,8 +31,8 @@ NAMES_SHOWN = 12
 SERVERS_SHOWN = 12
 """More rows than these are left to the table beside the chart."""
 
-LEAST_DOWN_DRAWN = 86400 // 8
-"""Less time down than this, in seconds, is drawn as this: it would not be seen among 90 days."""
+DOWN_AT_LEAST = 8
+"""Less time down than one part of so many of a day is drawn as that: it would not be seen."""
 
 _LONGEST_NAME = 20
 _ACROSS = 760
@@ -299,12 +299,13 @@ def _states_of(health: ServerHealth | HourHealth) -> tuple[int, int, int, int]:
 
 
 def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
+    whole = sum(_states_of(health))
     for state, seconds in zip(_STATES, _states_of(health), strict=True):
         if seconds:
             time = formats.duration(seconds)
             day = health.day.isoformat() if health.day is not None else ""
             hover = f"{health.server}, {day}: {state.lower()} {time}"
-            drawn = max(seconds, LEAST_DOWN_DRAWN) if state == "Down" else seconds
+            drawn = max(seconds, whole // DOWN_AT_LEAST) if state == "Down" else seconds
             yield _record(name, state, drawn, time, day) | {"hover": hover}
 
 

@@ -29,6 +29,19 @@ where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
 
 _USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
 
+_NAMED_APART = f"""
+(
+    select
+        mcp_server_id, last_event_at, checks_verdict,
+        case
+            when count(*) over (partition by mcp_server_name) = 1 then mcp_server_name
+            else mcp_server_name || ' (' || mcp_server_id || ')'
+        end as mcp_server_name
+    from {_SERVERS}
+)
+"""  # noqa: S608 (constants)
+"""The servers, with the number of each behind a name that several have."""
+
 _STAND_INS = {
     _USERS: ("(select null::integer as user_id, null::text as display_name, null::text as email)"),
     _SERVERS: (
@@ -55,9 +68,12 @@ class Snapshot:
         """The rows of a query over `relation`; `{users}` and `{servers}` in it are dimensions."""
         if relation not in self._relations:
             return []
-        for name, relation_of_it in (("{users}", _USERS), ("{servers}", _SERVERS)):
-            there = relation_of_it in self._relations
-            query = query.replace(name, relation_of_it if there else _STAND_INS[relation_of_it])
+        for name, dimension, as_read in (
+            ("{users}", _USERS, _USERS),
+            ("{servers}", _SERVERS, _NAMED_APART),
+        ):
+            there = dimension in self._relations
+            query = query.replace(name, as_read if there else _STAND_INS[dimension])
         return list(self._cursor.execute(query.encode(), values))
 
     def catalog(self, query: str) -> list[Row]:

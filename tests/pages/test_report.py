@@ -374,6 +374,25 @@ def test_a_server_that_was_deleted_keeps_its_number(published: Published) -> Non
     assert "server 9" in {server.server for server in health.servers}
 
 
+def test_servers_of_one_name_are_told_apart(published: Published) -> None:
+    dsn = published()
+    ask(dsn, "update analytics.dim_mcp_servers set mcp_server_name = 'twin'")
+    health = figures_of(dsn).health
+    assert health is not None
+    twins = {server.server for server in health.servers if server.server.startswith("twin")}
+    assert len(twins) > 1
+    assert twins <= {f"twin ({server.server_id})" for server in health.servers}
+
+
+def test_a_short_outage_takes_an_eighth_of_what_there_was_of_the_day(published: Published) -> None:
+    health = figures_of(published()).health
+    assert health is not None
+    day = replace(health.days[0], up_seconds=700, down_seconds=1, unknown_seconds=99)
+    day = replace(day, disabled_seconds=0)
+    drawn = {one["series"]: one["value"] for one in charts._health_records(day, "files")}
+    assert drawn == {"Up": "700", "Down": "100", "Unknown": "99"}
+
+
 def test_names_of_strangers_are_text(published: Published) -> None:
     page = render(figures_of(published()))
     assert "&lt;script&gt;alert" in page

@@ -7,7 +7,7 @@ const CALLS = { Succeeded: "var(--blue)", Failed: "var(--down)", Blocked: "var(-
 const STATES = { Up: "var(--up)", Down: "var(--down)", Unknown: HATCH, Disabled: "var(--quiet)" };
 const ROWS_DRAWN = 12;
 const SERVERS_DRAWN = 12;
-const LEAST_DOWN_DRAWN = 86400 / 8;
+const DOWN_AT_LEAST = 8;
 const CLOCKS_SET = "2000-01-01";
 
 function readAddress() {
@@ -135,9 +135,13 @@ function drawHealth(cube, cells) {
       strips.set(servers[cell], { name: cube.members.server[servers[cell]].name, parts: new Map() });
     }
     const day = dayAfter(cube.first, dayOf[cell]);
+    const secondsOf = (state) =>
+      Number(valuesOf(cube.figures[`${state.toLowerCase()}_seconds`])[cell] ?? 0);
+    const whole = Object.keys(STATES).reduce((sum, state) => sum + secondsOf(state), 0);
     strips.get(servers[cell]).parts.set(day, Object.keys(STATES).map((state) => {
-      const seconds = Number(valuesOf(cube.figures[`${state.toLowerCase()}_seconds`])[cell] ?? 0);
-      const drawn = state === "Down" && seconds ? Math.max(seconds, LEAST_DOWN_DRAWN) : seconds;
+      const seconds = secondsOf(state);
+      const least = whole / DOWN_AT_LEAST;
+      const drawn = state === "Down" && seconds ? Math.max(seconds, least) : seconds;
       return [state, drawn, `${day}: ${state.toLowerCase()} ${duration(seconds)}`];
     }).filter(([, drawn]) => drawn));
   }
