@@ -49,6 +49,15 @@ _DEFINED = r"""
         c.relkind = 'v'
         and (c.relnamespace = to_regnamespace('ledger') or c.oid = to_regclass(%(old_name)s))
     union all
+    -- that of the search is the operator's to make and to drop
+    select 'index ' || i.indexrelid::regclass, md5(pg_get_indexdef(i.indexrelid))
+    from pg_index as i
+    inner join pg_class as c on i.indexrelid = c.oid
+    where
+        c.relnamespace = to_regnamespace('omni2')
+        and c.relname like 'omniledger\_%%'
+        and c.relname <> 'omniledger_audit_logs_search'
+    union all
     select
         format('rule %%I of %%s', r.rulename, r.ev_class::regclass),
         md5(pg_get_ruledef(r.oid))

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from psycopg.sql import Identifier
+
 from migrations.legacy import GATEWAY_COLUMNS
 from migrations.merge.run import last_done
 from migrations.placing import ADDED_COLUMNS, OURS
 from omniledger import revisions
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
-from omniledger.merging.verifying import damage
+from omniledger.merging.verifying import damage, redefined
 from omniledger.settings import MIGRATIONS_DIR
 
 _TABLE = re.compile(r"create table if not exists (\w+)\.(\w+) \((.*?)\n\);", re.DOTALL)
@@ -36,6 +38,50 @@ _TRIGGERS = """
     order by 1, 2
 """
 
+_SLEEPING = """
+    select t.tgname::text, t.tgrelid::regclass::text
+    from pg_trigger as t
+    where
+        t.tgname like 'omniledger\\_%%'
+        and t.tgenabled not in ('O', 'A')
+        -- of a merged ledger, what is looked at after the merge tells it
+        and not (t.tgrelid = 'omni2.audit_logs'::regclass and %s)
+    order by 1, 2
+"""
+
+# Of roles that have no rights here at all, none were granted.
+_RIGHTS = """
+    with needed (role, relation, privilege) as (
+        values
+        ('omniledger_writer', 'omni2.audit_logs', 'select, insert, update, delete'),
+        ('omniledger_writer', %(old_name)s, 'select, insert, update, delete'),
+        ('omniledger_writer', 'omni2.mcp_health_log', 'select, insert, update, delete'),
+        ('omniledger_runner', 'omni2.audit_logs', 'select'),
+        ('omniledger_runner', 'omni2.mcp_health_log', 'select'),
+        ('omniledger_runner', 'ledger.runs', 'select, insert, update'),
+        ('omniledger_reader', 'ledger.runs', 'select')
+    )
+
+    select format('%%s lacks the right to %%s %%s', n.role, one.privilege, n.relation)
+    from needed as n
+    inner join pg_roles as r on n.role = r.rolname and has_schema_privilege(r.oid, 'ledger', 'usage')
+    cross join lateral regexp_split_to_table(n.privilege, ', ') as one (privilege)
+    where
+        to_regclass(n.relation) is not null
+        and not has_table_privilege(r.oid, to_regclass(n.relation), one.privilege)
+    union all
+    select format('everybody may %%s %%s', lower(a.privilege_type), c.oid::regclass)
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    cross join lateral aclexplode(c.relacl) as a
+    where
+        a.grantee = 0
+        and n.nspname = 'ledger'
+        and c.relkind in ('r', 'p')
+        and a.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+    order by 1
+"""
+
 _INVALID = """
     select n.nspname || '.' || c.relname
     from pg_index as i
@@ -48,7 +94,7 @@ _INVALID = """
 
 
 def changes(look: Look) -> Answer:
-    """Missing and extra columns, other types, triggers, invalid indexes, the schema `ledger`."""
+    """Missing and extra columns, other types, triggers, indexes, rights, the schema `ledger`."""
     found = [*_columns(look), *_extra(look)]
     for name, table in look.connection.execute(_TRIGGERS):
         found.append(f"the trigger {name} of {table} is not of the upgrade")
@@ -57,8 +103,11 @@ def changes(look: Look) -> Answer:
     if look.revision == revisions.head():
         found += _ledger_schema(look)
         done = last_done(look.connection)
-        if done is not None:
-            found += damage(look.connection, done)
+        found += redefined(look.connection) if done is None else damage(look.connection, done)
+        for name, table in look.connection.execute(_SLEEPING, (done is not None,)):
+            found.append(f"the trigger {name} of {table} is disabled")
+        old_name = {"old_name": Identifier(look.settings.legacy_schema, "audit_logs").as_string()}
+        found += [lack for (lack,) in look.connection.execute(_RIGHTS, old_name)]
     figures = (Figure("changes", len(found)),)
     if not found:
         return Answer(State.IN_ORDER, "nothing", figures=figures)

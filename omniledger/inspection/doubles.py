@@ -60,7 +60,7 @@ def logged_twice(look: Look) -> Answer:
     [(looked, doubled)] = look.rows(query, window=window, newest=newest)
     figures = (
         Figure("old rows looked at", looked),
-        Figure("also in the gateway's log", doubled),
+        Figure("also in the gateway's log", doubled, look.is_exact or looked < _NEWEST),
     )
     of = f"of the {'' if look.is_exact else 'newest '}{looked:,} old rows"
     if not doubled:

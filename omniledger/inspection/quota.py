@@ -85,6 +85,12 @@ def over(look: Look) -> Answer:
         stopped = over_today(look.connection)
         evidence = f"{plural(len(stopped), 'user')}: {first_few(stopped)}" if stopped else "nobody"
         return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
+    if not look.has_old_table and look.revision is not None and not _has_check(look):
+        return Answer(
+            State.CANNOT_TELL,
+            "the upgrade is half way: the old log is merged, and the check is not there yet",
+            advice="Run `alembic upgrade head`, which goes on where it was.",
+        )
     legacy = _legacy(look)
     if legacy is None:
         return Answer(State.IN_ORDER, "nobody: there is no old log that says what was spent")

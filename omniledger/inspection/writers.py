@@ -50,7 +50,9 @@ _SESSIONS = """
     where
         a.datname = current_database()
         and a.pid <> pg_backend_pid()
-        and a.backend_type = 'client backend'
+        -- of others' sessions not everybody sees what they are
+        and coalesce(a.backend_type, 'client backend') = 'client backend'
+        and a.usename is not null
     group by 1, 2
     order by 4 desc, 3 desc, 1, 2
 """  # noqa: E501

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -202,7 +202,7 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
     old_name = list(_old_name(connection, done.legacy))
     yield from old_name
     yield from _sequences(connection, done.legacy)
-    yield from _definitions(connection, knows_view=bool(old_name))
+    yield from redefined(connection, knows_view=bool(old_name), told=_INDEXES)
     triggers = [*_TRIGGERS, *(_DERIVING if derives(done.legacy) else ())]
     for (name,) in connection.execute(_TRIGGERS_SLEEPING, (triggers,)):
         yield (
@@ -232,11 +232,14 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
         )
 
 
-def _definitions(connection: Connection, *, knows_view: bool) -> Iterator[str]:
+def redefined(
+    connection: Connection, *, knows_view: bool = False, told: Container[str] = ()
+) -> Iterator[str]:
     """What is defined otherwise than the last upgrade or merge left it.
 
     Args:
         knows_view: whether it is told already that the old name is not what it was.
+        told: indexes that are told already if they are missing.
     """
     for what, became in changes(connection):
         kind, name, *_ = what.split(" ")
@@ -247,6 +250,8 @@ def _definitions(connection: Connection, *, knows_view: bool) -> Iterator[str]:
         elif kind == "rule":
             way_out = f"drop {what.replace(' of ', ' on ')}"
         elif kind == "trigger" and name in (*_TRIGGERS, *_DERIVING) and became == "missing":
+            continue
+        elif kind == "index" and became == "missing" and name.partition(".")[2] in told:
             continue
         else:
             way_out = (

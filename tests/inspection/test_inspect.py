@@ -279,6 +279,26 @@ def test_columns_triggers_and_types_made_by_hand_are_named(server: Server) -> No
     [
         ("drop index omni2.idx_omni2_audit_logs_user_id", "audit_logs_user_id is missing"),
         ("alter table omni2.audit_logs disable trigger omniledger_stamp_change", "is missing or"),
+        (
+            "alter table omni2.mcp_health_log disable trigger omniledger_stamp_change",
+            "the trigger omniledger_stamp_change of omni2.mcp_health_log is disabled",
+        ),
+        (
+            "drop index omni2.omniledger_mcp_health_log_server",
+            "The index omni2.omniledger_mcp_health_log_server is missing since the last upgrade",
+        ),
+        (
+            "revoke insert on omni2.audit_logs from omniledger_writer",
+            "omniledger_writer lacks the right to insert omni2.audit_logs",
+        ),
+        (
+            "revoke delete on public.audit_logs from omniledger_writer",
+            'omniledger_writer lacks the right to delete "public"."audit_logs"',
+        ),
+        (
+            "grant delete on ledger.forced_publications to public",
+            "everybody may delete ledger.forced_publications",
+        ),
         ("alter table ledger.runs add column extra text", "column extra of ledger.runs is not of"),
         ("alter table ledger.runs drop column reason", "column reason of ledger.runs is missing"),
         ("drop table ledger.alerts", "the table alerts is missing"),
@@ -296,6 +316,21 @@ def test_damage_to_what_the_migrations_made_is_named(
     assert said in evidence
 
 
+def test_damage_is_named_before_the_merge_too(server: Server) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "head", "merge=later")
+    assert found(dsn, "Was anything changed by hand?") == ("in order", "nothing")
+    ask(
+        dsn,
+        "alter table omni2.audit_logs disable trigger omniledger_stamp_change;"
+        "drop index omni2.omniledger_mcp_health_log_changes",
+    )
+    state, evidence = found(dsn, "Was anything changed by hand?")
+    assert state == "drift"
+    assert "the trigger omniledger_stamp_change of omni2.audit_logs is disabled" in evidence
+    assert "index omni2.omniledger_mcp_health_log_changes is missing" in evidence
+
+
 def test_who_would_be_stopped_today_is_told_before_the_check_works(server: Server) -> None:
     dsn = server.state("investigation")
     ask(dsn, f"{TODAY} values (1, 'q', 7, true), (1, 'r', 3, true), (2, 's', 9.99, true)")
@@ -304,6 +339,15 @@ def test_who_would_be_stopped_today_is_told_before_the_check_works(server: Serve
     assert (state, evidence) == ("drift", "1 user: Ada@Example.com ($10.00 of $10.00)")
     revisions.upgrade(dsn)
     assert found(dsn, "Who has used up the day's limit?") == ("in order", evidence)
+
+
+def test_between_the_merge_and_the_check_nobody_can_tell_who_is_over(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, f"{TODAY} values (1, 'q', 7, true), (1, 'r', 3, true)")
+    revisions.upgrade(dsn, "0008")
+    state, evidence = found(dsn, "Who has used up the day's limit?")
+    assert state == "cannot tell"
+    assert "the upgrade is half way" in evidence
 
 
 def test_half_way_both_logs_count_and_what_is_copied_counts_once(server: Server) -> None:
