@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
 
 from omniledger.errors import PassingError
 from omniledger.screen import say
@@ -39,4 +40,6 @@ def retried(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         retries=len(PAUSES_SECONDS),
         retry_delay_seconds=PAUSES_SECONDS,
         retry_condition_fn=may_pass,
+        # A run is no part of a key that Prefect could compute: it would keep an error of each task.
+        cache_policy=NO_CACHE,
     )

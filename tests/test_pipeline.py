@@ -245,6 +245,7 @@ def test_what_a_run_took_is_recorded_and_left_in_prefect(place: Place, shown: st
     assert {"summary", "models", "figures", "report", "progress"} <= set(left)
     assert float(left["progress"]) == 100
     assert run["run_id"] in left["summary"] and "It was published." in left["summary"]
+    assert recorded(place, "select message from log where level >= 30") == []
     assert (
         'aria-label="Seconds that each of the last runs took, by step."'
         in (place.site / "index.html").read_text()
@@ -260,8 +261,13 @@ def steps_told(place: Place, said: str) -> list[str]:
 
 def artifacts(place: Place) -> dict[str, str]:
     """What runs left in Prefect last, by key."""
+    return dict(recorded(place, "select key, data from artifact order by created"))
+
+
+def recorded(place: Place, query: str) -> list[tuple[str, ...]]:
+    """What Prefect's own server has kept."""
     with closing(sqlite3.connect(place.home / "prefect" / "prefect.db")) as records:
-        return dict(records.execute("select key, data from artifact order by created"))
+        return records.execute(query).fetchall()
 
 
 FAULTS = """

@@ -64,7 +64,8 @@ _RIGHTS = """
 
     select format('%%s lacks the right to %%s %%s', n.role, one.privilege, n.relation)
     from needed as n
-    inner join pg_roles as r on n.role = r.rolname and has_schema_privilege(r.oid, 'ledger', 'usage')
+    inner join pg_roles as r
+        on n.role = r.rolname and has_schema_privilege(r.oid, 'ledger', 'usage')
     cross join lateral regexp_split_to_table(n.privilege, ', ') as one (privilege)
     where
         to_regclass(n.relation) is not null

@@ -249,9 +249,10 @@ def redefined(
             way_out = "drop it and run `omniledger merge run`, which makes it again"
         elif kind == "rule":
             way_out = f"drop {what.replace(' of ', ' on ')}"
-        elif kind == "trigger" and name in (*_TRIGGERS, *_DERIVING) and became == "missing":
-            continue
-        elif kind == "index" and became == "missing" and name.partition(".")[2] in told:
+        elif became == "missing" and (
+            (kind == "trigger" and name in (*_TRIGGERS, *_DERIVING))
+            or (kind == "index" and name.partition(".")[2] in told)
+        ):
             continue
         else:
             way_out = (
