@@ -30,6 +30,10 @@ def main() -> None:
         is_plain = False if os.environ.get("NO_COLOR") else None
         cli(prog_name="omniledger", standalone_mode=False, color=is_plain)
     except click.ClickException as error:
+        from omniledger.screen import is_json
+
+        if is_json():
+            _stop(error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)
     except OmniledgerError as error:

@@ -264,7 +264,7 @@ def artifacts(place: Place) -> dict[str, str]:
     return dict(recorded(place, "select key, data from artifact order by created"))
 
 
-def recorded(place: Place, query: str) -> list[tuple[str, ...]]:
+def recorded(place: Place, query: str) -> list[Any]:
     """What Prefect's own server has kept."""
     with closing(sqlite3.connect(place.home / "prefect" / "prefect.db")) as records:
         return records.execute(query).fetchall()

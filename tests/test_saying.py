@@ -64,6 +64,13 @@ def test_a_refusal_is_json_too_and_quiet_does_not_silence_it(server: Server) -> 
     assert json.loads(line)["exit_code"] == done.returncode == 4
 
 
+def test_a_wrong_option_is_json_too() -> None:
+    done = run("runs", "--limit", "0", OMNILEDGER_LOG_FORMAT="json")
+    [line] = done.stderr.splitlines()
+    assert json.loads(line)["exit_code"] == done.returncode == 2
+    assert "0 is not in the range" in json.loads(line)["event"]
+
+
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_no_color_on_a_terminal(server: Server, no_color: str) -> None:
     terminal, screen_of_it = os.openpty()
