@@ -108,18 +108,6 @@ def run_live(relation: str, *statements: str) -> None:
             patiently(connection, relation, partial(connection.execute, statement))
 
 
-def make_trigger(name: str, relation: str, body: str) -> str:
-    """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14.
-
-    It fires for what a replica writes, too: a subscription, or a session that says it is one, must
-    not write what nobody counts.
-    """
-    return (
-        f"drop trigger if exists {name} on {relation}; create trigger {name} {body};"
-        f" alter table {relation} enable always trigger {name}"
-    )
-
-
 def build_index(name: str, relation: str, definition: str, *, unique: bool = False) -> None:
     """Build an index without blocking a writer; one that a killed upgrade left broken goes first.
 

@@ -15,11 +15,11 @@ from psycopg import sql
 
 from migrations import obstacles
 from migrations.columns import Column, read_columns
-from migrations.ddl import make_trigger
 from migrations.memory import forget, note, noted, remembered
 from migrations.merge import dependents
 from migrations.patience import patiently
 from migrations.placing import ADDED_COLUMNS, OURS, formula, is_alike
+from migrations.triggers import make_trigger
 from omniledger.database import Connection
 
 _TABLE = "omni2.audit_logs"

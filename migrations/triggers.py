@@ -45,6 +45,18 @@ SEARCH = ("tsvector_update_trigger", "tsvector_update_trigger_column")
 _PLACE = re.compile(r"\b(tg_(table_name|table_schema|relname|relid|when)|pg_trigger_depth)\b", re.I)
 
 
+def make_trigger(name: str, relation: str, body: str) -> str:
+    """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14.
+
+    It fires for what a replica writes, too: a subscription, or a session that says it is one, must
+    not write what nobody counts.
+    """
+    return (
+        f"drop trigger if exists {name} on {relation}; create trigger {name} {body};"
+        f" alter table {relation} enable always trigger {name}"
+    )
+
+
 @dataclass(frozen=True)
 class Trigger:
     """One row trigger of the legacy table.

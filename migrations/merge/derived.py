@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from migrations.ddl import make_trigger
 from migrations.legacy import Carried, Legacy
 from migrations.merge.statements import LEDGER
+from migrations.triggers import make_trigger
 from omniledger.database import Connection
 
 _FUNCTION = """

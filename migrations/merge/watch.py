@@ -1,7 +1,7 @@
 """Note, from now on, which old rows are written while they are copied, and which copies go."""
 
-from migrations.ddl import make_trigger
 from migrations.legacy import Legacy
+from migrations.triggers import make_trigger
 from omniledger.database import Connection
 
 _LEDGER = "omni2.audit_logs"

@@ -13,7 +13,8 @@ Revises: 0003
 """
 
 from migrations.built import drop_built
-from migrations.ddl import make_trigger, run, run_live, sql
+from migrations.ddl import run, run_live, sql
+from migrations.triggers import make_trigger
 
 revision = "0004"
 down_revision = "0003"

@@ -13,7 +13,6 @@ from alembic import context, op
 from migrations.ddl import (
     driver,
     make_fill_in,
-    make_trigger,
     own_connection,
     run,
     run_live,
@@ -22,6 +21,7 @@ from migrations.ddl import (
 from migrations.legacy import inspect
 from migrations.merge.undo import undo
 from migrations.merge.users import MAP_NOBODY, UNTIL_MERGED, make_functions
+from migrations.triggers import make_trigger
 from omniledger.settings import get_settings
 
 revision = "0006"

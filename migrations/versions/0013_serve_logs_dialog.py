@@ -16,9 +16,10 @@ Revises: 0012
 
 from alembic import context, op
 
-from migrations.ddl import build_index, drop_index, make_trigger, own_connection, run, run_live, sql
+from migrations.ddl import build_index, drop_index, own_connection, run, run_live, sql
 from migrations.search import drop_search
 from migrations.servers import list_servers
+from migrations.triggers import make_trigger
 
 revision = "0013"
 down_revision = "0012"

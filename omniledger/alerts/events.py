@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import md5
 from typing import NamedTuple
 
 import psycopg
@@ -12,9 +13,12 @@ import psycopg
 from omniledger import revisions
 from omniledger.alerts.record import Event
 from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+from omniledger.inspection.by_hand import drifted
 from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
+from omniledger.inspection.looking import Look
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -72,6 +76,12 @@ def _drift(scene: Scene) -> Rows:
         yield "revision", f"the schema is at revision {at or 'none'}, not at {head}"
 
 
+def _by_hand(scene: Scene) -> Rows:
+    revisions.require_head(scene.connection)
+    for sentence in drifted(Look(scene.connection, scene.settings)):
+        yield md5(sentence.encode(), usedforsecurity=False).hexdigest(), sentence.rstrip(".")
+
+
 def _quota(scene: Scene) -> Rows:
     for over in over_today(scene.connection):
         yield (
@@ -117,6 +127,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "run": Kind(_run),
     "drift": Kind(_drift),
+    "by hand": Kind(_by_hand),
     "quota": Kind(_quota, is_end_told=False),
     "incident": Kind(_incident),
     "silence": Kind(_silence),
@@ -141,7 +152,10 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
                 connection.execute(f"set local statement_timeout = {TIMEOUT_MS}".encode())
                 found = [Event(kind, subject, what) for subject, what in ask(scene)]
                 connection.execute("set local statement_timeout to default")
-        except (psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.QueryCanceled):
+        except (
+            *(psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.QueryCanceled),
+            NotReadyError,
+        ):
             # What is missing, forbidden, of another shape, or slow.
             continue
         events += found

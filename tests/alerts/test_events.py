@@ -122,6 +122,16 @@ def test_a_server_that_is_disabled_is_neither_down_nor_silent(dsn: Dsn) -> None:
     assert wrong(dsn, "incident") == wrong(dsn, "silence") == []
 
 
+def test_what_was_changed_by_hand_is_an_event_until_it_is_taken_back(dsn: Dsn) -> None:
+    assert wrong(dsn, "by hand") == []
+    change = "alter table omni2.mcp_health_log {} trigger omniledger_stamp_change"
+    ask(dsn, change.format("disable"))
+    [event] = wrong(dsn, "by hand")
+    assert "omniledger_stamp_change of omni2.mcp_health_log is disabled" in event.sentence
+    ask(dsn, change.format("enable always"))
+    assert wrong(dsn, "by hand") == []
+
+
 def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
     event_at(dsn, "2026-07-01 11:50+00", "healthy")
     assert wrong(dsn, "silence") == []
