@@ -55,38 +55,63 @@ newest (built_xmin) as (
 ),
 
 days as (
-    select usage_date, sum(calls) as calls, min(built_xmin) as built_xmin
+    select
+        usage_date,
+        sum(calls) as calls,
+        sum(errors) as errors,
+        sum(blocked) as blocked,
+        min(built_xmin) as built_xmin
     from batch
     group by usage_date
 ),
 
-ledger_days as (
+rows_then as (
     select
         {date_of_row} as usage_date,
-        count(*) filter (
-            where raw.tool_called is not null and coalesce(raw.change_xid, 0) < newest.built_xmin
-        ) as at_least,
-        count(*) filter (
-            where raw.tool_called is not null or raw.change_xid >= newest.built_xmin
-        ) as at_most
+        raw.tool_called is not null as is_call,
+        coalesce(raw.was_blocked, false) as is_blocked,
+        coalesce(raw.success, raw.status is not null) is false
+        or coalesce(lower(btrim(raw.status) collate "C") = 'error', false) as has_failed,
+        coalesce(raw.change_xid, 0) < newest.built_xmin as is_sure
     from periods
     inner join omni2.audit_logs as raw
         on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
     cross join newest
+),
+
+ledger_days as (
+    select
+        usage_date,
+        count(*) filter (where is_sure and is_call) as at_least,
+        count(*) filter (where is_sure and is_call and has_failed and not is_blocked)
+            as errors_at_least,
+        count(*) filter (where is_sure and is_call and is_blocked) as blocked_at_least,
+        count(*) filter (where not is_sure) as maybe
+    from rows_then
     group by 1
 )
 
 select
     coalesce(days.usage_date, ledger_days.usage_date) as usage_date,
     days.calls::bigint as calls,
-    ledger_days.at_least as calls_in_ledger
+    ledger_days.at_least as calls_in_ledger,
+    days.errors::bigint as errors,
+    ledger_days.errors_at_least as errors_in_ledger,
+    days.blocked::bigint as blocked,
+    ledger_days.blocked_at_least as blocked_in_ledger
 from days
 full join ledger_days using (usage_date)
 where
     coalesce(days.calls, 0) < ledger_days.at_least
+    or coalesce(days.errors, 0) < ledger_days.errors_at_least
+    or coalesce(days.blocked, 0) < ledger_days.blocked_at_least
     or (
         days.usage_date = any({days})
-        and coalesce(ledger_days.at_most, 0) < days.calls
+        and (
+            coalesce(ledger_days.at_least + ledger_days.maybe, 0) < days.calls
+            or coalesce(ledger_days.errors_at_least + ledger_days.maybe, 0) < days.errors
+            or coalesce(ledger_days.blocked_at_least + ledger_days.maybe, 0) < days.blocked
+        )
         and not exists (
             select 1
             from ledger.deleted_days as departed
