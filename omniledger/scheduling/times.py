@@ -47,7 +47,11 @@ class Cron:
 
         try:
             next(CronSim(self.line, datetime.now(ZoneInfo(self.timezone))))
-        except (CronSimError, StopIteration):
+        except StopIteration:
+            raise SettingsError(
+                f"{self.line!r} is no cron line of a time that ever comes; correct its days."
+            ) from None
+        except CronSimError:
             raise SettingsError(
                 f"{self.line!r} is no cron line; five fields are needed, like '15 0 * * *' for a "
                 "quarter past midnight."
@@ -70,7 +74,9 @@ class Every:
     interval: timedelta
 
     def __str__(self) -> str:
-        return f"every {self.interval}"
+        seconds = int(self.interval.total_seconds())
+        size, unit = next((n, u) for u, n in reversed(_UNITS.items()) if seconds % n == 0)
+        return f"every {seconds // size}{unit}"
 
     def last_due(self, now: datetime) -> datetime:
         """The latest time before `now` after which a run is due."""

@@ -43,3 +43,8 @@ def test_a_cron_line_is_read_in_the_zone_of_the_figures() -> None:
 def test_a_plan_reaches_the_runner_as_it_was() -> None:
     plan = Plan(None, "6h", "Asia/Kolkata", "90s")
     assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(("typed", "said"), [("90s", "90s"), ("120s", "2m"), ("24h", "1d")])
+def test_an_interval_is_said_as_it_is_typed(typed: str, said: str) -> None:
+    assert str(Plan(None, typed, "UTC").daily) == f"every {said}"
