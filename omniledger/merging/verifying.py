@@ -202,17 +202,17 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
     old_name = list(_old_name(connection, done.legacy))
     yield from old_name
     yield from _sequences(connection, done.legacy)
-    yield from redefined(connection, knows_view=bool(old_name), told=_INDEXES)
+    called = redundant.names(connection)
+    carried = built(connection)
+    indexes = [*(called.get(name, name) for name in _INDEXES), *carried]
+    yield from redefined(connection, knows_view=bool(old_name), told=indexes)
     triggers = [*_TRIGGERS, *(_DERIVING if derives(done.legacy) else ())]
     for (name,) in connection.execute(_TRIGGERS_SLEEPING, (triggers,)):
         yield (
             f"The trigger {name} of omni2.audit_logs is missing or disabled: enable it, or run "
             "`alembic downgrade` to before its revision and `alembic upgrade head`."
         )
-    called = redundant.names(connection)
-    indexes = [called.get(name, name) for name in _INDEXES]
-    carried = built(connection)
-    for (name,) in connection.execute(_INDEXES_BROKEN, ([*indexes, *carried],)):
+    for (name,) in connection.execute(_INDEXES_BROKEN, (indexes,)):
         again = (
             f"run `{carried[name]}`" if name in carried else "make it again as its revision does"
         )
