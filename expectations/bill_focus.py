@@ -62,7 +62,7 @@ _SUMS_DIFFER = """
 with focus as (
     select
         usage_date,
-        {who},
+        coalesce(x_user_id::bigint, {nobody}) as who,
         sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
         sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
         sum(x_ledger_cost) as in_ledger,
@@ -74,7 +74,7 @@ with focus as (
 daily as (
     select
         usage_date,
-        {whose},
+        coalesce(user_id::bigint, {nobody}) as who,
         sum(cost_recomputed_usd) as computed,
         sum(cost_estimated_usd) as estimated,
         sum(cost_usd) as in_ledger,
@@ -113,8 +113,6 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows(
                 "Each day costs what the daily usage says",
                 _SUMS_DIFFER.format(
-                    who=f"coalesce(x_user_id::bigint, {_NOBODY}) as who",
-                    whose=f"coalesce(user_id::bigint, {_NOBODY}) as who",
                     nobody=_NOBODY,
                     untouched=scope.untouched(
                         "usage_date", "least(daily.built_xmin, focus.built_xmin)"

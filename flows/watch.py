@@ -8,8 +8,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.retrying import retried
-from omniledger.alerts import look
-from omniledger.alerts.watching import Looked
+from omniledger.alerts.watching import Looked, look
 from omniledger.database import session
 from omniledger.settings import get_settings
 

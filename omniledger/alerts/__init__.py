@@ -1,5 +1,1 @@
 """Alerts: what is wrong now, told once when it begins and once when it ends."""
-
-from omniledger.alerts.watching import look
-
-__all__ = ["look"]

@@ -47,6 +47,14 @@ _BILL = """
     order by bill_date
 """
 
+_UNANSWERED = (
+    psycopg.ProgrammingError,
+    psycopg.DataError,
+    psycopg.errors.QueryCanceled,
+    NotReadyError,
+)
+"""Of what is missing, forbidden, of another shape, slow, or not upgraded."""
+
 TIMEOUT_MS = 5_000
 """How long one kind may take to be asked for."""
 
@@ -152,11 +160,7 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
                 connection.execute(f"set local statement_timeout = {TIMEOUT_MS}".encode())
                 found = [Event(kind, subject, what) for subject, what in ask(scene)]
                 connection.execute("set local statement_timeout to default")
-        except (
-            *(psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.QueryCanceled),
-            NotReadyError,
-        ):
-            # What is missing, forbidden, of another shape, or slow.
+        except _UNANSWERED:
             continue
         events += found
         seen.add(kind)

@@ -52,7 +52,7 @@ def alerts_look() -> None:
     Example:
       omniledger alerts look
     """
-    from omniledger.alerts import look
+    from omniledger.alerts.watching import look
     from omniledger.database import session
     from omniledger.settings import get_settings
 

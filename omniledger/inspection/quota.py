@@ -81,16 +81,9 @@ _OWN = "and a.legacy_id is null"
 
 def over(look: Look) -> Answer:
     """Who may not go on today, or may not once the check works."""
-    if not look.has_old_table and _has_check(look):
-        stopped = over_today(look.connection)
-        evidence = f"{plural(len(stopped), 'user')}: {first_few(stopped)}" if stopped else "nobody"
-        return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
-    if not look.has_old_table and look.revision is not None and not _has_check(look):
-        return Answer(
-            State.CANNOT_TELL,
-            "the upgrade is half way: the old log is merged, and the check is not there yet",
-            advice="Run `alembic upgrade head`, which goes on where it was.",
-        )
+    # Before there is a revision, the schema may be a stranger's.
+    if not look.has_old_table and look.revision is not None:
+        return _by_check(look)
     legacy = _legacy(look)
     if legacy is None:
         return Answer(State.IN_ORDER, "nobody: there is no old log that says what was spent")
@@ -107,10 +100,17 @@ def over(look: Look) -> Answer:
     )
 
 
-def _has_check(look: Look) -> bool:
+def _by_check(look: Look) -> Answer:
     query = "select to_regprocedure('ledger.check_usage_limit(bigint, numeric)') is not null"
-    # Before there is a revision, the schema may be a stranger's.
-    return look.revision is not None and look.connection.execute(query).fetchone() == (True,)
+    if look.connection.execute(query).fetchone() != (True,):
+        return Answer(
+            State.CANNOT_TELL,
+            "the upgrade is half way: the old log is merged, and the check is not there yet",
+            advice="Run `alembic upgrade head`, which goes on where it was.",
+        )
+    stopped = over_today(look.connection)
+    evidence = f"{plural(len(stopped), 'user')}: {first_few(stopped)}" if stopped else "nobody"
+    return Answer(State.IN_ORDER, evidence, "The check stops them.", "", _figures(stopped))
 
 
 def _legacy(look: Look) -> Legacy | None:

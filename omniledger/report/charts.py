@@ -299,13 +299,14 @@ def _states_of(health: ServerHealth | HourHealth) -> tuple[int, int, int, int]:
 
 
 def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
-    whole = sum(_states_of(health))
-    for state, seconds in zip(_STATES, _states_of(health), strict=True):
+    states = _states_of(health)
+    least = sum(states) // DOWN_AT_LEAST
+    for state, seconds in zip(_STATES, states, strict=True):
         if seconds:
             time = formats.duration(seconds)
             day = health.day.isoformat() if health.day is not None else ""
             hover = f"{health.server}, {day}: {state.lower()} {time}"
-            drawn = max(seconds, whole // DOWN_AT_LEAST) if state == "Down" else seconds
+            drawn = max(seconds, least) if state == "Down" else seconds
             yield _record(name, state, drawn, time, day) | {"hover": hover}
 
 

@@ -12,9 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import SecretStr
 
-from omniledger.alerts import look
 from omniledger.alerts.channels import require_known
-from omniledger.alerts.watching import Looked, is_quiet
+from omniledger.alerts.watching import Looked, is_quiet, look
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from omniledger.settings import Settings

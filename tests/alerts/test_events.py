@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from omniledger.alerts import events, look
+from omniledger.alerts import events
 from omniledger.alerts.events import now_wrong
 from omniledger.alerts.record import Event
+from omniledger.alerts.watching import look
 from omniledger.database import Dsn, connect
 from omniledger.settings import Settings
 from tests.alerts.test_alerts import Receiver, receiver
@@ -183,6 +184,6 @@ def test_what_takes_long_is_not_asked_for_and_the_next_kinds_are(
 
 def test_a_look_waits_for_no_library_of_migrations() -> None:
     """The watch begins every few minutes, and importing is most of its time."""
-    probe = "import sys; import omniledger.alerts; print(*sys.modules)"
+    probe = "import sys; import omniledger.alerts.watching; print(*sys.modules)"
     said = subprocess.run((sys.executable, "-c", probe), check=True, capture_output=True, text=True)
     assert not {"alembic", "sqlalchemy", "apprise"} & set(said.stdout.split())

@@ -146,7 +146,7 @@ def test_every_figure_of_the_report_is_a_column_that_is_described(prepared: Prep
 HOW_NOT_WHAT = {
     *("begin_anew", "begin_build", "build_stamp", "changed_events", "days_of_other_models"),
     *("days_of_other_terms", "find_changed_days", "find_changed_health", "find_changed_usage"),
-    *("keep_pruned_days", "keep_usage_control", "learnt_interval_bounds", "look_into_index"),
+    *("keep_pruned_days", "keep_control_totals", "learnt_interval_bounds", "look_into_index"),
     *("optional_columns", "optional_relation", "plan_for_many_rows", "remember_build_inputs"),
     *("remember_health_inputs", "remember_usage_inputs", "remember_what_was_seen", "seen_until"),
     *("setting", "setting_literal", "where_day_changed", "last_event_ahead"),

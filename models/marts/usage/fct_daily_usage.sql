@@ -6,7 +6,7 @@
         pre_hook="{{ find_changed_usage(days_of_other_models()) }}",
         post_hook=[
             "{{ keep_pruned_days() }}",
-            "{{ keep_usage_control(source('omni2', 'audit_logs')) }}",
+            "{{ keep_control_totals(source('omni2', 'audit_logs')) }}",
             "{{ remember_usage_inputs() }}",
         ],
     )

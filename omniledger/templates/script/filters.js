@@ -135,12 +135,10 @@ function drawHealth(cube, cells) {
       strips.set(servers[cell], { name: cube.members.server[servers[cell]].name, parts: new Map() });
     }
     const day = dayAfter(cube.first, dayOf[cell]);
-    const secondsOf = (state) =>
-      Number(valuesOf(cube.figures[`${state.toLowerCase()}_seconds`])[cell] ?? 0);
-    const whole = Object.keys(STATES).reduce((sum, state) => sum + secondsOf(state), 0);
-    strips.get(servers[cell]).parts.set(day, Object.keys(STATES).map((state) => {
-      const seconds = secondsOf(state);
-      const least = whole / DOWN_AT_LEAST;
+    const times = Object.keys(STATES).map((state) => (
+      [state, Number(valuesOf(cube.figures[`${state.toLowerCase()}_seconds`])[cell] ?? 0)]));
+    const least = times.reduce((sum, [, seconds]) => sum + seconds, 0) / DOWN_AT_LEAST;
+    strips.get(servers[cell]).parts.set(day, times.map(([state, seconds]) => {
       const drawn = state === "Down" && seconds ? Math.max(seconds, least) : seconds;
       return [state, drawn, `${day}: ${state.toLowerCase()} ${duration(seconds)}`];
     }).filter(([, drawn]) => drawn));

@@ -2,7 +2,7 @@
     The same sums as fct_daily_usage has, a second time and another way: straight from the raw
     rows, without views or joins, so that a join that doubles or loses a row can't hide.
 #}
-{% macro keep_usage_control(audit_logs) -%}
+{% macro keep_control_totals(audit_logs) -%}
     {%- set control = build_table('control_totals') -%}
     {%- set prunings = ref('stg_prunings') -%}
 
