@@ -8,6 +8,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.retrying import retried
+from omniledger.alerts.blind import told_when_blind
 from omniledger.alerts.watching import Looked, look
 from omniledger.database import session
 from omniledger.settings import get_settings
@@ -24,4 +25,5 @@ def look_once() -> Looked:
 @flow(name="omniledger watch")
 def watch() -> Looked:
     """Look at the live database and tell what is new; it builds and publishes nothing."""
-    return look_once()
+    with told_when_blind(get_settings()):
+        return look_once()

@@ -42,7 +42,22 @@ Exit codes:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group that says nothing itself where it is interrupted, if what is said is for programs."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from omniledger.screen import is_json
+
+            # Click ends the line after a terminal's ^C.
+            if is_json():
+                raise click.Abort from None
+            raise
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="omniledger")
 def cli() -> None:
     """One trustworthy ledger of what an LLM gateway did, cost and suffered.

@@ -59,7 +59,7 @@ def test_a_database_that_takes_no_writes_is_one_sentence(server: Server, state: 
     if state == "investigation":
         said = refusal(run("upgrade", "head", database=url, program="alembic"), 4)
     else:
-        said = refusal(run("alerts", "look", database=url), 4)
+        said = refusal(run("schedule", database=url), 4)
     assert "takes no writes" in said and "DATABASE_URL" in said
     assert ask(dsn, "select count(*) from pg_class") == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,19 +46,27 @@ def alerts_test() -> None:
 
 
 @alerts.command("look")
-def alerts_look() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def alerts_look(as_json: bool) -> None:
     """Look once at what is wrong now, and tell what is new. The watch does it by itself.
 
     \b
     Example:
       omniledger alerts look
     """
+    from dataclasses import asdict
+
+    from omniledger.alerts.blind import told_when_blind
     from omniledger.alerts.watching import look
     from omniledger.database import session
     from omniledger.settings import get_settings
 
-    with session() as connection:
-        looked = look(connection, get_settings())
+    settings = get_settings()
+    with told_when_blind(settings), session() as connection:
+        looked = look(connection, settings)
+    if as_json:
+        click.echo(json.dumps(asdict(looked), indent=2))
+        return
     click.echo(f"{looked.wrong} wrong now; {looked.told} told, {looked.waiting} waiting.")
     for place in looked.failed:
         click.echo(f"channel {place}: did not take it")
@@ -73,8 +82,6 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
     Example:
       omniledger alerts list --all
     """
-    import json
-
     from omniledger.alerts.record import listed
     from omniledger.database import session
     from omniledger.moments import in_utc

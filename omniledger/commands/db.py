@@ -53,7 +53,8 @@ def db_stop() -> None:
 
 
 @db.command("status")
-def db_status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def db_status(as_json: bool) -> None:
     """Say whether it runs; exit 1 where it doesn't.
 
     \b
@@ -61,6 +62,12 @@ def db_status() -> None:
       omniledger db status
     """
     status = _embedded().status()
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(status), indent=2))
+        raise SystemExit(0 if status.running else 1)
     if not status.running:
         click.echo(f"PostgreSQL {status.version}: not running")
         raise SystemExit(1)

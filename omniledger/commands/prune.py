@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--unbilled", is_flag=True, help="Also days of which a bill isn't settled.")
 @click.option("--flow", is_flag=True, help="As the Prefect flow prune-raw.")
+@click.option("--json", "as_json", is_flag=True, help="Print what would go for programs.")
 def prune(
     before: datetime | None,
     keep_days: int | None,
@@ -39,6 +40,7 @@ def prune(
     archive: Path | None,
     unbilled: bool,
     flow: bool,
+    as_json: bool,
 ) -> None:
     """Remove raw rows of old days; their figures stay. The days must be judged and published.
 
@@ -52,6 +54,8 @@ def prune(
     from omniledger.errors import SettingsError
     from omniledger.settings import get_settings
 
+    if as_json and not dry_run:
+        raise SettingsError("--json is of --dry-run; give both, or neither.")
     settings = get_settings()
     if flow:
         if before or keep_days or dry_run or archive or unbilled:
@@ -65,7 +69,7 @@ def prune(
         return
     first = _first_kept(before, keep_days, settings)
     if dry_run:
-        _look(settings, first, unbilled)
+        _look(settings, first, unbilled, as_json)
     else:
         _prune(settings, first, archive or settings.raw_archive, unbilled)
 
@@ -89,11 +93,19 @@ def _first_kept(before: datetime | None, keep_days: int | None, settings: Settin
         return first_kept(connection, settings, keep)
 
 
-def _look(settings: Settings, before: date, unbilled: bool) -> None:
+def _look(settings: Settings, before: date, unbilled: bool, as_json: bool) -> None:
     from omniledger.database import target
     from omniledger.pruning.removing import look
 
-    for found in look(target(), settings, before, unbilled=unbilled):
+    looked = look(target(), settings, before, unbilled=unbilled)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        tables = [asdict(found) for found in looked]
+        click.echo(json.dumps({"before": str(before), "tables": tables}, indent=2))
+        return
+    for found in looked:
         click.echo(
             f"omni2.{found.table}: {found.rows:,} rows from before {before} would go, "
             f"{found.size:,} bytes{_staying(found)}."

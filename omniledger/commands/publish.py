@@ -31,6 +31,9 @@ def publish(run: str | None, force: bool, why: str | None) -> None:
     dsn, settings = target(), get_settings()
     past, published = publish_built(dsn, run, why=why)
     how = " by force" if force else ""
-    click.echo(f"Published the run {past.run_id}{how}: {published.rows} rows of days that changed.")
+    what = f"{published.rows} rows of days that changed"
+    if not published.rows:
+        what = "nothing that it built differs in age from what readers see"
+    click.echo(f"Published the run {past.run_id}{how}: {what}.")
     with session(dsn) as connection:
         click.echo(build(connection, settings.site_dir, show_emails=settings.show_emails))

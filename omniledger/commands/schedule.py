@@ -17,8 +17,14 @@ import click
     help="Of Prefect's server and pages, where PREFECT_API_URL names none.",
 )
 @click.option("--status", "only_status", is_flag=True, help="Show what is scheduled, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the status for programs.")
 def schedule(
-    cron: str | None, every: str | None, watch_every: str, port: int, only_status: bool
+    cron: str | None,
+    every: str | None,
+    watch_every: str,
+    port: int,
+    only_status: bool,
+    as_json: bool,
 ) -> None:
     """Run the flows when they are due, until Ctrl-C. The daily one, and the watch.
 
@@ -29,6 +35,7 @@ def schedule(
       omniledger schedule --cron "15 0 * * *"
     """
     from omniledger.alerts.channels import require_known
+    from omniledger.errors import SettingsError
     from omniledger.scheduling.keeper import keep
     from omniledger.scheduling.times import Plan
     from omniledger.settings import get_settings
@@ -37,6 +44,8 @@ def schedule(
     if only_status:
         from omniledger.scheduling.status import tell_status
 
-        raise SystemExit(tell_status(settings))
+        raise SystemExit(tell_status(settings, as_json=as_json))
+    if as_json:
+        raise SettingsError("--json is of --status; give both, or neither.")
     require_known(settings.alerts)
     keep(Plan(cron, every, settings.reporting_timezone, watch_every), port, settings)

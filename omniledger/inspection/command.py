@@ -40,7 +40,7 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        _show(dsn, findings)
+        _show(dsn, look, findings)
     return exit_code(findings)
 
 
@@ -64,7 +64,7 @@ def _revision(look: Look) -> str | None:
         return None
 
 
-def _show(dsn: Dsn, findings: list[Finding]) -> None:
+def _show(dsn: Dsn, look: Look, findings: list[Finding]) -> None:
     # Only a person's terminal has an edge to break lines at.
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
     width = max(columns - _QUESTION_WIDTH - 9, 30)
@@ -78,19 +78,20 @@ def _show(dsn: Dsn, findings: list[Finding]) -> None:
         click.echo(f"{mark}  {finding.question:<{_QUESTION_WIDTH}}  {lines[0] if lines else ''}")
         for line in lines[1:]:
             click.echo(f"{'':>{_QUESTION_WIDTH + 9}}{line}")
-    for note in _notes(findings):
+    for note in _notes(look, findings):
         click.echo(f"\n{note}")
 
 
-def _notes(findings: list[Finding]) -> list[str]:
+def _notes(look: Look, findings: list[Finding]) -> list[str]:
     notes = []
     estimates = sorted(
         {figure.name for finding in findings for figure in finding.figures if not figure.is_exact}
     )
     if estimates:
-        notes.append(
-            f"Estimates: {', '.join(estimates)}. `--exact` counts rows; `--watch` sees more writes."
-        )
+        ways_on = "`--watch` sees more writes"
+        if not look.is_exact:
+            ways_on = f"`--exact` counts rows; {ways_on}"
+        notes.append(f"Estimates: {', '.join(estimates)}. {ways_on}.")
     unseen = [finding.question for finding in findings if finding.lacks_rights]
     if unseen:
         notes.append(f"Not answered for want of rights: {' '.join(unseen)}")

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from migrations.waiting import SESSION
 from omniledger import revisions
 from omniledger.counting import Count, counted, estimated
 from omniledger.database import Connection
@@ -24,6 +25,9 @@ STATEMENT_TIMEOUT_MS = 10_000
 
 EXACT_TIMEOUT_MS = 3_600_000
 """How long it may take where everything is counted."""
+
+LOCK_TIMEOUT_MS = 1_000
+"""How long it may wait for a table that somebody has locked against readers."""
 
 UPGRADE = "Run `alembic upgrade head`."
 
@@ -54,6 +58,22 @@ _COLUMNS = """
     where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped
     order by a.attnum
 """
+
+
+_LOCKED = f"""
+    select
+        string_agg(
+            l.relation::regclass || ' by '
+            || coalesce({SESSION.format("a")}, 'a prepared transaction'), ', '
+        )
+    from pg_locks as l
+    inner join pg_class as c on l.relation = c.oid and c.relkind in ('r', 'p', 'v', 'm')
+    left join pg_stat_activity as a on l.pid = a.pid
+    where
+        l.mode = 'AccessExclusiveLock'
+        and l.granted
+        and l.database = (select oid from pg_database where datname = current_database())
+"""  # noqa: S608 (no value of anybody's in it)
 
 
 class TooDear(Exception):
@@ -90,6 +110,7 @@ class Look:
         try:
             timeout = EXACT_TIMEOUT_MS if self.is_exact else STATEMENT_TIMEOUT_MS
             self.connection.execute(f"set local statement_timeout = {timeout}".encode())
+            self.connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}".encode())
             yield
         finally:
             if not self.connection.closed:
@@ -109,6 +130,11 @@ class Look:
                 told.
         """
         return revisions.current(self.connection)
+
+    def locked(self) -> str:
+        """Which tables are locked against readers, and by whom."""
+        row = self.connection.execute(_LOCKED.encode()).fetchone()
+        return str(row[0]) if row and row[0] else "a table that it reads"
 
     @property
     def old_name(self) -> tuple[str, str]:

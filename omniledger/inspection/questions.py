@@ -66,6 +66,14 @@ def _asked(look: Look, question: str, answer: Callable[[Look], Answer]) -> Findi
             "Inspect as the owner, or grant SELECT on it.",
             lacks_rights=True,
         )
+    except psycopg.errors.LockNotAvailable:
+        return Finding(
+            question,
+            State.CANNOT_TELL,
+            f"locked: {look.locked()}",
+            "Somebody keeps a table locked against readers.",
+            "End that transaction, or wait for its end, and inspect again.",
+        )
     except (TooDear, psycopg.errors.QueryCanceled):
         return Finding(
             question,

@@ -27,6 +27,7 @@ from omniledger.scheduling.prefect_server import (
 from omniledger.scheduling.status import LOCK, STATE
 from omniledger.scheduling.times import Plan
 from omniledger.screen import say
+from omniledger.sessions import require_lasting
 from omniledger.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.5
@@ -130,13 +131,14 @@ def keep(plan: Plan, port: int, settings: Settings) -> None:
 
     Raises:
         LocalError: another schedule is kept from this folder, or Prefect can't be had.
-        NotReadyError: the database is not upgraded.
+        NotReadyError: the database is not upgraded, or no run could be made through this address.
     """
     from flows.environment import prepare
 
     prepare(settings)
-    with session() as connection:
+    with session(autocommit=True) as connection:
         revisions.require_head(connection)
+        require_lasting(connection)
     with _alone(settings.home / "prefect") as state:
         keeper = Keeper(plan, port, settings)
         try:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from http import HTTPStatus
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from omniledger import tether
@@ -28,6 +29,9 @@ READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
 
 _POLL_SECONDS = 0.1
+
+_LITTLE = 1 << 20
+"""Bytes that a server's state takes at least."""
 
 _BUSY_PAUSES = (0.2, 0.5, 1, 2)
 """Between tries where the server's own database was busy, of which it says 503, so that its clients
@@ -158,6 +162,18 @@ def unwritable(path: Path, error: OSError) -> LocalError:
     )
 
 
+def _require_room(folder: Path) -> None:
+    """Write and remove a little, for what a full disk does to the server is hard to read there.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    with TemporaryFile(dir=folder) as file:
+        file.write(bytes(_LITTLE))
+        file.flush()
+        os.fsync(file.fileno())
+
+
 class PrefectServer:
     """The server process; `start` it, `wait` for it, `stop` it.
 
@@ -183,10 +199,11 @@ class PrefectServer:
         """Start the process, without waiting until it answers.
 
         Raises:
-            LocalError: its log can't be written.
+            LocalError: its folder can't be written, or is full.
         """
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
+            _require_room(self.log.parent)
             output = self.log.open("ab")
         except OSError as error:
             raise unwritable(self.log, error) from None

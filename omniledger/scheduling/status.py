@@ -11,7 +11,7 @@ import click
 from omniledger.embedded.locks import is_free
 from omniledger.masking import masked
 from omniledger.moments import in_utc
-from omniledger.scheduling.prefect_server import ask
+from omniledger.scheduling.prefect_server import SERVED, ask
 from omniledger.settings import Settings
 
 LOCK = "schedule.lock"
@@ -20,14 +20,14 @@ LOCK = "schedule.lock"
 STATE = "schedule.json"
 """The file beside it that says where its server is."""
 
+_SERVED = {"deployments": {"name": {"any_": [*SERVED]}}}
+
+# A run that somebody made by hand is none of the schedule's.
 _NEXT = {
+    **_SERVED,
     "sort": "EXPECTED_START_TIME_ASC",
     "limit": 5,
-    # A run that somebody made by hand is none of the schedule's.
-    "flow_runs": {
-        "deployment_id": {"is_null_": False},
-        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
-    },
+    "flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}},
 }
 
 
@@ -36,24 +36,47 @@ def is_kept(settings: Settings) -> bool:
     return not is_free(settings.home / "prefect" / LOCK)
 
 
-def tell_status(settings: Settings) -> int:
+def tell_status(settings: Settings, *, as_json: bool = False) -> int:
     """Print whether a schedule is kept, and its next runs; 0 if it is and Prefect answers."""
-    if not is_kept(settings):
+    status = _status(settings)
+    if as_json:
+        click.echo(json.dumps(status, indent=2))
+    elif not status["is_kept"]:
         click.echo("No schedule is kept from this folder.")
-        return 1
+    elif not status["does_answer"]:
+        click.echo("A schedule is kept from this folder; its Prefect server does not answer now.")
+    else:
+        click.echo(
+            f"A schedule is kept by process {status['pid']}; Prefect is at {status['api_url']}."
+        )
+        for run in status["runs"]:
+            at = in_utc(datetime.fromisoformat(run["at"]), with_seconds=True)
+            click.echo(f"  {at}  {run['flow']}  {run['state']}")
+    return 0 if status["does_answer"] else 1
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    status: dict[str, Any] = {"is_kept": is_kept(settings), "does_answer": False, "runs": []}
+    if not status["is_kept"]:
+        return status
     try:
         state = json.loads((settings.home / "prefect" / STATE).read_text())
-        runs = ask(state["api_url"], "/flow_runs/filter", _NEXT)
+        api_url = state["api_url"]
+        named = {one["id"]: one["name"] for one in ask(api_url, "/deployments/filter", _SERVED)}
+        runs = ask(api_url, "/flow_runs/filter", _NEXT)
     except (OSError, ValueError):
-        click.echo("A schedule is kept from this folder; its Prefect server does not answer now.")
-        return 1
-    click.echo(
-        f"A schedule is kept by process {state['pid']}; Prefect is at {masked(state['api_url'])}."
-    )
-    for run in runs:
-        click.echo(f"  {_when(run)}  {run['name']}  {run['state_name'].lower()}")
-    return 0
-
-
-def _when(run: dict[str, Any]) -> str:
-    return in_utc(datetime.fromisoformat(run["expected_start_time"]), with_seconds=True)
+        return status
+    return {
+        "is_kept": True,
+        "does_answer": True,
+        "pid": state["pid"],
+        "api_url": masked(api_url),
+        "runs": [
+            {
+                "at": run["expected_start_time"],
+                "flow": named[run["deployment_id"]],
+                "state": run["state_name"].lower(),
+            }
+            for run in runs
+        ],
+    }

@@ -220,6 +220,15 @@ def test_what_would_take_long_is_not_told_unless_it_is_asked_for(
     assert found(dsn, "Is a request logged twice?", "--exact")[1].startswith("2 of the 11 old rows")
 
 
+def test_a_lock_against_readers_is_told_with_its_holder_and_no_size(server: Server) -> None:
+    dsn = server.state(UPGRADED)
+    with connect(dsn, application_name="a long alter") as holder:
+        holder.execute("lock table omni2.mcp_health_log in access exclusive mode")
+        seen = findings(dsn)["Are health checks running?"]
+    assert seen["state"] == "cannot tell"
+    assert seen["evidence"].startswith("locked: omni2.mcp_health_log by a long alter (pid ")
+
+
 def test_what_stops_the_upgrade_is_said_before(server: Server) -> None:
     dsn = server.state("investigation")
     ask(dsn, "create materialized view public.daily as select count(*) from public.audit_logs")

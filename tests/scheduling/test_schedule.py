@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from psycopg import sql
 
+from omniledger.database import connect
 from omniledger.ports import free_port
 from omniledger.scheduling.prefect_server import ask as ask_prefect
 from omniledger.settings import PROJECT_DIR
+from tests.alerts.test_alerts import Receiver, receiver
 from tests.conftest import Server, ask
+
+__all__ = ["receiver"]
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +45,7 @@ def until(what: Callable[[], Any]) -> Any:
 class Schedule:
     """`omniledger schedule` on a database, as an operator runs it."""
 
-    def __init__(self, server: Server, home: Path) -> None:
+    def __init__(self, server: Server, home: Path, alerts: str) -> None:
         self.dsn = server.state("investigation:upgraded")
         self.home = home
         clean = {
@@ -51,6 +58,7 @@ class Schedule:
             "OMNILEDGER_SITE_DIR": str(home / "site"),
             # As a company's machines have it; nothing of this machine is reached through it.
             "HTTP_PROXY": "http://127.0.0.1:9",
+            "OMNILEDGER_ALERTS": alerts,
         }
         self.process: subprocess.Popen[str] | None = None
 
@@ -142,14 +150,26 @@ class Schedule:
         self.prefect("worker", "start", "--pool", "omniledger", "--run-once")
         return str(ask_prefect(api, f"/flow_runs/{run['id']}")["state_type"])
 
+    def let_in(self, *, is_open: bool) -> None:
+        """Let nobody connect to the database any more, or everybody again."""
+        elsewhere = replace(self.dsn, dbname="postgres")
+        database = sql.Identifier(self.dsn.dbname)
+        with connect(elsewhere, autocommit=True) as connection:
+            allow = sql.SQL("alter database {} with allow_connections {}")
+            connection.execute(allow.format(database, sql.Literal(is_open)))
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+                [self.dsn.dbname],
+            )
+
     def published(self) -> int:
         [(count,)] = ask(self.dsn, "select count(*) from ledger.runs where verdict = 'published'")
         return int(count)
 
 
 @pytest.fixture
-def schedule(server: Server, tmp_path: Path) -> Iterator[Schedule]:
-    schedule = Schedule(server, tmp_path)
+def schedule(server: Server, tmp_path: Path, receiver: Receiver) -> Iterator[Schedule]:
+    schedule = Schedule(server, tmp_path, receiver.url.get_secret_value())
     yield schedule
     if schedule.process is not None and schedule.process.poll() is None:
         schedule.process.kill()
@@ -166,7 +186,9 @@ def is_alive(pid: int) -> bool:
     )
 
 
-def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) -> None:
+def test_runs_fire_by_themselves_also_after_the_server_died(
+    schedule: Schedule, receiver: Receiver
+) -> None:
     # Each look is a process of its own, which takes seconds: they must not crowd each other out.
     schedule.start("--every", "1d", "--watch-every", "20s")
     until(lambda: schedule.looks() >= 2)
@@ -174,6 +196,9 @@ def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) 
     until(lambda: schedule.published() == 1)
     code, said = schedule.run("--status")
     assert (code, "A schedule is kept by process" in said) == (0, True)
+    status = json.loads(schedule.run("--status", "--json")[1])
+    assert {run["flow"] for run in status["runs"]} <= {"daily", "watch"}
+    assert {run["state"] for run in status["runs"]} >= {"scheduled"}
     code, said = schedule.run("--every", "1d")
     assert (code, "Another schedule is kept" in said) == (8, True)
     assert schedule.deploy() == [
@@ -186,8 +211,14 @@ def test_runs_fire_by_themselves_also_after_the_server_died(schedule: Schedule) 
     first = schedule.state()["server_pid"]
     os.kill(first, signal.SIGKILL)
     until(lambda: schedule.state()["server_pid"] != first)
+    # The database is away, too.
+    schedule.let_in(is_open=False)
+    until(lambda: any("the watch can't look" in said["message"] for said in receiver.messages))
+    schedule.let_in(is_open=True)
     before = until(schedule.looks)
     until(lambda: schedule.looks() > before)
+    over = [said["message"] for said in receiver.messages if "over" in said["title"]]
+    assert sum("Over: the watch can't look" in message for message in over) == 1
     # It is not overdue any more.
     assert schedule.published() == 1
 
@@ -221,6 +252,16 @@ def test_a_killed_schedule_leaves_no_process_and_holds_up_no_later_run(schedule:
 def test_what_can_not_be_scheduled_is_one_sentence(schedule: Schedule) -> None:
     code, said = schedule.run("--cron", "every day")
     assert (code, "no cron line" in said, "Traceback" in said) == (2, True, False)
+    full = f"ulimit -f 16; exec {shlex.join(schedule.command('--every', '1d'))}"
+    done = subprocess.run(
+        ["sh", "-c", full],
+        env=schedule.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, "can't be written: File too large" in done.stderr) == (8, True)
     schedule.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
     code, said = schedule.run("--every", "1d")
     assert (code, "No Prefect server answers" in said, "Traceback" in said) == (8, True, False)
