@@ -16,6 +16,7 @@
         possible_cost('cost'),
         possible_response('milliseconds'),
         letters('words'),
+        masked('text'),
         learnt_interval('events', 'server', 'since', 'until'),
         share('part', 'whole'),
         share_of_part('amount'),

@@ -8,14 +8,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omniledger.alerts.channels import write
 from omniledger.alerts.record import News
 from omniledger.cells import cell
 from omniledger.masking import masked
+from omniledger.settings import PROJECT_DIR
 from omniledger.strangers import SafeOutput, visible
 from tests.conftest import Server, ask
 
@@ -90,6 +92,20 @@ def test_every_spelling_of_a_password_is_masked(url: str) -> None:
     said = masked(f"Can't use {url.format('tell-nobody')}; look there.")
     assert "tell-nobody" not in said
     assert said.endswith("look there.")
+
+
+PIECES = [*"aB1'@:/ =\n_.", "password", "TOKEN=", "api_key = ", "https://", "db://u:", "'x y'"]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=50))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_comes_into_the_marts_is_masked_as_what_commands_say(
+    server: Server, texts: list[str]
+) -> None:
+    macro = (PROJECT_DIR / "macros" / "masked.sql").read_text()
+    template = jinja2.Environment().from_string(macro + "{{ masked('said') }}")  # noqa: S701 (SQL)
+    query = f"select array(select {template.render()} from unnest(%s::text []) as said)"
+    assert ask(server.dsn, query, texts) == [([masked(text) for text in texts],)]
 
 
 class Kept:

@@ -181,8 +181,8 @@ final as (
         cast(extract(epoch from ended_at - greatest(began_at, starts_at)) as integer) as seconds,
         began_at < starts_at as is_continued,
         checks,
-        first_error,
-        last_error
+        {{ masked('first_error') }} as first_error,
+        {{ masked('last_error') }} as last_error
 
     from merged
     where ended_at > greatest(began_at, starts_at)

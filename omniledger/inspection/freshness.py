@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from omniledger.database import Connection
+from omniledger.masking import masked
 from omniledger.moments import in_utc
 from omniledger.settings import Settings
 
@@ -197,4 +198,10 @@ def freshness(connection: Connection, now: datetime, settings: Settings) -> list
             "factor": settings.health_hold_factor,
         },
     )
-    return [Checks(*row) for row in rows]
+    return [_without_passwords(Checks(*row)) for row in rows]
+
+
+def _without_passwords(checks: Checks) -> Checks:
+    """What a server said of its error goes to channels and screens."""
+    said = checks.last_error
+    return checks if said is None else checks._replace(last_error=masked(said))
