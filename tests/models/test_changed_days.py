@@ -40,6 +40,14 @@ def test_a_late_row_changes_its_day_only(filled: Marts) -> None:
     filled.assert_as_if_built_anew()
 
 
+def test_a_row_whose_writer_calls_it_old_is_in_its_day(filled: Marts) -> None:
+    request_at(filled, "2026-03-02 10:00+00", tokens_input=5, change_xid=5)
+    event_at(filled, "2026-03-02 12:03+00", change_xid=5)
+    with filled.changing(USAGE, "2026-03-02"):
+        filled.run()
+    filled.assert_as_if_built_anew()
+
+
 def test_an_update_changes_its_day_only(filled: Marts) -> None:
     row = request_at(filled, "2026-03-01 10:00+00", mcp_target="files", tool_called="write")
     filled.run()
