@@ -152,7 +152,11 @@ _POLICED_USERS = """
                 from pg_constraint as k
                 inner join pg_attribute as a
                     on k.conrelid = a.attrelid and k.conkey[1] = a.attnum
-                where k.conrelid = c.oid and k.contype = 'f' and a.attname = 'user_id'
+                where
+                    k.conrelid = c.oid
+                    and k.contype = 'f'
+                    and k.conparentid = 0
+                    and a.attname = 'user_id'
             )
     where c.oid = to_regclass(%s) and row_security_active(u.oid)
 """

@@ -31,7 +31,8 @@ _KEYS = """
         ),
         substring(pg_get_constraintdef(k.oid) from 'REFERENCES .*?(?= NOT VALID|$)')
     from pg_constraint as k
-    where k.conrelid = to_regclass(%s) and k.contype = 'f'
+    -- The server makes one of its own for each partition of what is referenced.
+    where k.conrelid = to_regclass(%s) and k.contype = 'f' and k.conparentid = 0
     order by k.conname
 """
 
@@ -44,7 +45,11 @@ _REFERENCED = """
 _NEVER_CHECKED = """
     select conname, pg_get_constraintdef(oid)
     from pg_constraint
-    where conrelid = to_regclass(%s) and contype = 'f' and not convalidated
+    where
+        conrelid = to_regclass(%s)
+        and contype = 'f'
+        and conparentid = 0
+        and not convalidated
 """
 
 _OURS = r"""
@@ -53,6 +58,7 @@ _OURS = r"""
     where
         conrelid = 'omni2.audit_logs'::regclass
         and contype = 'f'
+        and conparentid = 0
         and conname like 'omniledger\_%%'
         and (convalidated = %(is_valid)s or %(is_valid)s is null)
 """

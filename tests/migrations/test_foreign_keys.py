@@ -1,0 +1,69 @@
+"""Foreign keys of the old table, and to it, do after the upgrade what they did before."""
+
+import psycopg
+import pytest
+
+from migrations.fingerprint import read_fingerprint
+from omniledger import revisions
+from omniledger.database import connect
+from tests.conftest import Server, ask
+from tests.migrations.dumps import dump
+from tests.migrations.operator import omniledger
+
+CERTIFIED = "select rows_total, holds from ledger.merge_runs"
+
+PARTITIONED_USERS = """
+    alter table public.audit_logs drop constraint audit_logs_user_id_fkey;
+    drop table public.users;
+    create table public.users (id integer primary key, email varchar(255), name text)
+    partition by hash (id);
+    create table public.users_0 partition of public.users
+    for values with (modulus 2, remainder 0);
+    create table public.users_1 partition of public.users
+    for values with (modulus 2, remainder 1);
+    insert into public.users
+    select id, id || '@example.com', 'name' from generate_series(101, 120) as id;
+    insert into auth_service.users (id, email) values (1, '101@example.com');
+    alter table public.audit_logs add constraint audit_logs_user_id_fkey
+    foreign key (user_id) references public.users (id) on delete set null {};
+    insert into public.audit_logs (user_id, message)
+    select id, 'a' from generate_series(101, 120) as id;
+"""
+
+
+@pytest.mark.parametrize("checked", ["", "not valid"])
+def test_users_may_be_partitioned(each_server: Server, checked: str) -> None:
+    dsn = each_server.state("gateway")
+    ask(dsn, PARTITIONED_USERS.format(checked))
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    assert ask(dsn, CERTIFIED) == [(20, True)]
+    assert ask(
+        dsn,
+        "select confrelid::regclass::text, convalidated from pg_constraint"
+        " where conrelid = 'omni2.audit_logs'::regclass and contype = 'f' and conparentid = 0",
+    ) == [("users", not checked)]
+    assert ask(dsn, "select user_id from omni2.audit_logs where legacy_user_id = 101") == [(1,)]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ask(dsn, "insert into audit_logs (user_id, message) values (999, 'nobody')")
+    ask(dsn, "insert into audit_logs (user_id, message) values (101, 'b'), (102, 'c')")
+    ask(dsn, "delete from public.users where id in (101, 103)")
+    assert ask(dsn, "select count(*) from audit_logs where user_id is null") == [(3,)]
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
+    assert ask(dsn, "select count(*), count(user_id) from public.audit_logs") == [(22, 19)]
+
+
+def test_another_partition_of_users_is_no_change_of_the_old_table(server: Server) -> None:
+    with connect(server.state("gateway")) as connection:
+        connection.execute(PARTITIONED_USERS.format("").encode())
+        connection.execute("update public.audit_logs set user_id = null")
+        connection.execute("alter table public.users detach partition public.users_1")
+        before = read_fingerprint(connection, "public.audit_logs")
+        connection.execute(
+            "alter table public.users attach partition public.users_1"
+            " for values with (modulus 2, remainder 1)"
+        )
+        assert read_fingerprint(connection, "public.audit_logs") == before
+        connection.rollback()
