@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from migrations.columns import Column
 from migrations.keys import Key
 from migrations.placing import Carried
+from migrations.references import uncarried
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -66,22 +67,6 @@ _VIEWS = """
 _AROUND = """
     with legacy as (select to_regclass(%s)::oid as oid)
 
-    select
-        'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass
-        || ' references more of it than its id'
-    from pg_constraint as c
-    inner join legacy on c.confrelid = legacy.oid
-    where
-        c.contype = 'f'
-        and not exists (
-            select from pg_attribute as a
-            where
-                a.attrelid = legacy.oid
-                and a.attname = 'id'
-                and c.confkey = array[a.attnum]
-                and c.conrelid <> legacy.oid
-        )
-    union all
     select 'the function ' || p.oid::regprocedure || ' takes or returns its rows as a type'
     from pg_type as t
     inner join legacy on t.typrelid = legacy.oid
@@ -251,6 +236,7 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     if connection.execute(_HAS_KEY, (relation,)).fetchone() != (True,):
         yield "its id is no key: nothing keeps two rows from having the same id, or none"
     yield from over(connection, relation)
+    yield from uncarried(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     yield from family(connection, relation)

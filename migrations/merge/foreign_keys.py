@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from migrations.identifiers import shortened
 from migrations.legacy import Legacy
+from migrations.references import CHECKS_PARTITIONS_LATER
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
@@ -143,11 +144,17 @@ _REFERENCING = """
         a.attname,
         regexp_replace(
             pg_get_constraintdef(k.oid), '^.* REFERENCES [^(]+[(][^)]*[)]| NOT VALID$', '', 'g'
-        )
+        ),
+        c.relkind = 'p'
     from pg_constraint as k
+    inner join pg_class as c on k.conrelid = c.oid
     inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = k.conkey[1]
     inner join pg_attribute as r on k.confrelid = r.attrelid and r.attnum = k.confkey[1]
-    where k.confrelid = to_regclass(%s) and k.contype = 'f' and r.attname = %s
+    where
+        k.confrelid = to_regclass(%s)
+        and k.contype = 'f'
+        and k.conparentid = 0
+        and r.attname = %s
     order by 1, 2
 """
 
@@ -166,19 +173,28 @@ class Reference:
     name: str
     column: str
     actions: str
+    is_partitioned: bool
 
     def point_to(self, connection: Connection, target: sql.Composable) -> None:
-        """Let it reference `target`, a table and its column, without looking at its rows yet."""
+        """Let it reference `target`, a table and its column, without looking at its rows yet.
+
+        They are looked at where the table is partitioned and the server can't put that off: on the
+        way back alone, for such a key is none that a merge carries there.
+        """
+        is_put_off = (
+            not self.is_partitioned or connection.info.server_version >= CHECKS_PARTITIONS_LATER
+        )
         connection.execute(
             sql.SQL(
                 "alter table {table} drop constraint {name}, add constraint {name}"
-                " foreign key ({column}) references {target}{actions} not valid"
+                " foreign key ({column}) references {target}{actions}{not_valid}"
             ).format(
                 table=sql.SQL(self.table),
                 name=sql.Identifier(self.name),
                 column=sql.Identifier(self.column),
                 target=target,
                 actions=sql.SQL(self.actions),
+                not_valid=sql.SQL(" not valid" if is_put_off else ""),
             )
         )
 

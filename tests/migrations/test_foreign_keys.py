@@ -6,7 +6,8 @@ import pytest
 from migrations.fingerprint import read_fingerprint
 from omniledger import revisions
 from omniledger.database import connect
-from tests.conftest import Server, ask
+from omniledger.errors import NotReadyError
+from tests.conftest import Server, ask, requires, version
 from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
 
@@ -67,3 +68,79 @@ def test_another_partition_of_users_is_no_change_of_the_old_table(server: Server
         )
         assert read_fingerprint(connection, "public.audit_logs") == before
         connection.rollback()
+
+
+PARTITIONED_NOTES = """
+    create table public.notes (id integer, request integer) partition by range (id);
+    create table public.notes_low partition of public.notes for values from (0) to (10);
+    create table public.notes_high partition of public.notes for values from (10) to (20)
+    partition by range (id);
+    create table public.notes_top partition of public.notes_high for values from (10) to (20);
+    insert into public.notes values (1, 102), (11, 103);
+"""
+
+BY_NOTES = """
+    alter table public.notes add constraint by_request
+    foreign key (request) references {} on delete cascade
+"""
+
+TO_OLD_IDS, TO_LEGACY_IDS = "public.audit_logs (id)", "omni2.audit_logs (legacy_id)"
+
+REFERENCED = """
+    select distinct confrelid::regclass::text, convalidated
+    from pg_constraint
+    where contype = 'f' and conrelid::regclass::text like 'notes%%'
+"""
+
+
+def test_a_partitioned_table_that_references_old_ids_goes_on_where_the_server_can(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    requires(dsn, 18)
+    ask(dsn, PARTITIONED_NOTES + BY_NOTES.format(TO_OLD_IDS))
+    before = dump(dsn)
+    revisions.upgrade(dsn)
+    assert ask(dsn, REFERENCED) == [("omni2.audit_logs", True)]
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn) == before
+    assert ask(dsn, REFERENCED) == [("audit_logs", True)]
+
+
+@pytest.mark.parametrize("option", ["", "merge=later"])
+def test_a_partitioned_table_that_references_old_ids_is_named_where_the_server_can_not(
+    each_server: Server, option: str
+) -> None:
+    dsn = each_server.state("investigation")
+    if version(dsn) >= 18:
+        pytest.skip("it is carried there")
+    ask(dsn, PARTITIONED_NOTES + BY_NOTES.format(TO_OLD_IDS))
+    before = dump(dsn)
+    with pytest.raises(
+        NotReadyError, match="the foreign key by_request is of notes, which is partitioned; nothing"
+    ):
+        revisions.upgrade(dsn, "head", *[option] * bool(option))
+    assert dump(dsn) == before
+
+
+def test_a_partitioned_table_that_references_the_ledger_goes_back_with_it(
+    each_server: Server,
+) -> None:
+    """The way out of what is refused is one, and stops no way back."""
+    dsn = each_server.state("investigation")
+    ask(dsn, PARTITIONED_NOTES)
+    revisions.upgrade(dsn)
+    to_ledger = BY_NOTES.format(TO_LEGACY_IDS)
+    for partition in ("notes_low", "notes_top"):
+        ask(dsn, to_ledger.replace("public.notes", f"public.{partition}") + " not valid")
+        ask(dsn, f"alter table public.{partition} validate constraint by_request")
+    ask(dsn, to_ledger)
+    assert ask(
+        dsn,
+        "select conrelid::regclass::text from pg_constraint"
+        " where confrelid = 'omni2.audit_logs'::regclass and conparentid = 0",
+    ) == [("notes",)]
+    revisions.downgrade(dsn, "base")
+    assert ask(dsn, REFERENCED) == [("audit_logs", True)]
+    ask(dsn, "delete from public.audit_logs where id = 102")
+    assert ask(dsn, "select request from public.notes") == [(103,)]
