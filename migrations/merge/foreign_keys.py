@@ -30,8 +30,23 @@ _KEYS = """
             inner join pg_attribute as a on k.conrelid = a.attrelid and c.attnum = a.attnum
             order by c.place
         ),
-        substring(pg_get_constraintdef(k.oid) from 'REFERENCES .*?(?= NOT VALID|$)')
+        substring(pg_get_constraintdef(k.oid) from 'REFERENCES .*?(?= NOT VALID|$)'),
+        emptied.names,
+        emptied.written
     from pg_constraint as k
+    cross join lateral (
+        select
+            array_agg(a.attname::text order by e.place) as names,
+            string_agg(quote_ident(a.attname), ', ' order by e.place) as written
+        from pg_attribute as a
+        inner join
+            -- They came with PostgreSQL 15.
+            jsonb_array_elements_text(
+                coalesce(nullif(to_jsonb(k) -> 'confdelsetcols', 'null'), '[]')
+            ) with ordinality as e (attnum, place)
+            on a.attnum = e.attnum::smallint
+        where k.conrelid = a.attrelid
+    ) as emptied
     -- The server makes one of its own for each partition of what is referenced.
     where k.conrelid = to_regclass(%s) and k.contype = 'f' and k.conparentid = 0
     order by k.conname
@@ -82,17 +97,31 @@ def carry(connection: Connection, legacy: Legacy, relation: str) -> None:
     targets = {column.name: column.target for column in legacy.columns}
     # A table of which a deferred key is still to be checked can't be altered.
     connection.execute("set constraints all immediate")
-    for name, _, columns, references in connection.execute(_KEYS, (relation,)).fetchall():
+    for name, _, columns, references, emptied, written in connection.execute(
+        _KEYS, (relation,)
+    ).fetchall():
         connection.execute(
             sql.SQL(
                 "alter table omni2.audit_logs add constraint {name}"
                 " foreign key ({columns}) {references} not valid"
             ).format(
                 name=sql.Identifier(shortened(f"{_PREFIX}{name}")),
-                columns=sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns),
-                references=sql.SQL(references),
+                columns=_renamed(columns, targets),
+                references=sql.SQL(references)
+                if written is None
+                else _emptying(references, written, _renamed(emptied, targets)),
             )
         )
+
+
+def _renamed(columns: list[str], targets: dict[str, str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns)
+
+
+def _emptying(references: str, written: str, renamed: sql.Composed) -> sql.Composed:
+    """What is referenced, and how, where ON DELETE names the columns that it empties."""
+    before, _, after = references.rpartition(f"({written})")
+    return sql.SQL("{}({}){}").format(sql.SQL(before), renamed, sql.SQL(after))
 
 
 @contextmanager

@@ -144,3 +144,32 @@ def test_a_partitioned_table_that_references_the_ledger_goes_back_with_it(
     assert ask(dsn, REFERENCED) == [("audit_logs", True)]
     ask(dsn, "delete from public.audit_logs where id = 102")
     assert ask(dsn, "select request from public.notes") == [(103,)]
+
+
+TENANTS = """
+    create table public.people (tenant integer, id integer, primary key (tenant, id));
+    insert into public.people values (1, 1), (1, 2);
+    alter table public.audit_logs
+    drop constraint audit_logs_user_id_fkey, add tenant integer not null default 1;
+    update public.audit_logs set user_id = 1 where id <> 102;
+    update public.audit_logs set user_id = 2 where id = 102;
+    alter table public.audit_logs add constraint "by (user_id)"
+    foreign key (tenant, user_id) references public.people (tenant, id)
+    on delete set null (user_id) deferrable;
+"""
+
+
+def test_a_key_that_forgets_some_of_its_columns_goes_on_forgetting_those(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    requires(dsn, 15)
+    ask(dsn, TENANTS)
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    ask(dsn, "delete from public.people where id = 2")
+    assert ask(dsn, "select tenant, user_id from audit_logs where id = 102") == [(1, None)]
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
+    ask(dsn, "delete from public.people where id = 1")
+    assert ask(dsn, "select distinct tenant, user_id from audit_logs") == [(1, None)]
