@@ -42,13 +42,34 @@ _OF_PARTITIONED = """
     order by k.conname
 """
 
+# A default of the ledger's column would be that of the gateway's rows, too.
+_TO_DEFAULT = """
+    select format('its foreign key %%s sets a default', k.conname)
+    from pg_constraint as k
+    where
+        k.conrelid = to_regclass(%(relation)s)
+        and k.contype = 'f'
+        and k.conparentid = 0
+        and 'd' in (k.confdeltype, k.confupdtype)
+        and exists (
+            select from pg_attribute as a
+            inner join pg_type as t on a.atttypid = t.oid
+            left join pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
+            where
+                a.attrelid = k.conrelid
+                and a.attnum = any(k.conkey)
+                and coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) not like 'NULL::%%'
+        )
+    order by k.conname
+"""
+
 CHECKS_PARTITIONS_LATER = 180000
 """The version of the server that takes a foreign key of a partitioned table NOT VALID."""
 
 
 def uncarried(connection: Connection, relation: str) -> Iterator[str]:
     """Which foreign keys can't go on after the cut over as they were, each a reason why not."""
-    queries = [_TO_MORE_THAN_ID]
+    queries = [_TO_MORE_THAN_ID, _TO_DEFAULT]
     if connection.info.server_version < CHECKS_PARTITIONS_LATER:
         queries.append(_OF_PARTITIONED)
     for query in queries:

@@ -173,3 +173,35 @@ def test_a_key_that_forgets_some_of_its_columns_goes_on_forgetting_those(
     assert dump(dsn, "--schema-only") == before
     ask(dsn, "delete from public.people where id = 1")
     assert ask(dsn, "select distinct tenant, user_id from audit_logs") == [(1, None)]
+
+
+CONVERSATIONS = """
+    create table public.conv (id integer primary key);
+    insert into public.conv values (0), (5);
+    alter table public.audit_logs
+    add conv_id integer {} constraint by_conv references public.conv on {} set default;
+    update public.audit_logs set conv_id = 5 where id = 102;
+"""
+
+
+@pytest.mark.parametrize("event", ["delete", "update"])
+def test_a_key_that_sets_a_default_is_named_before_any_change(
+    each_server: Server, event: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, CONVERSATIONS.format("default 0", event))
+    before = dump(dsn)
+    with pytest.raises(NotReadyError, match="its foreign key by_conv sets a default; nothing was"):
+        revisions.upgrade(dsn)
+    assert dump(dsn) == before
+
+
+@pytest.mark.parametrize("default", ["", "default null::integer"])
+def test_a_key_whose_default_is_no_value_goes_on_setting_none(
+    each_server: Server, default: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, CONVERSATIONS.format(default, "delete"))
+    revisions.upgrade(dsn)
+    ask(dsn, "delete from public.conv where id = 5")
+    assert ask(dsn, "select distinct conv_id from audit_logs") == [(None,)]
