@@ -14,6 +14,7 @@ from migrations.gateway import LEDGER, require_fit
 from migrations.keys import read_keys, set_apart
 from migrations.memory import remembered
 from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
+from migrations.references import referring_columns
 from migrations.rights import require_owner
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
@@ -191,7 +192,12 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     described = [(c.name, c.type, c.default) for c in columns]
     keys = list(read_keys(connection, legacy.relation))
     found = placed(described, ledger, timezone)
-    apart = set_apart(keys, found, _shared(ledger, remembered(connection, "added_columns")))
+    apart = set_apart(
+        keys,
+        referring_columns(connection, legacy.relation),
+        found,
+        _shared(ledger, remembered(connection, "added_columns")),
+    )
     found = placed(described, ledger, timezone, apart)
     legacy = replace(legacy, columns=tuple(_completed(found, columns)))
     if must_own:

@@ -1,10 +1,17 @@
-"""What foreign keys of the old table, and to it, can't be carried, looked at before any change."""
+"""Foreign keys of the old table, and to it, as they are looked at before any change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from omniledger.database import Connection
+
+_REFERRING = """
+    select a.attname
+    from pg_constraint as k
+    inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = any(k.conkey)
+    where k.conrelid = to_regclass(%s) and k.contype = 'f'
+"""
 
 _TO_MORE_THAN_ID = """
     select format(
@@ -65,6 +72,11 @@ _TO_DEFAULT = """
 
 CHECKS_PARTITIONS_LATER = 180000
 """The version of the server that takes a foreign key of a partitioned table NOT VALID."""
+
+
+def referring_columns(connection: Connection, relation: str) -> set[str]:
+    """The columns of a table that are part of a foreign key."""
+    return {row[0] for row in connection.execute(_REFERRING, (relation,))}
 
 
 def uncarried(connection: Connection, relation: str) -> Iterator[str]:

@@ -205,3 +205,27 @@ def test_a_key_whose_default_is_no_value_goes_on_setting_none(
     revisions.upgrade(dsn)
     ask(dsn, "delete from public.conv where id = 5")
     assert ask(dsn, "select distinct conv_id from audit_logs") == [(None,)]
+
+
+def test_a_key_on_a_column_that_the_gateway_writes_too_binds_the_old_names_rows_alone(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create table public.channels (name varchar(100) primary key);"
+        " insert into public.channels select distinct slack_channel from public.audit_logs"
+        " where slack_channel is not null;"
+        " alter table public.audit_logs add foreign key (slack_channel) references public.channels",
+    )
+    before = dump(dsn)
+    revisions.upgrade(dsn)
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (question, success, slack_channel) values ('a', true, 'C9')",
+    )
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ask(dsn, "insert into audit_logs (message, slack_channel) values ('a', 'C9')")
+    ask(dsn, "delete from omni2.audit_logs where slack_channel = 'C9'")
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn) == before
