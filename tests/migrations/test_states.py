@@ -150,6 +150,20 @@ REFUSED = {
     "has a per cent sign": 'alter table public.audit_logs add "100%" integer',
     "the function newest() takes or returns its rows": "create function public.newest()"
     " returns public.audit_logs language sql as 'select * from public.audit_logs limit 1'",
+    "the column entry of table history is of the type of its rows": "create table public.history"
+    " (entry public.audit_logs)",
+    "the type kept is of the type of its rows": "create domain public.kept as public.audit_logs []",
+    "the view nothing is of the type of its rows": "create view public.nothing as"
+    " select null::public.audit_logs as entry",
+    "the function days() takes or returns rows of v_day as a type": "create view public.v_day as"
+    " select created_at from public.audit_logs; create function public.days()"
+    " returns setof public.v_day language sql as 'select * from public.v_day'",
+    "the column entry of table days is of the type of rows of v_day": "create view public.v_day as"
+    " select created_at from public.audit_logs; create table public.days (entry public.v_day [])",
+    "the view v_some reads a sample of it": "create view public.v_some as"
+    " select a.id from public.users as u, public.audit_logs as a tablesample system (100)",
+    "the view v_place reads its ctid": "create view public.v_place as"
+    " select ctid as place from public.audit_logs",
     "function newest_id() is bound to audit_logs": "create function public.newest_id()"
     " returns integer language sql begin atomic select max(id) from public.audit_logs; end",
     "policy p on table users is bound to audit_logs": "create policy p on public.users using"
