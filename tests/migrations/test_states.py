@@ -424,6 +424,41 @@ def test_rows_that_a_policy_hides_after_the_upgrade_are_no_matter_of_the_owner(o
     assert f"`alter role {owner.user} bypassrls`" in said.refusal
 
 
+def test_a_view_of_another_role_is_named_with_the_grant_that_helps(
+    server: Server, owner: Dsn
+) -> None:
+    admin, reporter = dataclasses.replace(server.dsn, dbname=owner.dbname), f"of_{owner.dbname}"
+    ask(owner, "create view public.by_user as select user_id from public.audit_logs")
+    ask(owner, "create view public.users_seen as select distinct user_id from public.by_user")
+    ask(admin, f"create role {reporter}; alter view public.users_seen owner to {reporter}")
+    try:
+        before = columns_everywhere(admin)
+        refused = (
+            f"users_seen again, which belongs to {reporter}: `grant {reporter} to {owner.user}"
+        )
+        with pytest.raises(NotReadyError, match=refused):
+            revisions.upgrade(owner)
+        said = omniledger(owner, "inspect", "--json").output
+        assert f"it must be run as {' and '.join(sorted((owner.user, reporter)))}" in said
+        ask(admin, f"grant {reporter} to {owner.user}")
+        create = f"`grant create on schema public to {reporter}`"
+        with pytest.raises(NotReadyError, match=create):
+            revisions.upgrade(owner)
+        assert columns_everywhere(admin) == before
+        ask(admin, create.strip("`"))
+        revisions.upgrade(owner)
+        ask(admin, f"revoke {reporter} from {owner.user}")
+        with pytest.raises(NotReadyError, match=refused):
+            revisions.downgrade(owner, "0006")
+        ask(admin, f"grant {reporter} to {owner.user}")
+        revisions.downgrade(owner, "base")
+        assert ask(
+            owner, "select pg_get_userbyid(relowner) from pg_class where relname = 'users_seen'"
+        ) == [(reporter,)]
+    finally:
+        ask(admin, f"drop owned by {reporter} cascade; drop role {reporter}")
+
+
 FORBIDS = """
 create function public.forbid() returns event_trigger language plpgsql
 as $$ begin raise exception 'nothing is dropped here'; end $$;
