@@ -68,6 +68,7 @@ _REFERENCES = r"""
     where
         k.conrelid = to_regclass('omni2.audit_logs')
         and k.contype = 'f'
+        and k.conparentid = 0
         and k.conname not like 'omniledger\_%%'
         and case
             when a.attname = 'user_id' then k.confdeltype = 'c' else a.attname = any(%(filled)s)

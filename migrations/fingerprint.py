@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from omniledger.database import Connection
 
-# Views over it are looked at when the name changes hands. The upgrade's own triggers are no change.
+# Views over it are looked at when the name changes hands. The upgrade's own triggers are no change,
+# and a partition more or less of a table that it references is none of its own.
 _FINGERPRINT = r"""
     select md5(string_agg(part, E'\n' order by part))
     from (
@@ -34,7 +35,7 @@ _FINGERPRINT = r"""
         union all
         select format('%%s %%s %%s', k.conrelid, k.conname, pg_get_constraintdef(k.oid))
         from pg_constraint as k
-        where to_regclass(%(relation)s) in (k.conrelid, k.confrelid)
+        where to_regclass(%(relation)s) in (k.conrelid, k.confrelid) and k.conparentid = 0
         union all
         select 'rule ' || r.oid
         from pg_rewrite as r

@@ -13,7 +13,7 @@ from functools import partial
 
 from psycopg import sql
 
-from migrations import obstacles
+from migrations import obstacles, standing
 from migrations.columns import Column, read_columns
 from migrations.memory import forget, note, noted, remembered
 from migrations.merge import dependents
@@ -91,7 +91,7 @@ def conversions(connection: Connection) -> list[Conversion]:
                 )
             found.append(Conversion(column, wanted, how))
     for conversion in found[:1]:
-        for why in obstacles.over(connection, _TABLE):
+        for why in standing.over(connection, _TABLE):
             raise obstacles.refusal(
                 _TABLE, f"its column {conversion.column.name} must be converted and {why}"
             )

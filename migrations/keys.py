@@ -76,13 +76,17 @@ def read_keys(connection: Connection, relation: str) -> Iterator[Key]:
             yield Key(name, tuple(columns), obstacle)
 
 
-def set_apart(keys: Iterable[Key], carried: Iterable[Carried], shared: Set[str]) -> frozenset[str]:
+def set_apart(
+    keys: Iterable[Key], referring: Set[str], carried: Iterable[Carried], shared: Set[str]
+) -> frozenset[str]:
     """The legacy columns that need a place of their own, so that keys are of such alone.
 
     Args:
         keys: the keys.
+        referring: the legacy columns of foreign keys, which bind nobody else's rows either.
         carried: where the columns would go else.
         shared: the columns of the ledger in which rows of the gateway's may have a value.
     """
     targets = {column.name: column.target for column in carried}
-    return frozenset(name for key in keys for name in key.columns if targets[name] in shared)
+    held = {*referring, *(name for key in keys for name in key.columns)}
+    return frozenset(name for name in held if targets[name] in shared)

@@ -14,7 +14,8 @@ from migrations.gateway import LEDGER, require_fit
 from migrations.keys import read_keys, set_apart
 from migrations.memory import remembered
 from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
-from migrations.rights import require_owner
+from migrations.references import referring_columns
+from migrations.rights import require_owner, require_views
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
@@ -169,7 +170,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
 
     Raises:
         NotReadyError: something is there that the merge can't carry, or that the gateway's tables
-            can't be upgraded with; nothing was changed.
+            can't be upgraded with, or we may not do it; nothing was changed.
         SettingsError: the schema is not there, or is the ledger's own.
     """
     legacy = Legacy(schema, ())
@@ -191,11 +192,17 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     described = [(c.name, c.type, c.default) for c in columns]
     keys = list(read_keys(connection, legacy.relation))
     found = placed(described, ledger, timezone)
-    apart = set_apart(keys, found, _shared(ledger, remembered(connection, "added_columns")))
+    apart = set_apart(
+        keys,
+        referring_columns(connection, legacy.relation),
+        found,
+        _shared(ledger, remembered(connection, "added_columns")),
+    )
     found = placed(described, ledger, timezone, apart)
     legacy = replace(legacy, columns=tuple(_completed(found, columns)))
     if must_own:
         require_owner(connection, legacy.relation)
+        require_views(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
     for why in bounds(connection, legacy.places):
         raise obstacles.refusal(LEDGER, why)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from migrations import standing
 from migrations.columns import Column
 from migrations.keys import Key
 from migrations.placing import Carried
+from migrations.references import uncarried
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -25,70 +27,9 @@ KINDS = {
 
 _INTEGERS = ("smallint", "integer", "bigint")
 
-_VIEWS = """
-    with recursive legacy as (select to_regclass(%s)::oid as oid),
-
-    view_over as (
-        select oid from legacy
-        union
-        select r.ev_class
-        from view_over
-        inner join pg_depend as d
-            on
-                view_over.oid = d.refobjid
-                and d.refclassid = 'pg_class'::regclass
-                and d.classid = 'pg_rewrite'::regclass
-        inner join pg_rewrite as r on d.objid = r.oid
-    )
-
-    select 'the materialized view ' || c.oid::regclass || ' reads it'
-    from view_over
-    inner join pg_class as c on view_over.oid = c.oid
-    where c.relkind = 'm'
-    union all
-    select 'the view ' || c.oid::regclass || ' over it has a trigger'
-    from view_over
-    inner join pg_class as c on view_over.oid = c.oid
-    where c.relkind = 'v' and c.relhastriggers
-    union all
-    select 'the rule ' || r.rulename || ' is on ' || r.ev_class::regclass
-    from view_over
-    inner join pg_rewrite as r on view_over.oid = r.ev_class
-    where r.rulename <> '_RETURN'
-    union all
-    select pg_describe_object(d.classid, d.objid, 0) || ' is bound to ' || d.refobjid::regclass
-    from view_over
-    inner join pg_depend as d
-        on d.refclassid = 'pg_class'::regclass and view_over.oid = d.refobjid
-    where d.classid in ('pg_proc'::regclass, 'pg_policy'::regclass)
-"""
-
 _AROUND = """
     with legacy as (select to_regclass(%s)::oid as oid)
 
-    select
-        'the foreign key ' || c.conname || ' of ' || c.conrelid::regclass
-        || ' references more of it than its id'
-    from pg_constraint as c
-    inner join legacy on c.confrelid = legacy.oid
-    where
-        c.contype = 'f'
-        and not exists (
-            select from pg_attribute as a
-            where
-                a.attrelid = legacy.oid
-                and a.attname = 'id'
-                and c.confkey = array[a.attnum]
-                and c.conrelid <> legacy.oid
-        )
-    union all
-    select 'the function ' || p.oid::regprocedure || ' takes or returns its rows as a type'
-    from pg_type as t
-    inner join legacy on t.typrelid = legacy.oid
-    inner join pg_depend as d
-        on d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray)
-    inner join pg_proc as p on d.classid = 'pg_proc'::regclass and d.objid = p.oid
-    union all
     select 'its column ' || a.attname || ' is a serial beside the id'
     from pg_attribute as a
     inner join legacy on a.attrelid = legacy.oid
@@ -107,13 +48,6 @@ _AROUND = """
     inner join legacy on a.attrelid = legacy.oid
     inner join pg_collation as c on a.attcollation = c.oid
     where not c.collisdeterministic and not a.attisdropped
-    union all
-    select 'the view ' || r.ev_class::regclass || ' groups by its key'
-    from pg_constraint as k
-    inner join legacy on k.conrelid = legacy.oid
-    inner join pg_depend as d
-        on d.refclassid = 'pg_constraint'::regclass and k.oid = d.refobjid
-    inner join pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
     union all
     select 'it has row level security'
     from pg_class as c
@@ -152,7 +86,11 @@ _POLICED_USERS = """
                 from pg_constraint as k
                 inner join pg_attribute as a
                     on k.conrelid = a.attrelid and k.conkey[1] = a.attnum
-                where k.conrelid = c.oid and k.contype = 'f' and a.attname = 'user_id'
+                where
+                    k.conrelid = c.oid
+                    and k.contype = 'f'
+                    and k.conparentid = 0
+                    and a.attname = 'user_id'
             )
     where c.oid = to_regclass(%s) and row_security_active(u.oid)
 """
@@ -246,7 +184,9 @@ def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) ->
 def _around(connection: Connection, relation: str) -> Iterator[str]:
     if connection.execute(_HAS_KEY, (relation,)).fetchone() != (True,):
         yield "its id is no key: nothing keeps two rows from having the same id, or none"
-    yield from over(connection, relation)
+    yield from standing.over(connection, relation)
+    yield from standing.over_table(connection, relation)
+    yield from uncarried(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     yield from family(connection, relation)
@@ -259,12 +199,6 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     for trigger in read_triggers(connection, relation):
         if trigger.obstacle:
             yield trigger.obstacle
-
-
-def over(connection: Connection, relation: str) -> Iterator[str]:
-    """What stands over a table and can't be made again over another."""
-    for (why,) in connection.execute(_VIEWS, (relation,)):
-        yield why
 
 
 def family(connection: Connection, relation: str) -> Iterator[str]:

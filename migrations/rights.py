@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import errors
 from psycopg.sql import Identifier
 
+from migrations.standing import OVER
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
@@ -25,6 +26,22 @@ _OWNERS = """
             to_regclass(%s), to_regclass('omni2.audit_logs'), to_regclass('omni2.mcp_health_log')
         )
 """
+
+# What may be given to a role: since PostgreSQL 16 that can be less than to have its rights.
+_VIEWS = f"""{OVER}
+    select
+        c.oid::regclass::text,
+        pg_get_userbyid(c.relowner),
+        quote_ident(pg_get_userbyid(c.relowner)),
+        quote_ident(n.nspname),
+        pg_has_role(c.relowner, 'usage') and pg_has_role(c.relowner, %(to_give)s),
+        current_setting('is_superuser') = 'on' or has_schema_privilege(c.relowner, n.oid, 'create')
+    from view_over
+    cross join legacy
+    inner join pg_class as c on view_over.oid = c.oid and c.relkind = 'v' and c.oid <> legacy.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    order by 1
+"""  # noqa: S608 (no value of anybody's in it)
 
 _EVENT_TRIGGERS = """
     select string_agg(quote_ident(evtname), ', ' order by evtname)
@@ -67,6 +84,39 @@ def require_owner(connection: Connection, relation: str) -> None:
                 f"{connection.info.user} may not change {table}, which belongs to {owner}; nothing "
                 f"was changed: run the upgrade as {owner}, or as a member of that role."
             )
+
+
+def view_owners(connection: Connection, relation: str) -> set[str]:
+    """To whom the views over a table belong."""
+    return {owner for _, owner, *_ in _views(connection, relation)}
+
+
+def require_views(connection: Connection, relation: str) -> None:
+    """Refuse to change what a table's name means where a view over it can't be given back.
+
+    Raises:
+        NotReadyError: it names the view and the statement that gives the right.
+    """
+    user = connection.info.user
+    for view, owner, role, schema, is_ours, may_create in _views(connection, relation):
+        if not is_ours:
+            raise NotReadyError(
+                f"{user} can't make the view {view} again, which belongs to {owner}: "
+                f"`grant {role} to {user}`, and run the command again."
+            )
+        if not may_create:
+            raise NotReadyError(
+                f"{user} can't give the view {view} back to {owner}, who may create nothing in its "
+                f"schema: `grant create on schema {schema} to {role}`, and run the command again."
+            )
+
+
+def _views(connection: Connection, relation: str) -> list[tuple[str, str, str, str, bool, bool]]:
+    """The views over a table: name, owner, the owner and the schema as SQL names them, whether we
+    may act as the owner, and whether the owner may have it made there."""
+    to_give = "set" if connection.info.server_version >= 160000 else "member"
+    named = {"relation": relation, "to_give": to_give}
+    return connection.execute(_VIEWS.encode(), named).fetchall()
 
 
 def require_room(connection: Connection, legacy_schema: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, indexes, triggers
+from migrations.merge import dependents, derived, foreign_keys, indexes, lending, triggers
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
@@ -91,6 +91,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         unwatch_ledger(connection)
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)
+        lending.take_back(connection)
         with dependents.carried(connection, legacy.relation):
             connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
             _restore(connection, legacy)

@@ -13,6 +13,7 @@ from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, triggers
 from migrations.merge.copy import apply_changes
 from migrations.merge.labels import Labels
+from migrations.merge.lending import lend_usage
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
 from migrations.sequences import ledger_sequence
@@ -184,11 +185,6 @@ def _let_writers_count(
 ) -> None:
     """Let those who may write the view draw the ledger's own ids, which its rights don't cover,
     and the old ones, which an identity column let them draw."""
-    ledger = ledger_sequence(connection)
-    sequences = [sql.SQL(ledger)] if ledger else []
-    for drawn in [*sequences, *([sequence] if sequence else [])]:
-        for grant in labels.grants:
-            if grant.privilege == "INSERT":
-                connection.execute(
-                    sql.SQL("grant usage on sequence {} to {}").format(drawn, grant.whom)
-                )
+    for drawn in (ledger_sequence(connection), sequence and _text(sequence)):
+        if drawn:
+            lend_usage(connection, "sequence", drawn, labels.holders("INSERT"))

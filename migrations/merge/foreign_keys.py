@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from migrations.identifiers import shortened
 from migrations.legacy import Legacy
+from migrations.references import CHECKS_PARTITIONS_LATER
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
@@ -29,9 +30,25 @@ _KEYS = """
             inner join pg_attribute as a on k.conrelid = a.attrelid and c.attnum = a.attnum
             order by c.place
         ),
-        substring(pg_get_constraintdef(k.oid) from 'REFERENCES .*?(?= NOT VALID|$)')
+        substring(pg_get_constraintdef(k.oid) from 'REFERENCES .*?(?= NOT VALID|$)'),
+        emptied.names,
+        emptied.written
     from pg_constraint as k
-    where k.conrelid = to_regclass(%s) and k.contype = 'f'
+    cross join lateral (
+        select
+            array_agg(a.attname::text order by e.place) as names,
+            string_agg(quote_ident(a.attname), ', ' order by e.place) as written
+        from pg_attribute as a
+        inner join
+            -- They came with PostgreSQL 15.
+            jsonb_array_elements_text(
+                coalesce(nullif(to_jsonb(k) -> 'confdelsetcols', 'null'), '[]')
+            ) with ordinality as e (attnum, place)
+            on a.attnum = e.attnum::smallint
+        where k.conrelid = a.attrelid
+    ) as emptied
+    -- The server makes one of its own for each partition of what is referenced.
+    where k.conrelid = to_regclass(%s) and k.contype = 'f' and k.conparentid = 0
     order by k.conname
 """
 
@@ -44,7 +61,11 @@ _REFERENCED = """
 _NEVER_CHECKED = """
     select conname, pg_get_constraintdef(oid)
     from pg_constraint
-    where conrelid = to_regclass(%s) and contype = 'f' and not convalidated
+    where
+        conrelid = to_regclass(%s)
+        and contype = 'f'
+        and conparentid = 0
+        and not convalidated
 """
 
 _OURS = r"""
@@ -53,6 +74,7 @@ _OURS = r"""
     where
         conrelid = 'omni2.audit_logs'::regclass
         and contype = 'f'
+        and conparentid = 0
         and conname like 'omniledger\_%%'
         and (convalidated = %(is_valid)s or %(is_valid)s is null)
 """
@@ -75,17 +97,31 @@ def carry(connection: Connection, legacy: Legacy, relation: str) -> None:
     targets = {column.name: column.target for column in legacy.columns}
     # A table of which a deferred key is still to be checked can't be altered.
     connection.execute("set constraints all immediate")
-    for name, _, columns, references in connection.execute(_KEYS, (relation,)).fetchall():
+    for name, _, columns, references, emptied, written in connection.execute(
+        _KEYS, (relation,)
+    ).fetchall():
         connection.execute(
             sql.SQL(
                 "alter table omni2.audit_logs add constraint {name}"
                 " foreign key ({columns}) {references} not valid"
             ).format(
                 name=sql.Identifier(shortened(f"{_PREFIX}{name}")),
-                columns=sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns),
-                references=sql.SQL(references),
+                columns=_renamed(columns, targets),
+                references=sql.SQL(references)
+                if written is None
+                else _emptying(references, written, _renamed(emptied, targets)),
             )
         )
+
+
+def _renamed(columns: list[str], targets: dict[str, str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(targets[column]) for column in columns)
+
+
+def _emptying(references: str, written: str, renamed: sql.Composed) -> sql.Composed:
+    """What is referenced, and how, where ON DELETE names the columns that it empties."""
+    before, _, after = references.rpartition(f"({written})")
+    return sql.SQL("{}({}){}").format(sql.SQL(before), renamed, sql.SQL(after))
 
 
 @contextmanager
@@ -137,11 +173,17 @@ _REFERENCING = """
         a.attname,
         regexp_replace(
             pg_get_constraintdef(k.oid), '^.* REFERENCES [^(]+[(][^)]*[)]| NOT VALID$', '', 'g'
-        )
+        ),
+        c.relkind = 'p'
     from pg_constraint as k
+    inner join pg_class as c on k.conrelid = c.oid
     inner join pg_attribute as a on k.conrelid = a.attrelid and a.attnum = k.conkey[1]
     inner join pg_attribute as r on k.confrelid = r.attrelid and r.attnum = k.confkey[1]
-    where k.confrelid = to_regclass(%s) and k.contype = 'f' and r.attname = %s
+    where
+        k.confrelid = to_regclass(%s)
+        and k.contype = 'f'
+        and k.conparentid = 0
+        and r.attname = %s
     order by 1, 2
 """
 
@@ -160,19 +202,28 @@ class Reference:
     name: str
     column: str
     actions: str
+    is_partitioned: bool
 
     def point_to(self, connection: Connection, target: sql.Composable) -> None:
-        """Let it reference `target`, a table and its column, without looking at its rows yet."""
+        """Let it reference `target`, a table and its column, without looking at its rows yet.
+
+        They are looked at where the table is partitioned and the server can't put that off: on the
+        way back alone, for such a key is none that a merge carries there.
+        """
+        is_put_off = (
+            not self.is_partitioned or connection.info.server_version >= CHECKS_PARTITIONS_LATER
+        )
         connection.execute(
             sql.SQL(
                 "alter table {table} drop constraint {name}, add constraint {name}"
-                " foreign key ({column}) references {target}{actions} not valid"
+                " foreign key ({column}) references {target}{actions}{not_valid}"
             ).format(
                 table=sql.SQL(self.table),
                 name=sql.Identifier(self.name),
                 column=sql.Identifier(self.column),
                 target=target,
                 actions=sql.SQL(self.actions),
+                not_valid=sql.SQL(" not valid" if is_put_off else ""),
             )
         )
 

@@ -59,11 +59,6 @@ class Grant:
     is_grantable: bool
     column: str | None
 
-    @property
-    def whom(self) -> sql.Composable:
-        """The role as SQL names it."""
-        return _role(self.grantee)
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -80,20 +75,15 @@ class Labels:
         comments = connection.execute(_COMMENTS, named).fetchall()
         return cls(tuple(Grant(*grant) for grant in grants), tuple(comments))
 
-    def writers(self) -> list[sql.Composable]:
-        """The roles that may write the relation."""
-        by_name = {
-            grant.grantee: grant.whom
-            for grant in self.grants
-            if grant.privilege in ("INSERT", "UPDATE", "DELETE")
-        }
-        return list(by_name.values())
+    def holders(self, *privileges: str) -> list[str]:
+        """The roles that have one of these rights on the relation, or on a column of it."""
+        return sorted({grant.grantee for grant in self.grants if grant.privilege in privileges})
 
     def give(self, connection: Connection, view: str) -> None:
         """Put them on a view, by its quoted name, in place of what default privileges gave."""
         for (grantee,) in connection.execute(_GIVEN, (view,)).fetchall():
             connection.execute(
-                sql.SQL("revoke all on {} from {}").format(sql.SQL(view), _role(grantee))
+                sql.SQL("revoke all on {} from {}").format(sql.SQL(view), role(grantee))
             )
         statements = [_grant(g, view) for g in self.grants if g.privilege in _VIEW_PRIVILEGES]
         if statements:
@@ -105,7 +95,8 @@ class Labels:
             connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
 
 
-def _role(name: str) -> sql.Composable:
+def role(name: str) -> sql.Composable:
+    """A grantee as SQL names it."""
     return sql.SQL("public") if name == "public" else sql.Identifier(name)
 
 
@@ -115,5 +106,5 @@ def _grant(grant: Grant, view: str) -> sql.Composed:
         columns = sql.SQL(" ({})").format(sql.Identifier(grant.column))  # type: ignore[assignment]
     option = " with grant option" if grant.is_grantable and grant.grantee != "public" else ""
     return sql.SQL("grant {}{} on {} to {}{}").format(
-        sql.SQL(grant.privilege), columns, sql.SQL(view), grant.whom, sql.SQL(option)
+        sql.SQL(grant.privilege), columns, sql.SQL(view), role(grant.grantee), sql.SQL(option)
     )

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from migrations.identifiers import shortened
 from migrations.legacy import Carried, Legacy
-from migrations.merge.labels import Labels
+from migrations.merge.labels import Labels, role
+from migrations.merge.lending import lend_usage
 from migrations.merge.statements import LEDGER
 from migrations.triggers import Trigger
 from omniledger.database import Connection
@@ -129,10 +130,11 @@ def _make_mould(connection: Connection, trigger: Trigger, labels: Labels) -> Non
             sql.SQL(", ").join(map(sql.Literal, trigger.arguments)),
         )
     )
-    for whom in labels.writers():
-        connection.execute(sql.SQL("grant usage on schema ledger to {}").format(whom))
+    writers = labels.holders("INSERT", "UPDATE", "DELETE")
+    lend_usage(connection, "schema", "ledger", writers)
+    for writer in writers:
         connection.execute(
-            sql.SQL("grant select, insert, update, delete on {} to {}").format(mould, whom)
+            sql.SQL("grant select, insert, update, delete on {} to {}").format(mould, role(writer))
         )
 
 

@@ -9,6 +9,7 @@ from migrations.merge.back import put_back
 from migrations.merge.foreign_keys import validate_references
 from migrations.merge.run import last_done
 from migrations.patience import patiently
+from migrations.rights import require_views
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
@@ -17,11 +18,15 @@ def undo(connection: Connection) -> None:
     """Put the old table back: one half-way merged is given up, one cut over is taken back.
 
     It can be killed and repeated, for it finds the table back where it has put it.
+
+    Raises:
+        NotReadyError: a view over the old name can't be given back to its owner.
     """
     abandon(connection)
     done = last_done(connection)
     if done is None or kind_of(connection, done.legacy.relation) != "v":
         return
+    require_views(connection, done.legacy.relation)
     patiently(
         connection,
         done.legacy.relation,

@@ -14,6 +14,7 @@ _FOREIGN_KEY = """
     where
         k.conrelid = to_regclass(%s)
         and k.contype = 'f'
+        and k.conparentid = 0
         and a.attname = 'user_id'
 """
 

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from migrations import hand_made, turns
 from migrations.legacy import inspect
-from migrations.rights import owners
+from migrations.rights import owners, view_owners
 from omniledger import revisions
 from omniledger.errors import OmniledgerError
 from omniledger.inspection.findings import Answer, Figure, State
@@ -105,7 +105,9 @@ def _conversions(look: Look) -> list[hand_made.Conversion]:
 
 
 def _owners(look: Look) -> str:
-    """Who must run it: who owns the tables."""
+    """Who must run it: who owns the tables, and the views that are made again over the old name."""
     name = sql.Identifier(*look.old_name).as_string(look.connection)
     names = {owner for _, owner, _ in owners(look.connection, name)}
+    if look.has_old_table:
+        names |= view_owners(look.connection, name)
     return f"it must be run as {' and '.join(sorted(names))}" if names else "any user may run it"

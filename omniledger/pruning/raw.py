@@ -36,7 +36,7 @@ _REFERENCES = """
             inner join pg_attribute as a on a.attrelid = k.confrelid and a.attnum = c.attnum
             order by c.place)
     from pg_constraint as k
-    where k.contype = 'f' and k.confrelid = to_regclass(%s)
+    where k.contype = 'f' and k.confrelid = to_regclass(%s) and k.conparentid = 0
     order by 1, 2
 """
 

@@ -33,6 +33,47 @@ def test_schema_and_rows_come_back_to_the_letter(each_server: Server) -> None:
     assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
 
 
+def test_a_writer_has_the_rights_again_that_it_had(each_server: Server) -> None:
+    dsn = each_server.state("own_triggers")
+    bare, counting = f"bare_{dsn.dbname}", f"counting_{dsn.dbname}"
+    ask(dsn, f"create role {bare}; create role {counting}")
+    try:
+        ask(
+            dsn,
+            f"grant insert (message) on public.audit_logs to {bare};"
+            f" grant insert on public.audit_logs to {counting};"
+            f" grant usage on sequence public.audit_logs_id_seq to {counting}",
+        )
+        before = dump(dsn)
+        revisions.upgrade(dsn)
+        held = "select has_sequence_privilege(%s, 'omni2.audit_logs_id_seq', 'usage')"
+        assert ask(dsn, held, bare) == ask(dsn, held, counting) == [(True,)]
+        revisions.downgrade(dsn, "0006")
+        assert ask(
+            dsn,
+            "select rolname::text, has_schema_privilege(oid, 'ledger', 'usage') from pg_roles"
+            " where rolname = any(%s) order by 1",
+            [bare, counting],
+        ) == [(bare, False), (counting, False)]
+        revisions.downgrade(dsn, "base")
+        assert dump(dsn) == before
+        # What somebody was given with the right to give it on is more than the upgrade gave.
+        revisions.upgrade(dsn)
+        ask(
+            dsn,
+            f"grant usage on sequence omni2.audit_logs_id_seq to {bare} with grant option;"
+            f" grant usage on schema omni2 to {bare};"
+            f" set role {bare}; grant usage on sequence omni2.audit_logs_id_seq to public",
+        )
+        ask(dsn, f"drop owned by {counting}; drop role {counting}")
+        revisions.downgrade(dsn, "base")
+        assert ask(dsn, held, bare) == [(True,)]
+    finally:
+        for role in (bare, counting):
+            if ask(dsn, "select from pg_roles where rolname = %s", role):
+                ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
 def test_rows_written_since_come_back_too(each_server: Server) -> None:
     dsn = each_server.state("investigation:upgraded")
     ask(dsn, "insert into audit_logs (user_id, message) values (2, 'written since')")

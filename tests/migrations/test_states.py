@@ -150,6 +150,20 @@ REFUSED = {
     "has a per cent sign": 'alter table public.audit_logs add "100%" integer',
     "the function newest() takes or returns its rows": "create function public.newest()"
     " returns public.audit_logs language sql as 'select * from public.audit_logs limit 1'",
+    "the column entry of table history is of the type of its rows": "create table public.history"
+    " (entry public.audit_logs)",
+    "the type kept is of the type of its rows": "create domain public.kept as public.audit_logs []",
+    "the view nothing is of the type of its rows": "create view public.nothing as"
+    " select null::public.audit_logs as entry",
+    "the function days() takes or returns rows of v_day as a type": "create view public.v_day as"
+    " select created_at from public.audit_logs; create function public.days()"
+    " returns setof public.v_day language sql as 'select * from public.v_day'",
+    "the column entry of table days is of the type of rows of v_day": "create view public.v_day as"
+    " select created_at from public.audit_logs; create table public.days (entry public.v_day [])",
+    "the view v_some reads a sample of it": "create view public.v_some as"
+    " select a.id from public.users as u, public.audit_logs as a tablesample system (100)",
+    "the view v_place reads its ctid": "create view public.v_place as"
+    " select ctid as place from public.audit_logs",
     "function newest_id() is bound to audit_logs": "create function public.newest_id()"
     " returns integer language sql begin atomic select max(id) from public.audit_logs; end",
     "policy p on table users is bound to audit_logs": "create policy p on public.users using"
@@ -408,6 +422,41 @@ def test_rows_that_a_policy_hides_after_the_upgrade_are_no_matter_of_the_owner(o
         f"{owner.user} may not see every row: query would be affected by row-level" in said.refusal
     )
     assert f"`alter role {owner.user} bypassrls`" in said.refusal
+
+
+def test_a_view_of_another_role_is_named_with_the_grant_that_helps(
+    server: Server, owner: Dsn
+) -> None:
+    admin, reporter = dataclasses.replace(server.dsn, dbname=owner.dbname), f"of_{owner.dbname}"
+    ask(owner, "create view public.by_user as select user_id from public.audit_logs")
+    ask(owner, "create view public.users_seen as select distinct user_id from public.by_user")
+    ask(admin, f"create role {reporter}; alter view public.users_seen owner to {reporter}")
+    try:
+        before = columns_everywhere(admin)
+        refused = (
+            f"users_seen again, which belongs to {reporter}: `grant {reporter} to {owner.user}"
+        )
+        with pytest.raises(NotReadyError, match=refused):
+            revisions.upgrade(owner)
+        said = omniledger(owner, "inspect", "--json").output
+        assert f"it must be run as {' and '.join(sorted((owner.user, reporter)))}" in said
+        ask(admin, f"grant {reporter} to {owner.user}")
+        create = f"`grant create on schema public to {reporter}`"
+        with pytest.raises(NotReadyError, match=create):
+            revisions.upgrade(owner)
+        assert columns_everywhere(admin) == before
+        ask(admin, create.strip("`"))
+        revisions.upgrade(owner)
+        ask(admin, f"revoke {reporter} from {owner.user}")
+        with pytest.raises(NotReadyError, match=refused):
+            revisions.downgrade(owner, "0006")
+        ask(admin, f"grant {reporter} to {owner.user}")
+        revisions.downgrade(owner, "base")
+        assert ask(
+            owner, "select pg_get_userbyid(relowner) from pg_class where relname = 'users_seen'"
+        ) == [(reporter,)]
+    finally:
+        ask(admin, f"drop owned by {reporter} cascade; drop role {reporter}")
 
 
 FORBIDS = """
