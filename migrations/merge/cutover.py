@@ -9,12 +9,14 @@ from psycopg import sql
 
 from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
+from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, triggers
-from migrations.merge.copy import apply_changes
+from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
+from migrations.patience import lock_together
 from migrations.sequences import ledger_sequence
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
@@ -42,22 +44,48 @@ class TableChanged(Exception):
     """The old table is not as it was found when this merge began."""
 
 
-def cut_over(connection: Connection, statements: Statements, window: Decimal, run_id: int) -> None:
+class TooManyChanges(Exception):
+    """More was written meanwhile than may be applied while writers wait; nothing is changed."""
+
+
+def locks(connection: Connection, relation: str) -> dict[str, str]:
+    """By the name of each table that the cut over locks how it does, in the order of locking.
+
+    Whoever writes a row with a foreign key locks its table first, and then the one that the key
+    names. The old table, which has the most writers, comes last: nobody waits there behind us while
+    we wait for another.
+    """
+    exclusive, shared = "access exclusive", "share row exclusive"
+    modes = {r.table: exclusive for r in foreign_keys.referencing(connection, relation, "id")}
+    for table in (*foreign_keys.referenced(connection, relation), LEDGER):
+        modes.setdefault(table, shared)
+    return modes | {relation: exclusive}
+
+
+def cut_over(
+    connection: Connection, statements: Statements, window: Decimal, run_id: int, at_most: int
+) -> None:
     """Swap the legacy table for the view, in one transaction.
 
-    Locks: ACCESS EXCLUSIVE on the legacy table for the rows that were written since the last
-    `apply_changes`, a few milliseconds. Call it through `patiently`.
+    Locks: ACCESS EXCLUSIVE on the legacy table and on those with foreign keys to it, SHARE ROW
+    EXCLUSIVE on the ledger and on the tables that it references, for the rows that were written
+    since the last `apply_changes`, a few milliseconds. All are there before anything is done. Call
+    it through `patiently`.
+
+    Args:
+        at_most: how many notes of a change may be applied while writers wait.
 
     Raises:
         TableChanged: it has to be looked at again, and the merge begun again; nothing is changed.
+        TooManyChanges: it has to be caught up with first.
     """
     legacy = statements.legacy
     with connection.transaction():
-        connection.execute(
-            sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
-        )
+        lock_together(connection, locks(connection, legacy.relation))
         if read_fingerprint(connection, legacy.relation) != legacy.fingerprint:
             raise TableChanged
+        if changes_left(connection, at_most + 1) > at_most:
+            raise TooManyChanges
         apply_changes(connection, statements, window, at_most=None)
         references = foreign_keys.referencing(connection, legacy.relation, "id")
         foreign_keys.require_none_quarantined(connection, references)
