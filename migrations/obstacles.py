@@ -167,6 +167,12 @@ _FAMILY = """
     where i.inhparent = to_regclass(%(relation)s)
 """
 
+_UNLOGGED = """
+    select 'it is unlogged, and a crash of the server would empty it'
+    from pg_class as c
+    where c.oid = to_regclass(%s) and c.relpersistence <> 'p'
+"""
+
 _SCHEMA_PUBLISHED = """
     select p.pubname
     from pg_publication_namespace as pn
@@ -250,6 +256,7 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     yield from family(connection, relation)
+    yield from unlogged(connection, relation)
     yield from subscribed(connection, relation)
     for (why,) in connection.execute(_POLICED_USERS, (relation,)):
         yield why
@@ -270,6 +277,15 @@ def over(connection: Connection, relation: str) -> Iterator[str]:
 def family(connection: Connection, relation: str) -> Iterator[str]:
     """Of whom a table inherits, and who inherits of it."""
     for (why,) in connection.execute(_FAMILY, {"relation": relation}):
+        yield why
+
+
+def unlogged(connection: Connection, relation: str) -> Iterator[str]:
+    """Whether a crash empties a table.
+
+    The old one would be empty while what was copied of it is there, and its ids would begin anew.
+    """
+    for (why,) in connection.execute(_UNLOGGED, (relation,)):
         yield why
 
 

@@ -258,9 +258,14 @@ def finish(
     store(connection, run.id, certificate)
     _log.info("%s.", certificate.sentence())
     if not certificate.holds:
+        way_out = (
+            "insert those rows into ledger.audit_logs_legacy again, or a downgrade loses them."
+            if certificate.strays
+            else "the old table is whole in ledger.audit_logs_legacy, and `alembic downgrade 0005` "
+            "puts it back."
+        )
         raise NotReadyError(
-            f"The merge of {run.legacy_table} is not proved: {certificate.detail}; the old table "
-            "is whole in ledger.audit_logs_legacy, and `alembic downgrade 0005` puts it back."
+            f"The merge of {run.legacy_table} is not proved: {certificate.detail}; {way_out}"
         )
     return certificate
 

@@ -218,6 +218,10 @@ REFUSED = {
     "its trigger t would change or refuse the rows of the old name": "create function public.f()"
     " returns trigger language plpgsql as 'begin new.success := true; return new; end';"
     " create trigger t before insert on omni2.audit_logs for each row execute function public.f()",
+    "audit_logs can't be merged yet, because it is unlogged": "alter table public.audit_logs"
+    " set unlogged",
+    "omni2.audit_logs can't be upgraded yet, because it is unlogged": "alter table"
+    " omni2.audit_logs set unlogged",
     "its rule r would change what is written there": "create rule r as on insert to"
     " omni2.audit_logs do also notify written",
     "its column llm_tokens_used is text": "alter table omni2.audit_logs"
