@@ -100,24 +100,24 @@ def read_triggers(connection: Connection, relation: str) -> list[Trigger]:
                 columns=tuple(columns),
                 condition=condition,
                 keeps_search=builtin,
-                obstacle=_obstacle(name, kind, language, source, builtin, bool(has_when), odd),
+                obstacle=_obstacle(name, kind, language, source, builtin, condition, odd),
             )
         )
     return found
 
 
 def _obstacle(
-    name: str, kind: int, language: str, source: str, builtin: bool, has_when: bool, odd: bool
+    name: str, kind: int, language: str, source: str, builtin: bool, condition: str, odd: bool
 ) -> str:
     if not kind & _ROW:
         return f"its trigger {name} fires for each statement and not for each row"
     if odd:
         return f"its trigger {name} is a constraint trigger, or reads transition tables"
     if builtin:
-        return f"its trigger {name} has a condition" if has_when else ""
+        return f"its trigger {name} has a condition" if condition else ""
     if language in ("internal", "c"):
         return f"its trigger {name} calls a function written in {language}"
-    place = _PLACE.search(source)
+    place = _PLACE.search(source) or _PLACE.search(condition)
     if place:
         return f"its trigger {name} asks for {place[1].lower()}, which the merge changes"
     return ""
