@@ -221,6 +221,7 @@ def require_none(
     for why in (
         *_in_columns(columns, by_meaning),
         *_around(connection, relation),
+        *_triggers(connection, relation, columns),
         *(key.obstacle for key in keys if key.obstacle),
     ):
         raise refusal(relation, why)
@@ -263,9 +264,19 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     if connection.info.server_version >= 150000:
         for (publication,) in connection.execute(_SCHEMA_PUBLISHED, (relation,)):
             yield f"its schema is part of the publication {publication}"
+
+
+def _triggers(connection: Connection, relation: str, columns: Sequence[Column]) -> Iterator[str]:
+    """Which triggers can't be carried.
+
+    One that gives a row its id would never see the row: what comes without an id is the gateway's.
+    """
+    draws = any(c.name == "id" and (c.default or c.identity) for c in columns)
     for trigger in read_triggers(connection, relation):
         if trigger.obstacle:
             yield trigger.obstacle
+        elif trigger.gives_id and not draws:
+            yield f"its trigger {trigger.name} gives rows their id, which has no default"
 
 
 def over(connection: Connection, relation: str) -> Iterator[str]:

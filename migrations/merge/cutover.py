@@ -163,12 +163,13 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         if column.target in ledgers and column.name not in defaults and not column.generated:
             # A bare NULL is as though nothing were said, and then the ledger's own would count.
             defaults[column.name] = sql.SQL("nullif('', '')::{}").format(sql.SQL(column.type))
-    # Without an id the row would be the gateway's; the old table refused it.
-    demand = "" if "id" in defaults else " with local check option"
+    # Without an id, or with one that is said to be NULL, the row would be the gateway's, and nobody
+    # would find it under the old name; the old table refused it.
     connection.execute(
         sql.SQL(
-            "create view {} as select {} from omni2.audit_logs where legacy_id is not null{}"
-        ).format(view, sql.SQL(", ").join(columns), sql.SQL(demand))
+            "create view {} as select {} from omni2.audit_logs where legacy_id is not null"
+            " with local check option"
+        ).format(view, sql.SQL(", ").join(columns))
     )
     if defaults:
         changes = [

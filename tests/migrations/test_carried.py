@@ -288,6 +288,52 @@ def test_a_row_without_an_id_is_refused_where_the_writer_counts_them(server: Ser
     assert ask(dsn, "select count(*) from omni2.audit_logs where question = 'which?'") == [(0,)]
 
 
+def test_a_row_whose_id_is_said_to_be_none_is_refused_and_not_the_gateways(
+    each_server: Server,
+) -> None:
+    """The old table refused it too, but for a trigger that gave it one."""
+    dsn = each_server.state("investigation:upgraded")
+    rows = ask(dsn, "select count(*) from omni2.audit_logs")
+    for statement in (
+        "insert into audit_logs (id, message) values (null, 'which?')",
+        "update audit_logs set id = null where id = 102",
+    ):
+        with pytest.raises(psycopg.errors.WithCheckOptionViolation):
+            ask(dsn, statement)
+    assert ask(dsn, "select count(*) from omni2.audit_logs") == rows
+
+
+def test_a_trigger_that_gives_ids_beside_a_default_gives_them_on(each_server: Server) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create function public.give_id() returns trigger language plpgsql as"
+        " 'begin new.id := new.id + 1000; return new; end';"
+        " create trigger give_id before insert on public.audit_logs for each row"
+        " execute function public.give_id()",
+    )
+    revisions.upgrade(dsn)
+    [(id_,)] = ask(dsn, "insert into audit_logs (message) values ('a') returning id")
+    assert id_ > 1000
+
+
+def test_a_trigger_that_reads_the_id_which_the_writer_gives_is_carried(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("id_without_sequence")
+    ask(
+        dsn,
+        "create function public.note_id() returns trigger language plpgsql as"
+        " 'begin if new.id = 7 then new.message := ''lucky ''|| new.id; end if; return new; end';"
+        " create trigger note_id before insert on public.audit_logs for each row"
+        " execute function public.note_id()",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "insert into audit_logs (id, message) values (7, 'a') returning message") == [
+        ("lucky 7",)
+    ]
+
+
 def test_generated_columns_are_computed_for_what_is_written(each_server: Server) -> None:
     dsn = each_server.state("generated_columns:upgraded")
     assert ask(

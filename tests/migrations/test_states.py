@@ -136,6 +136,10 @@ REFUSED = {
     "its trigger t asks for pg_trigger_depth": "create function public.f() returns trigger language"
     " plpgsql as 'begin return new; end'; create trigger t before insert on public.audit_logs"
     " for each row when (pg_trigger_depth() = 0) execute function public.f()",
+    "its trigger t gives rows their id, which has no default": "alter table public.audit_logs"
+    " alter id drop default; create function public.f() returns trigger language plpgsql as"
+    " 'begin if new.id is null then new.id := 1; end if; return new; end'; create trigger t"
+    " before insert on public.audit_logs for each row execute function public.f()",
     "its id is no key": "alter table public.audit_logs drop constraint audit_logs_pkey",
     "its column id is no integer": "alter table public.audit_logs alter id drop default,"
     " alter id type text",
