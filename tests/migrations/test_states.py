@@ -12,6 +12,7 @@ import pytest
 from migrations import hand_made
 from migrations.columns import read_columns
 from migrations.legacy import inspect
+from migrations.merge import run
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError, SettingsError
@@ -219,6 +220,13 @@ REFUSED = {
     "its sequence omni2.audit_logs_id_seq is at 3, behind its highest id 9": "insert into"
     " omni2.audit_logs (id, question, success) values (9, 'a', true);"
     " select setval('omni2.audit_logs_id_seq', 3)",
+    "its sequence omni2.audit_logs_id_seq has 7 ids left": "alter table omni2.audit_logs alter id"
+    " type smallint; alter sequence omni2.audit_logs_id_seq as smallint;"
+    " select setval('omni2.audit_logs_id_seq', 32760);"
+    " insert into public.audit_logs (message) select 'a' from generate_series(1, 4)",
+    "its sequence omni2.audit_logs_id_seq has 2 ids left": "alter sequence omni2.audit_logs_id_seq"
+    " maxvalue 30 cycle; select setval('omni2.audit_logs_id_seq', 28);"
+    " insert into public.audit_logs (message) select 'a' from generate_series(1, 2)",
     "its column mcps_accessed is of the domain few, which demands something": "create domain"
     " public.few as text [] check (cardinality(value) < 9);"
     " alter table omni2.audit_logs add mcps_accessed public.few",
@@ -287,6 +295,36 @@ def test_what_the_ledger_demands_is_not_demanded_of_the_old_names_rows(
     ask(dsn, "select setval('public.audit_logs_id_seq', 1), setval('omni2.audit_logs_id_seq', 1)")
     revisions.downgrade(dsn, "base")
     assert without_start(dump(dsn)) == without_start(before)
+
+
+def test_a_merge_that_has_used_up_a_part_of_the_ids_goes_on(server: Server) -> None:
+    """There were as many to spare as there are old rows, which its own copies don't count for."""
+    dsn = server.state("investigation")
+    ask(dsn, "alter sequence omni2.audit_logs_id_seq as integer maxvalue 1022")
+    ask(dsn, "select setval('omni2.audit_logs_id_seq', 1000)")
+    with killed_at(run, "cut_over"):
+        revisions.upgrade(dsn)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
+
+
+def test_ids_that_get_more_room_stop_no_upgrade(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table omni2.audit_logs alter id type smallint;"
+        " alter sequence omni2.audit_logs_id_seq as smallint",
+    )
+    ask(dsn, "select setval('omni2.audit_logs_id_seq', 32767)")
+    with pytest.raises(NotReadyError, match="audit_logs_id_seq has 0 ids left"):
+        revisions.upgrade(dsn)
+    ask(
+        dsn,
+        "alter table omni2.audit_logs alter id type bigint;"
+        " alter sequence omni2.audit_logs_id_seq as bigint",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
 
 
 KEPT_FOR_THE_GATEWAY = (
