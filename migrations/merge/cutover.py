@@ -11,7 +11,7 @@ from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, triggers
+from migrations.merge import dependents, derived, foreign_keys, identity, triggers
 from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.statements import Statements
@@ -124,19 +124,7 @@ def _free_sequence(connection: Connection, legacy: Legacy) -> sql.Identifier | N
         return None
     sequence = sql.Identifier(*legacy.sequence)
     if legacy.identity:
-        # The sequence of an identity column can't outlive it, so one of its name takes its place.
-        state = connection.execute(
-            sql.SQL("select last_value, is_called from {}").format(sequence)
-        ).fetchone()
-        connection.execute(
-            sql.SQL("alter table {} alter column id drop identity").format(sql.SQL(legacy.relation))
-        )
-        connection.execute(
-            sql.SQL("create sequence {} as {}").format(
-                sequence, sql.SQL(legacy.target_type("legacy_id") or "bigint")
-            )
-        )
-        connection.execute("select setval(%s::regclass, %s, %s)", (_text(sequence), *(state or ())))
+        identity.free(connection, sql.SQL(legacy.relation), sequence)
     else:
         connection.execute(sql.SQL("alter sequence {} owned by none").format(sequence))
     return sequence

@@ -6,9 +6,10 @@ import psycopg
 import pytest
 
 from omniledger import revisions
-from omniledger.database import connect
+from omniledger.database import Dsn, connect
 from tests.conftest import Server, ask
 from tests.migrations.conftest import SetSetting
+from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
 
 
@@ -279,6 +280,63 @@ def test_ids_come_from_where_they_came(
         assert ask(
             dsn, f"insert into audit_logs (message{name}) values ('a'{value}) returning id"
         ) == [(id_,)]
+
+
+NUMBERED = (
+    (
+        "always",
+        "start with 100 increment by 10 minvalue 100 maxvalue 500 cache 5 cycle",
+        [110, 120],
+    ),
+    ("by default", "start with -1 increment by -1 minvalue -1000000", [-2, -3]),
+)
+
+
+@pytest.mark.parametrize(("kind", "options", "ids"), NUMBERED)
+def test_an_identity_counts_on_as_it_did_there_and_back(
+    each_server: Server, kind: str, options: str, ids: list[int]
+) -> None:
+    dsn = each_server.state("gateway")
+    role = f"owner_{dsn.dbname}"
+    text = "select * from pg_sequences where schemaname = 'public'"
+    ask(
+        dsn,
+        "alter table public.audit_logs alter id drop default;"
+        " drop sequence public.audit_logs_id_seq;"
+        f" alter table public.audit_logs alter id add generated {kind} as identity ({options});"
+        f" create role {role}; alter table public.audit_logs owner to {role};"
+        " grant select on sequence public.audit_logs_id_seq to pg_monitor with grant option;"
+        f" grant usage on sequence omni2.audit_logs_id_seq to {role};"
+        " grant usage on sequence public.audit_logs_id_seq to public;"
+        " comment on sequence public.audit_logs_id_seq is 'It''s ours'",
+    )
+    try:
+        # Each session takes as many as are cached.
+        ask(dsn, "insert into audit_logs (message) values ('a')")
+        ask(dsn, "select setval('public.audit_logs_id_seq', min(id)) from public.audit_logs")
+        before, properties, rights = dump(dsn), ask(dsn, text), rights_and_comment(dsn)
+        revisions.upgrade(dsn)
+        assert ask(dsn, text) == properties
+        assert rights_and_comment(dsn) == rights
+        assert ask(dsn, "insert into audit_logs (message) values ('b') returning id") == [(ids[0],)]
+        ask(dsn, "select setval('public.audit_logs_id_seq', %s)", ids[0])
+        revisions.downgrade(dsn, "base")
+        assert ask(dsn, "insert into audit_logs (message) values ('c') returning id") == [(ids[1],)]
+        ask(dsn, "delete from audit_logs where message in ('b', 'c')")
+        assert dump(dsn) == before
+    finally:
+        ask(dsn, f"drop owned by {role} cascade; drop role {role}")
+
+
+def rights_and_comment(dsn: Dsn) -> list[tuple[object, ...]]:
+    """Without those of our own role, which come and go with a revision."""
+    return ask(
+        dsn,
+        "select array(select a::text from unnest(relacl) as a"
+        " where not starts_with(a::text, 'omniledger_writer=') order by 1), obj_description(oid)"
+        " from pg_class where relname = 'audit_logs_id_seq'"
+        " and relnamespace = 'public'::regnamespace",
+    )
 
 
 def test_a_row_without_an_id_is_refused_where_the_writer_counts_them(server: Server) -> None:
