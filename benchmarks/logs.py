@@ -2,12 +2,12 @@
 
     .venv/bin/python -m benchmarks.logs --rows 10000000 --events 5000000
 
-Eight clients of pgbench ask for pages of servers chosen at random: first so many a second, when most
-are asked for the first time and come from the disk; then without a pause, and ten times as many a
-second, when they are in memory (`benchmarks.load` says what each tells). The goal, a p99 below 2 ms,
-is for the pages of the ledger at a pace. The embedded PostgreSQL keeps its data in a folder that is removed
-at the end. Inserts are one client's, one row a transaction, on a table with the gateway's own
-indexes before and after the whole upgrade, in turns.
+Eight clients of pgbench ask for pages of servers chosen at random: first so many a second, when
+most are asked for the first time and come from the disk; then without a pause, and ten times as
+many a second, when they are in memory (`benchmarks.load` says what each tells). The goal, a p99
+below 2 ms, is for the pages of the ledger at a pace. The embedded PostgreSQL keeps its data in a
+folder that is removed at the end. Inserts are one client's, one row a transaction, on a table with
+the gateway's own indexes before and after the whole upgrade, in turns.
 """
 
 import argparse

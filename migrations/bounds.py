@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from psycopg import sql
+
 from migrations.columns import read_columns
-from migrations.sequences import behind, ledger_sequence
+from migrations.sequences import behind, ids_left, ledger_sequence
 from omniledger.catalog import is_there
+from omniledger.counting import estimated
 from omniledger.database import Connection
 
 LOOSENED = ("question", "timestamp", "success", "user_id")
@@ -132,7 +135,11 @@ _RULES = """
     order by r.rulename
 """
 
-_MAY_READ = "select has_sequence_privilege(%s, 'select')"
+_MAY_READ = "select has_sequence_privilege(%s, 'select') and has_table_privilege(%s, 'select')"
+
+_TO_COPY = "from {old} as l"
+_NOT_COPIED = " where not exists (select from omni2.audit_logs as a where a.legacy_id = l.id)"
+_AT_MOST = "select count(*) from (select {rows} limit {at_most}) as r"
 
 
 def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
@@ -151,10 +158,11 @@ def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
     }
 
 
-def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
+def bounds(connection: Connection, old: str, filled: Iterable[str]) -> Iterator[str]:
     """What would refuse, or delete, rows of the old name, each a reason why not to upgrade.
 
     Args:
+        old: the quoted name of the old table.
         filled: the columns of the ledger in which the old name's rows have values.
     """
     if not is_there(connection, "omni2.audit_logs"):
@@ -163,14 +171,34 @@ def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
     for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS, _RULES):
         for (why,) in connection.execute(query, values):
             yield why
-    yield from _sequence(connection)
+    yield from _sequence(connection, old)
 
 
-def _sequence(connection: Connection) -> Iterator[str]:
-    """What the old table's rows are copied under must be ids that nobody has."""
+def _sequence(connection: Connection, old: str) -> Iterator[str]:
+    """Old rows are copied under ids that nobody may have, and of which there must be enough."""
     name = ledger_sequence(connection)
     # Who only inspects may not be allowed to read it; who upgrades owns it.
-    if name and connection.execute(_MAY_READ, (name,)).fetchone() == (True,):
+    if name and connection.execute(_MAY_READ, (name, old)).fetchone() == (True,):
         found = behind(connection, name, "id")
         if found is not None:
             yield f"its sequence {name} is at {found.given}, behind its highest id {found.highest}"
+        left = ids_left(connection, name)
+        if not _is_enough(connection, old, left):
+            yield (
+                f"its sequence {name} has {left} ids left, and each old row needs one, and as many "
+                "have to be left over for what is written later"
+            )
+
+
+def _is_enough(connection: Connection, old: str, ids: int) -> bool:
+    """Whether there are two ids for each row to copy; counted only where that may be too few."""
+    rows = _TO_COPY
+    if 2 * estimated(connection, sql.SQL(rows).format(old=sql.SQL(old))).rows <= ids:
+        return True
+    if any(c.name == "legacy_id" for c in read_columns(connection, "omni2.audit_logs")):
+        rows += _NOT_COPIED
+    enough = ids // 2
+    row = connection.execute(
+        sql.SQL(_AT_MOST).format(rows=sql.SQL(rows).format(old=sql.SQL(old)), at_most=enough + 1)
+    ).fetchone()
+    return row is not None and row[0] <= enough

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrations.bounds import LOOSENED
 from migrations.columns import read_columns
-from migrations.obstacles import KINDS, family, policed, refusal, subscribed
+from migrations.obstacles import KINDS, family, policed, refusal, subscribed, unlogged
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 
@@ -151,6 +151,7 @@ def _unfit(connection: Connection, table: str) -> Iterator[str]:
 
 def _unfit_ledger(connection: Connection) -> Iterator[str]:
     """What forbids rows without a value, or rows that are written anew."""
+    yield from unlogged(connection, LEDGER)
     yield from subscribed(connection, LEDGER)
     for (why,) in connection.execute(_IN_KEY, (LEDGER, list(LOOSENED))):
         yield why

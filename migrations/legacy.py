@@ -204,7 +204,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
         require_owner(connection, legacy.relation)
         require_views(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
-    for why in bounds(connection, legacy.places):
+    for why in bounds(connection, legacy.relation, legacy.places):
         raise obstacles.refusal(LEDGER, why)
     sequence = connection.execute(_SEQUENCE, (legacy.relation,)).fetchone()
     return replace(

@@ -105,6 +105,12 @@ _FAMILY = """
     where i.inhparent = to_regclass(%(relation)s)
 """
 
+_UNLOGGED = """
+    select 'it is unlogged, and a crash of the server would empty it'
+    from pg_class as c
+    where c.oid = to_regclass(%s) and c.relpersistence <> 'p'
+"""
+
 _SCHEMA_PUBLISHED = """
     select p.pubname
     from pg_publication_namespace as pn
@@ -153,6 +159,7 @@ def require_none(
     for why in (
         *_in_columns(columns, by_meaning),
         *_around(connection, relation),
+        *_triggers(connection, relation, columns),
         *(key.obstacle for key in keys if key.obstacle),
     ):
         raise refusal(relation, why)
@@ -190,20 +197,40 @@ def _around(connection: Connection, relation: str) -> Iterator[str]:
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why
     yield from family(connection, relation)
+    yield from unlogged(connection, relation)
     yield from subscribed(connection, relation)
     for (why,) in connection.execute(_POLICED_USERS, (relation,)):
         yield why
     if connection.info.server_version >= 150000:
         for (publication,) in connection.execute(_SCHEMA_PUBLISHED, (relation,)):
             yield f"its schema is part of the publication {publication}"
+
+
+def _triggers(connection: Connection, relation: str, columns: Sequence[Column]) -> Iterator[str]:
+    """Which triggers can't be carried.
+
+    One that gives a row its id would never see the row: what comes without an id is the gateway's.
+    """
+    draws = any(c.name == "id" and (c.default or c.identity) for c in columns)
     for trigger in read_triggers(connection, relation):
         if trigger.obstacle:
             yield trigger.obstacle
+        elif trigger.gives_id and not draws:
+            yield f"its trigger {trigger.name} gives rows their id, which has no default"
 
 
 def family(connection: Connection, relation: str) -> Iterator[str]:
     """Of whom a table inherits, and who inherits of it."""
     for (why,) in connection.execute(_FAMILY, {"relation": relation}):
+        yield why
+
+
+def unlogged(connection: Connection, relation: str) -> Iterator[str]:
+    """Whether a crash empties a table.
+
+    The old one would be empty while what was copied of it is there, and its ids would begin anew.
+    """
+    for (why,) in connection.execute(_UNLOGGED, (relation,)):
         yield why
 
 

@@ -44,6 +44,15 @@ SEARCH = ("tsvector_update_trigger", "tsvector_update_trigger_column")
 
 _PLACE = re.compile(r"\b(tg_(table_name|table_schema|relname|relid|when)|pg_trigger_depth)\b", re.I)
 
+_GIVES_ID = re.compile(
+    # An assignment by `:=`, by `=` where a statement begins, or as a target of INTO.
+    r"""\bnew\W{1,6}id\b\W{0,4}:="""
+    r"""|(?:^|;|\b(?:then|else|begin|loop))\s*new\W{1,6}id\b["'\]}]*\s*="""
+    r"""|\binto\s+(?:strict\s+)?(?:[\w."]+\s*,\s*)*new\s*\.\s*"?id\b""",
+    re.I | re.M,
+)
+"""How the functions of languages that people write triggers in give a new row its id."""
+
 
 def make_trigger(name: str, relation: str, body: str) -> str:
     """A trigger, made anew: CREATE OR REPLACE TRIGGER came only with PostgreSQL 14.
@@ -67,6 +76,7 @@ class Trigger:
         arguments: what it is called with.
         columns: of UPDATE OF.
         condition: of WHEN, in the legacy table's names, or "".
+        gives_id: whether it gives new rows their id, as far as its function's text tells.
         obstacle: why it can't be carried, or "".
     """
 
@@ -78,6 +88,7 @@ class Trigger:
     columns: tuple[str, ...]
     condition: str
     keeps_search: bool
+    gives_id: bool
     obstacle: str
 
 
@@ -90,34 +101,37 @@ def read_triggers(connection: Connection, relation: str) -> list[Trigger]:
         condition = ""
         if has_when:
             condition = text.partition(" WHEN ")[2].rpartition(" EXECUTE ")[0].strip()
+        is_before = bool(kind & _BEFORE)
+        events = tuple(event for event, bit in _EVENTS.items() if kind & bit)
         found.append(
             Trigger(
                 name=name,
-                is_before=bool(kind & _BEFORE),
-                events=tuple(event for event, bit in _EVENTS.items() if kind & bit),
+                is_before=is_before,
+                events=events,
                 function=function,
                 arguments=tuple(a.decode() for a in bytes(args).split(b"\0")[:-1]),
                 columns=tuple(columns),
                 condition=condition,
                 keeps_search=builtin,
-                obstacle=_obstacle(name, kind, language, source, builtin, bool(has_when), odd),
+                gives_id=is_before and "insert" in events and bool(_GIVES_ID.search(source)),
+                obstacle=_obstacle(name, kind, language, source, builtin, condition, odd),
             )
         )
     return found
 
 
 def _obstacle(
-    name: str, kind: int, language: str, source: str, builtin: bool, has_when: bool, odd: bool
+    name: str, kind: int, language: str, source: str, builtin: bool, condition: str, odd: bool
 ) -> str:
     if not kind & _ROW:
         return f"its trigger {name} fires for each statement and not for each row"
     if odd:
         return f"its trigger {name} is a constraint trigger, or reads transition tables"
     if builtin:
-        return f"its trigger {name} has a condition" if has_when else ""
+        return f"its trigger {name} has a condition" if condition else ""
     if language in ("internal", "c"):
         return f"its trigger {name} calls a function written in {language}"
-    place = _PLACE.search(source)
+    place = _PLACE.search(source) or _PLACE.search(condition)
     if place:
         return f"its trigger {name} asks for {place[1].lower()}, which the merge changes"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, indexes, lending, triggers
+from migrations.merge import dependents, derived, foreign_keys, identity, indexes, lending, triggers
 from migrations.merge.copy import forget
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
@@ -163,23 +163,6 @@ def _restore(connection: Connection, legacy: Legacy) -> None:
         return
     sequence = sql.Identifier(*legacy.sequence)
     if legacy.identity:
-        _restore_identity(connection, legacy, sequence)
+        identity.restore(connection, table, sequence, legacy.identity)
     else:
         connection.execute(sql.SQL("alter sequence {} owned by {}.id").format(sequence, table))
-
-
-def _restore_identity(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -> None:
-    """Give the id its identity again, counting on from where the sequence is."""
-    state = connection.execute(
-        sql.SQL("select last_value, is_called from {}").format(sequence)
-    ).fetchone()
-    connection.execute(sql.SQL("drop sequence {}").format(sequence))
-    kind = "always" if legacy.identity == "a" else "by default"
-    connection.execute(
-        sql.SQL(
-            "alter table {} alter column id add generated {} as identity (sequence name {})"
-        ).format(sql.SQL(legacy.relation), sql.SQL(kind), sequence)
-    )
-    connection.execute(
-        "select setval(%s::regclass, %s, %s)", (sequence.as_string(None), *(state or ()))
-    )

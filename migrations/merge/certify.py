@@ -91,6 +91,20 @@ _UNMAPPED = """
         )
 """
 
+# What was written since the cut over is in no archive.
+_STRAYS = """
+    select array(
+        select a.legacy_id
+        from {ledger} as a
+        where
+            a.legacy_id is not null
+            and a.change_xid < %(cutover)s
+            and not exists (select from {legacy} as l where l.id = a.legacy_id)
+        order by a.legacy_id
+        limit {named}
+    )
+"""
+
 
 # The checksum is of the rows as text, which must not depend on who asks.
 _SPELLING = (
@@ -110,6 +124,7 @@ class Certificate:
         mended: rows that were in quarantine and are in the ledger now, as the operator mended them.
         deleted: rows that were deleted since the cut over.
         changed: copied rows that were written again since; they are their writer's business.
+        strays: the first ids of merged rows that the archive has not; a crash may have emptied it.
         sums: for each summed column, the total on the legacy side and on the ledger's, exact.
         detail: what does not hold, with ids; empty where all holds.
     """
@@ -122,6 +137,7 @@ class Certificate:
     deleted: int
     changed: int
     unmapped: int
+    strays: tuple[int, ...]
     sums: dict[str, dict[str, str]]
     checksum: str
     detail: str
@@ -179,6 +195,10 @@ def certify(
     unmapped = connection.execute(
         sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)
     ).fetchone()
+    (strays,) = connection.execute(
+        sql.SQL(_STRAYS).format(legacy=statements.table, ledger=LEDGER, named=_NAMED),
+        {"cutover": cutover_xid},
+    ).fetchone() or ([],)
     exact = {
         target: {"legacy": str(old), "ledger": str(new)}
         for target, (old, new) in zip(summed, found.sums, strict=True)
@@ -192,9 +212,10 @@ def certify(
         deleted=found.deleted,
         changed=found.changed,
         unmapped=unmapped[0] if unmapped else 0,
+        strays=tuple(strays),
         sums=exact,
         checksum=hashlib.md5(str(found.fingerprints).encode(), usedforsecurity=False).hexdigest(),
-        detail=_detail(found.lost, found.differing, exact),
+        detail=_detail(found.lost, found.differing, strays, exact),
     )
 
 
@@ -274,12 +295,16 @@ def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Com
     )
 
 
-def _detail(lost: list[int], differing: list[int], sums: dict[str, dict[str, str]]) -> str:
+def _detail(
+    lost: list[int], differing: list[int], strays: list[int], sums: dict[str, dict[str, str]]
+) -> str:
     faults = []
     if lost:
         faults.append(f"rows are missing, the first with the old ids {_ids(lost)}")
     if differing:
         faults.append(f"rows differ, the first with the old ids {_ids(differing)}")
+    if strays:
+        faults.append(f"rows are not in the old table, the first with the old ids {_ids(strays)}")
     faults += [
         f"the sum of {name} is {sides['legacy']} in the old table and {sides['ledger']} here"
         for name, sides in sums.items()

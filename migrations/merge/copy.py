@@ -41,6 +41,12 @@ union all
 select legacy_id from deleted
 """
 
+_LEFT = """
+    select
+        (select count(*) from (select from ledger.audit_merge_changes limit %(at_most)s) as w)
+        + (select count(*) from (select from ledger.audit_tombstones limit %(at_most)s) as d)
+"""
+
 _TRIES = 3
 
 
@@ -144,6 +150,16 @@ def apply_changes(
         connection.execute(statements.match(_CHANGED), values)
         bring_over(connection, statements, _CHANGED, KNOWN_IDS, values)
     return len(ids)
+
+
+def changes_left(connection: Connection, at_most: int | None = None) -> int:
+    """How many notes of a change there are to apply.
+
+    Args:
+        at_most: where counting may end; of each kind are counted as many.
+    """
+    row = connection.execute(_LEFT, {"at_most": at_most}).fetchone()
+    return int(row[0]) if row else 0
 
 
 def forget(

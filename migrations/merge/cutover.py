@@ -9,13 +9,15 @@ from psycopg import sql
 
 from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
+from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, triggers
-from migrations.merge.copy import apply_changes
+from migrations.merge import dependents, derived, foreign_keys, identity, triggers
+from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
+from migrations.patience import lock_together
 from migrations.sequences import ledger_sequence
 from migrations.triggers import read_triggers
 from omniledger.database import Connection
@@ -43,22 +45,48 @@ class TableChanged(Exception):
     """The old table is not as it was found when this merge began."""
 
 
-def cut_over(connection: Connection, statements: Statements, window: Decimal, run_id: int) -> None:
+class TooManyChanges(Exception):
+    """More was written meanwhile than may be applied while writers wait; nothing is changed."""
+
+
+def locks(connection: Connection, relation: str) -> dict[str, str]:
+    """By the name of each table that the cut over locks how it does, in the order of locking.
+
+    Whoever writes a row with a foreign key locks its table first, and then the one that the key
+    names. The old table, which has the most writers, comes last: nobody waits there behind us while
+    we wait for another.
+    """
+    exclusive, shared = "access exclusive", "share row exclusive"
+    modes = {r.table: exclusive for r in foreign_keys.referencing(connection, relation, "id")}
+    for table in (*foreign_keys.referenced(connection, relation), LEDGER):
+        modes.setdefault(table, shared)
+    return modes | {relation: exclusive}
+
+
+def cut_over(
+    connection: Connection, statements: Statements, window: Decimal, run_id: int, at_most: int
+) -> None:
     """Swap the legacy table for the view, in one transaction.
 
-    Locks: ACCESS EXCLUSIVE on the legacy table for the rows that were written since the last
-    `apply_changes`, a few milliseconds. Call it through `patiently`.
+    Locks: ACCESS EXCLUSIVE on the legacy table and on those with foreign keys to it, SHARE ROW
+    EXCLUSIVE on the ledger and on the tables that it references, for the rows that were written
+    since the last `apply_changes`, a few milliseconds. All are there before anything is done. Call
+    it through `patiently`.
+
+    Args:
+        at_most: how many notes of a change may be applied while writers wait.
 
     Raises:
         TableChanged: it has to be looked at again, and the merge begun again; nothing is changed.
+        TooManyChanges: it has to be caught up with first.
     """
     legacy = statements.legacy
     with connection.transaction():
-        connection.execute(
-            sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(legacy.relation))
-        )
+        lock_together(connection, locks(connection, legacy.relation))
         if read_fingerprint(connection, legacy.relation) != legacy.fingerprint:
             raise TableChanged
+        if changes_left(connection, at_most + 1) > at_most:
+            raise TooManyChanges
         apply_changes(connection, statements, window, at_most=None)
         references = foreign_keys.referencing(connection, legacy.relation, "id")
         foreign_keys.require_none_quarantined(connection, references)
@@ -97,19 +125,7 @@ def _free_sequence(connection: Connection, legacy: Legacy) -> sql.Identifier | N
         return None
     sequence = sql.Identifier(*legacy.sequence)
     if legacy.identity:
-        # The sequence of an identity column can't outlive it, so one of its name takes its place.
-        state = connection.execute(
-            sql.SQL("select last_value, is_called from {}").format(sequence)
-        ).fetchone()
-        connection.execute(
-            sql.SQL("alter table {} alter column id drop identity").format(sql.SQL(legacy.relation))
-        )
-        connection.execute(
-            sql.SQL("create sequence {} as {}").format(
-                sequence, sql.SQL(legacy.target_type("legacy_id") or "bigint")
-            )
-        )
-        connection.execute("select setval(%s::regclass, %s, %s)", (_text(sequence), *(state or ())))
+        identity.free(connection, sql.SQL(legacy.relation), sequence)
     else:
         connection.execute(sql.SQL("alter sequence {} owned by none").format(sequence))
     return sequence
@@ -136,12 +152,13 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         if column.target in ledgers and column.name not in defaults and not column.generated:
             # A bare NULL is as though nothing were said, and then the ledger's own would count.
             defaults[column.name] = sql.SQL("nullif('', '')::{}").format(sql.SQL(column.type))
-    # Without an id the row would be the gateway's; the old table refused it.
-    demand = "" if "id" in defaults else " with local check option"
+    # Without an id, or with one that is said to be NULL, the row would be the gateway's, and nobody
+    # would find it under the old name; the old table refused it.
     connection.execute(
         sql.SQL(
-            "create view {} as select {} from omni2.audit_logs where legacy_id is not null{}"
-        ).format(view, sql.SQL(", ").join(columns), sql.SQL(demand))
+            "create view {} as select {} from omni2.audit_logs where legacy_id is not null"
+            " with local check option"
+        ).format(view, sql.SQL(", ").join(columns))
     )
     if defaults:
         changes = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,12 +21,12 @@ from migrations.memory import remember
 from migrations.merge import foreign_keys, indexes
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
-from migrations.merge.copy import apply_changes, copy_history
-from migrations.merge.cutover import cut_over, make_view
+from migrations.merge.copy import apply_changes, changes_left, copy_history
+from migrations.merge.cutover import TooManyChanges, cut_over, locks, make_view
 from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import Statements
-from migrations.merge.users import is_bound, make_functions, user_table
+from migrations.merge.users import map_users
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
 from omniledger.database import Connection, as_json
@@ -34,23 +35,16 @@ from omniledger.errors import NotReadyError
 _log = logging.getLogger("omniledger.merge")
 
 FEW_CHANGES = 20
-"""How many changed rows may be left for the cut over, which applies them under a lock."""
+"""How many changes may be left when the cut over is tried."""
 
-_ROUNDS = 1_000
-"""How often to catch up at most, for writers that are as fast as the merge."""
+MOST_UNDER_LOCK = 100
+"""How many of them it may apply while writers wait; that takes some 10 ms."""
+
+_ROUNDS_IN_VAIN = 20
+"""How often to catch up without coming closer, for writers that are as fast as the merge."""
 
 _INDEX_TRIES = 10
 """How often to build the old table's unique indexes, which values may wander between rows of."""
-
-_MAP_ONE_SPACE = """
-insert into ledger.user_map (legacy_user_id, user_id, how)
-select distinct {person}, {person}, 'one id space'
-from {legacy} as l
-where {person} between -2147483648 and 2147483647 {who_is_there}
-on conflict do nothing
-"""
-
-_WHO_IS_THERE = "and exists (select from auth_service.users as g where g.id = {person})"
 
 _LAST_RUN = """
     select id, legacy_table, shape, cutover_xid, finished_at, holds
@@ -118,7 +112,7 @@ def merge(
     statements = Statements(legacy)
     _make_places(connection, legacy)
     show(Progress("watching"))
-    _map_users(connection, legacy)
+    map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
     patiently(connection, LEDGER, partial(watch_emptied, connection))
     indexes.begin_anew(connection, legacy)
@@ -134,20 +128,17 @@ def merge(
         _note_ambiguous(connection, run_id)
         for progress in copy_history(connection, crew, statements, pace or Pace()):
             show(progress)
-    for progress in _carry_indexes(connection, statements, window):
-        show(progress)
+    _carry_indexes(connection, statements, window, show)
     # Whoever began before, and reads one state all along, would find the rows under neither name.
     outwait_snapshots(connection)
     connection.execute("analyze omni2.audit_logs")
-    # Nothing between this and the lock: what is written meanwhile is applied while writers wait.
-    for progress in _catch_up(connection, statements, window):
-        show(progress)
+    _catch_up(connection, statements, window, show)
     show(Progress("cutting over"))
     patiently(
         connection,
         legacy.relation,
-        partial(cut_over, connection, statements, window, run_id),
-        [LEDGER, *foreign_keys.referenced(connection, legacy.relation)],
+        partial(_cut_over, connection, statements, window, run_id),
+        list(locks(connection, legacy.relation)),
     )
     return finish(connection, show, workers)
 
@@ -175,15 +166,18 @@ def _make_places(connection: Connection, legacy: Legacy) -> None:
 
 
 def _carry_indexes(
-    connection: Connection, statements: Statements, window: Decimal
-) -> Iterator[Progress]:
+    connection: Connection,
+    statements: Statements,
+    window: Decimal,
+    show: Callable[[Progress], None],
+) -> None:
     """Build the old table's indexes on what was brought over.
 
     What was copied is not of one moment: a value may have gone from one row to another meanwhile,
     and stand in both, until the first is brought over again.
     """
     for tried in range(1, _INDEX_TRIES + 1):
-        yield from _catch_up(connection, statements, window)
+        _catch_up(connection, statements, window, show)
         try:
             return indexes.carry(connection, statements.legacy)
         except errors.UniqueViolation:
@@ -192,21 +186,46 @@ def _carry_indexes(
 
 
 def _catch_up(
-    connection: Connection, statements: Statements, window: Decimal
-) -> Iterator[Progress]:
-    """Apply what was written meanwhile, until little is left for the cut over to do."""
-    done = 0
-    yield Progress("catching up")
-    for _ in range(_ROUNDS):
+    connection: Connection,
+    statements: Statements,
+    window: Decimal,
+    show: Callable[[Progress], None] = _show_nothing,
+) -> int:
+    """Apply what was written meanwhile, until little is left for the cut over to do.
+
+    Returns:
+        How many changes are left.
+    """
+    done = in_vain = 0
+    left = changes_left(connection)
+    show(Progress("catching up"))
+    while in_vain < _ROUNDS_IN_VAIN:
+        before = left
+        # Where values go on from row to row all the time, none may fit until all is of one moment.
+        with suppress(errors.UniqueViolation):
+            done += _apply_changes(connection, statements, window)
+            show(Progress("catching up", done))
+        left = changes_left(connection)
+        if left <= FEW_CHANGES:
+            break
+        in_vain += left >= before
+    return left
+
+
+def _cut_over(connection: Connection, statements: Statements, window: Decimal, run_id: int) -> None:
+    """Catch up with what was written while we waited, and cut over.
+
+    Where much came just before the lock, it is let go again, so that writers go on meanwhile. Ever
+    more may be applied under it, or who always writes that much would keep us for ever; so would
+    who is as fast as the merge.
+    """
+    most = MOST_UNDER_LOCK
+    while True:
+        left = _catch_up(connection, statements, window)
         try:
-            applied = _apply_changes(connection, statements, window)
-        except errors.UniqueViolation:
-            # Values go on from row to row all the time; under the lock all is of one moment.
-            return
-        done += applied
-        yield Progress("catching up", done)
-        if applied <= FEW_CHANGES:
-            return
+            return cut_over(connection, statements, window, run_id, max(most, 2 * left))
+        except TooManyChanges:
+            most *= 2
 
 
 def _apply_changes(connection: Connection, statements: Statements, window: Decimal) -> int:
@@ -239,9 +258,14 @@ def finish(
     store(connection, run.id, certificate)
     _log.info("%s.", certificate.sentence())
     if not certificate.holds:
+        way_out = (
+            "insert those rows into ledger.audit_logs_legacy again, or a downgrade loses them."
+            if certificate.strays
+            else "the old table is whole in ledger.audit_logs_legacy, and `alembic downgrade 0005` "
+            "puts it back."
+        )
         raise NotReadyError(
-            f"The merge of {run.legacy_table} is not proved: {certificate.detail}; the old table "
-            "is whole in ledger.audit_logs_legacy, and `alembic downgrade 0005` puts it back."
+            f"The merge of {run.legacy_table} is not proved: {certificate.detail}; {way_out}"
         )
     return certificate
 
@@ -284,23 +308,6 @@ def unfinished(connection: Connection) -> Legacy | None:
     """The table, as it was found, of a merge that was begun and not cut over."""
     run = _last_run(connection)
     return read_shape(run.shape) if run is not None and run.is_unfinished else None
-
-
-def _map_users(connection: Connection, legacy: Legacy) -> None:
-    make_functions(connection, legacy)
-    if user_table(connection, legacy) is None:
-        statements = Statements(legacy)
-        connection.execute(
-            sql.SQL(_MAP_ONE_SPACE).format(
-                legacy=statements.table,
-                person=statements.person,
-                who_is_there=sql.SQL(_WHO_IS_THERE if is_bound(connection) else "").format(
-                    person=statements.person
-                ),
-            )
-        )
-    else:
-        connection.execute("select ledger.map_users()")
 
 
 def _make_empty_name(connection: Connection, legacy: Legacy, run_id: int) -> None:

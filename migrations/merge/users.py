@@ -3,6 +3,7 @@
 from psycopg import sql
 
 from migrations.legacy import Legacy
+from migrations.merge.statements import Statements
 from omniledger.database import Connection
 
 _FOREIGN_KEY = """
@@ -148,6 +149,17 @@ as $$ select 0::bigint $$
 """
 
 
+_MAP_ONE_SPACE = """
+insert into ledger.user_map (legacy_user_id, user_id, how)
+select distinct {person}, {person}, 'one id space'
+from {legacy} as l
+where {person} between -2147483648 and 2147483647 {who_is_there}
+on conflict do nothing
+"""
+
+_WHO_IS_THERE = "and exists (select from auth_service.users as g where g.id = {person})"
+
+
 def user_table(
     connection: Connection, legacy: Legacy, relation: str | None = None
 ) -> tuple[str, str] | None:
@@ -197,3 +209,21 @@ def make_functions(connection: Connection, legacy: Legacy) -> None:
     users = sql.Identifier(*table)
     connection.execute(sql.SQL(_BY_EMAIL).format(users=users, **ADDRESSES))
     connection.execute(sql.SQL(_MAP_BY_EMAIL).format(who=who_is_who(table)))
+
+
+def map_users(connection: Connection, legacy: Legacy) -> None:
+    """Make the two functions, and note who is who as far as that is known."""
+    make_functions(connection, legacy)
+    if user_table(connection, legacy) is None:
+        statements = Statements(legacy)
+        connection.execute(
+            sql.SQL(_MAP_ONE_SPACE).format(
+                legacy=statements.table,
+                person=statements.person,
+                who_is_there=sql.SQL(_WHO_IS_THERE if is_bound(connection) else "").format(
+                    person=statements.person
+                ),
+            )
+        )
+    else:
+        connection.execute("select ledger.map_users()")

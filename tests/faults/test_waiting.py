@@ -65,6 +65,25 @@ def test_it_gives_up_with_the_name_of_who_holds_a_lock_and_goes_on_later(
     assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
 
 
+def test_what_is_written_while_the_cut_over_waits_is_brought_over_meanwhile(
+    server: Server, tmp_path: Path
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, "insert into audit_logs (message) select 'old' from generate_series(1, 3000)")
+    revisions.upgrade(dsn, "0006")
+    notes = "select count(*) from ledger.audit_merge_changes"
+    with somebody(dsn, "select count(*) from audit_logs"):
+        upgrade = Upgrade.start(dsn, tmp_path / "log")
+        wait_until("the cut over", lambda: "is locked by reporting" in upgrade.said())
+        ask(dsn, "update audit_logs set message = 'changed'")
+        wait_until("all of it", lambda: ask(dsn, notes) == [(0,)])
+        assert not upgrade.is_over()
+    assert upgrade.end() == 0, upgrade.said()
+    changed = "select count(*) from audit_logs where message = 'changed'"
+    assert ask(dsn, changed) == [(3009,)]
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(3011, True)]
+
+
 def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_path: Path) -> None:
     dsn = server.state("investigation")
     revisions.upgrade(dsn, "0004")

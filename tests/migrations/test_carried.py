@@ -6,9 +6,10 @@ import psycopg
 import pytest
 
 from omniledger import revisions
-from omniledger.database import connect
+from omniledger.database import Dsn, connect
 from tests.conftest import Server, ask
 from tests.migrations.conftest import SetSetting
+from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
 
 
@@ -281,11 +282,114 @@ def test_ids_come_from_where_they_came(
         ) == [(id_,)]
 
 
+NUMBERED = (
+    (
+        "always",
+        "start with 100 increment by 10 minvalue 100 maxvalue 500 cache 5 cycle",
+        [110, 120],
+    ),
+    ("by default", "start with -1 increment by -1 minvalue -1000000", [-2, -3]),
+)
+
+
+@pytest.mark.parametrize(("kind", "options", "ids"), NUMBERED)
+def test_an_identity_counts_on_as_it_did_there_and_back(
+    each_server: Server, kind: str, options: str, ids: list[int]
+) -> None:
+    dsn = each_server.state("gateway")
+    role = f"owner_{dsn.dbname}"
+    text = "select * from pg_sequences where schemaname = 'public'"
+    ask(
+        dsn,
+        "alter table public.audit_logs alter id drop default;"
+        " drop sequence public.audit_logs_id_seq;"
+        f" alter table public.audit_logs alter id add generated {kind} as identity ({options});"
+        f" create role {role}; alter table public.audit_logs owner to {role};"
+        " grant select on sequence public.audit_logs_id_seq to pg_monitor with grant option;"
+        f" grant usage on sequence omni2.audit_logs_id_seq to {role};"
+        " grant usage on sequence public.audit_logs_id_seq to public;"
+        " comment on sequence public.audit_logs_id_seq is 'It''s ours'",
+    )
+    try:
+        # Each session takes as many as are cached.
+        ask(dsn, "insert into audit_logs (message) values ('a')")
+        ask(dsn, "select setval('public.audit_logs_id_seq', min(id)) from public.audit_logs")
+        before, properties, rights = dump(dsn), ask(dsn, text), rights_and_comment(dsn)
+        revisions.upgrade(dsn)
+        assert ask(dsn, text) == properties
+        assert rights_and_comment(dsn) == rights
+        assert ask(dsn, "insert into audit_logs (message) values ('b') returning id") == [(ids[0],)]
+        ask(dsn, "select setval('public.audit_logs_id_seq', %s)", ids[0])
+        revisions.downgrade(dsn, "base")
+        assert ask(dsn, "insert into audit_logs (message) values ('c') returning id") == [(ids[1],)]
+        ask(dsn, "delete from audit_logs where message in ('b', 'c')")
+        assert dump(dsn) == before
+    finally:
+        ask(dsn, f"drop owned by {role} cascade; drop role {role}")
+
+
+def rights_and_comment(dsn: Dsn) -> list[tuple[object, ...]]:
+    """Without those of our own role, which come and go with a revision."""
+    return ask(
+        dsn,
+        "select array(select a::text from unnest(relacl) as a"
+        " where not starts_with(a::text, 'omniledger_writer=') order by 1), obj_description(oid)"
+        " from pg_class where relname = 'audit_logs_id_seq'"
+        " and relnamespace = 'public'::regnamespace",
+    )
+
+
 def test_a_row_without_an_id_is_refused_where_the_writer_counts_them(server: Server) -> None:
     dsn = server.state("id_without_sequence:upgraded")
     with pytest.raises(psycopg.errors.WithCheckOptionViolation):
         ask(dsn, "insert into audit_logs (message) values ('which?')")
     assert ask(dsn, "select count(*) from omni2.audit_logs where question = 'which?'") == [(0,)]
+
+
+def test_a_row_whose_id_is_said_to_be_none_is_refused_and_not_the_gateways(
+    each_server: Server,
+) -> None:
+    """The old table refused it too, but for a trigger that gave it one."""
+    dsn = each_server.state("investigation:upgraded")
+    rows = ask(dsn, "select count(*) from omni2.audit_logs")
+    for statement in (
+        "insert into audit_logs (id, message) values (null, 'which?')",
+        "update audit_logs set id = null where id = 102",
+    ):
+        with pytest.raises(psycopg.errors.WithCheckOptionViolation):
+            ask(dsn, statement)
+    assert ask(dsn, "select count(*) from omni2.audit_logs") == rows
+
+
+def test_a_trigger_that_gives_ids_beside_a_default_gives_them_on(each_server: Server) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create function public.give_id() returns trigger language plpgsql as"
+        " 'begin new.id := new.id + 1000; return new; end';"
+        " create trigger give_id before insert on public.audit_logs for each row"
+        " execute function public.give_id()",
+    )
+    revisions.upgrade(dsn)
+    [(id_,)] = ask(dsn, "insert into audit_logs (message) values ('a') returning id")
+    assert id_ > 1000
+
+
+def test_a_trigger_that_reads_the_id_which_the_writer_gives_is_carried(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("id_without_sequence")
+    ask(
+        dsn,
+        "create function public.note_id() returns trigger language plpgsql as"
+        " 'begin if new.id = 7 then new.message := ''lucky ''|| new.id; end if; return new; end';"
+        " create trigger note_id before insert on public.audit_logs for each row"
+        " execute function public.note_id()",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "insert into audit_logs (id, message) values (7, 'a') returning message") == [
+        ("lucky 7",)
+    ]
 
 
 def test_generated_columns_are_computed_for_what_is_written(each_server: Server) -> None:

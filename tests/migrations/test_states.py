@@ -12,6 +12,7 @@ import pytest
 from migrations import hand_made
 from migrations.columns import read_columns
 from migrations.legacy import inspect
+from migrations.merge import run
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError, SettingsError
@@ -133,6 +134,13 @@ REFUSED = {
     "its trigger t asks for tg_table_name": "create function public.f() returns trigger language"
     " plpgsql as 'begin raise notice ''%'', tg_table_name; return new; end'; create trigger t"
     " before insert on public.audit_logs for each row execute function public.f()",
+    "its trigger t asks for pg_trigger_depth": "create function public.f() returns trigger language"
+    " plpgsql as 'begin return new; end'; create trigger t before insert on public.audit_logs"
+    " for each row when (pg_trigger_depth() = 0) execute function public.f()",
+    "its trigger t gives rows their id, which has no default": "alter table public.audit_logs"
+    " alter id drop default; create function public.f() returns trigger language plpgsql as"
+    " 'begin if new.id is null then new.id := 1; end if; return new; end'; create trigger t"
+    " before insert on public.audit_logs for each row execute function public.f()",
     "its id is no key": "alter table public.audit_logs drop constraint audit_logs_pkey",
     "its column id is no integer": "alter table public.audit_logs alter id drop default,"
     " alter id type text",
@@ -226,12 +234,23 @@ REFUSED = {
     "its sequence omni2.audit_logs_id_seq is at 3, behind its highest id 9": "insert into"
     " omni2.audit_logs (id, question, success) values (9, 'a', true);"
     " select setval('omni2.audit_logs_id_seq', 3)",
+    "its sequence omni2.audit_logs_id_seq has 7 ids left": "alter table omni2.audit_logs alter id"
+    " type smallint; alter sequence omni2.audit_logs_id_seq as smallint;"
+    " select setval('omni2.audit_logs_id_seq', 32760);"
+    " insert into public.audit_logs (message) select 'a' from generate_series(1, 4)",
+    "its sequence omni2.audit_logs_id_seq has 2 ids left": "alter sequence omni2.audit_logs_id_seq"
+    " maxvalue 30 cycle; select setval('omni2.audit_logs_id_seq', 28);"
+    " insert into public.audit_logs (message) select 'a' from generate_series(1, 2)",
     "its column mcps_accessed is of the domain few, which demands something": "create domain"
     " public.few as text [] check (cardinality(value) < 9);"
     " alter table omni2.audit_logs add mcps_accessed public.few",
     "its trigger t would change or refuse the rows of the old name": "create function public.f()"
     " returns trigger language plpgsql as 'begin new.success := true; return new; end';"
     " create trigger t before insert on omni2.audit_logs for each row execute function public.f()",
+    "audit_logs can't be merged yet, because it is unlogged": "alter table public.audit_logs"
+    " set unlogged",
+    "omni2.audit_logs can't be upgraded yet, because it is unlogged": "alter table"
+    " omni2.audit_logs set unlogged",
     "its rule r would change what is written there": "create rule r as on insert to"
     " omni2.audit_logs do also notify written",
     "its column llm_tokens_used is text": "alter table omni2.audit_logs"
@@ -290,6 +309,36 @@ def test_what_the_ledger_demands_is_not_demanded_of_the_old_names_rows(
     ask(dsn, "select setval('public.audit_logs_id_seq', 1), setval('omni2.audit_logs_id_seq', 1)")
     revisions.downgrade(dsn, "base")
     assert without_start(dump(dsn)) == without_start(before)
+
+
+def test_a_merge_that_has_used_up_a_part_of_the_ids_goes_on(server: Server) -> None:
+    """There were as many to spare as there are old rows, which its own copies don't count for."""
+    dsn = server.state("investigation")
+    ask(dsn, "alter sequence omni2.audit_logs_id_seq as integer maxvalue 1022")
+    ask(dsn, "select setval('omni2.audit_logs_id_seq', 1000)")
+    with killed_at(run, "cut_over"):
+        revisions.upgrade(dsn)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
+
+
+def test_ids_that_get_more_room_stop_no_upgrade(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "alter table omni2.audit_logs alter id type smallint;"
+        " alter sequence omni2.audit_logs_id_seq as smallint",
+    )
+    ask(dsn, "select setval('omni2.audit_logs_id_seq', 32767)")
+    with pytest.raises(NotReadyError, match="audit_logs_id_seq has 0 ids left"):
+        revisions.upgrade(dsn)
+    ask(
+        dsn,
+        "alter table omni2.audit_logs alter id type bigint;"
+        " alter sequence omni2.audit_logs_id_seq as bigint",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
 
 
 KEPT_FOR_THE_GATEWAY = (
