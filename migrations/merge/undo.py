@@ -19,6 +19,7 @@ def undo(connection: Connection) -> None:
     It can be killed and repeated, for it finds the table back where it has put it.
     """
     abandon(connection)
+    connection.execute("drop function if exists ledger.audit_as_json")
     done = last_done(connection)
     if done is None or kind_of(connection, done.legacy.relation) != "v":
         return
