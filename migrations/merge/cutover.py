@@ -136,11 +136,11 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
             # A bare NULL is as though nothing were said, and then the ledger's own would count.
             defaults[column.name] = sql.SQL("nullif('', '')::{}").format(sql.SQL(column.type))
     # Without an id the row would be the gateway's; the old table refused it.
-    demand = "" if "id" in defaults else " with local check option"
     connection.execute(
         sql.SQL(
-            "create view {} as select {} from omni2.audit_logs where legacy_id is not null{}"
-        ).format(view, sql.SQL(", ").join(columns), sql.SQL(demand))
+            "create view {} as select {} from omni2.audit_logs where legacy_id is not null"
+            " with local check option"
+        ).format(view, sql.SQL(", ").join(columns))
     )
     if defaults:
         changes = [

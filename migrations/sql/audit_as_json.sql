@@ -21,13 +21,13 @@ begin
         inner join pg_type as t on a.attrelid = t.typrelid
         where t.oid = pg_typeof(value) and a.attnum > 0 and not a.attisdropped
     loop
-        execute format('select left(($1).%I::text, 1000000)', field) into words using value;
+        execute format('select left(($1).%I::text, 10000000)', field) into words using value;
         begin
             execute format('select to_jsonb(($1).%I)', field) into part using value;
         exception when others then
             part := null;
         end;
-        if part is null or length(words) = 1000000 then
+        if part is null or length(words) = 10000000 then
             part := to_jsonb(words);
         end if;
         whole := whole || jsonb_build_object(field, part);
@@ -37,4 +37,4 @@ end
 $$;
 
 comment on function ledger.audit_as_json is
-'A row as JSON, for any row: a value that jsonb can not hold is its text there, and of one that is too long the first million characters.';
+'A row as JSON, for any row: a value that jsonb can not hold is its text there, and of one that is too long the first ten million characters.';

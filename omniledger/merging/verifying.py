@@ -16,6 +16,7 @@ from migrations.merge.derived import derives
 from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
+from migrations.merge.watch import MOVED, TOMBSTONE
 from migrations.sequences import behind, ledger_sequence
 from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
@@ -33,7 +34,8 @@ _TRIGGERS = (
     "omniledger_note_departed",
     "omniledger_note_truncated",
     "omniledger_stamp_change",
-    "omniledger_tombstone",
+    TOMBSTONE,
+    MOVED,
 )
 
 _DERIVING = ("omniledger_derive_insert", "omniledger_derive_update")

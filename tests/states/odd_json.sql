@@ -5,7 +5,7 @@ alter table public.audit_logs
 add plain json,
 add tool_params json,
 add several json[],
-add words text [];
+add words text[];
 
 insert into public.audit_logs
 (id, message, cost_estimate, created_at, plain, tool_params, several, words) values
