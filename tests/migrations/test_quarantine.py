@@ -86,3 +86,61 @@ def test_databases_that_were_upgraded_before_learn_it(server: Server) -> None:
     revisions.downgrade(dsn, "base")
     assert ask(dsn, "select to_regproc('ledger.audit_as_json') is null") == [(True,)]
     assert ask(dsn, "select plain::text from audit_logs where message = 'x'") == [(ODD_JSON[0],)]
+
+
+def mend(dsn: Dsn, legacy_id: int, name: str, value: str) -> None:
+    ask(
+        dsn,
+        "update ledger.audit_quarantine set row = row || jsonb_build_object(%s::text, %s::jsonb)"
+        " where legacy_id = %s",
+        name,
+        value,
+        legacy_id,
+    )
+
+
+def test_what_nobody_mended_comes_from_the_old_row_to_the_letter(odd: Dsn) -> None:
+    for id_ in (1, 3, 4, 5):
+        mend(odd, id_, "created_at", '"2026-02-10 12:00+00"')
+    mend(odd, 2, "cost_estimate", "2")
+    mend(odd, 4, "words", '["mended"]')
+    assert omniledger(odd, "merge", "retry-quarantine", "--json").document()["brought"] == 5
+    shown = (
+        "select id, coalesce(plain, tool_params, several[1])::text, words::text from audit_logs"
+        " where id < 6 order by id"
+    )
+    whole = [
+        (1, ODD_JSON[0], None),
+        (2, ODD_JSON[1], None),
+        (3, ODD_JSON[2], None),
+        (4, "{}", "{mended}"),
+        (5, '{"a":  1, "a":2}', "[3:4]={x,NULL}"),
+    ]
+    assert ask(odd, shown) == whole
+    assert omniledger(odd, "merge", "verify").code == 0
+    revisions.downgrade(odd, "0006")
+    assert ask(odd, shown) == whole
+
+
+def test_a_value_that_the_operator_took_away_is_none(odd: Dsn) -> None:
+    mend(odd, 5, "created_at", '"2026-02-10 12:00+00"')
+    ask(odd, "update ledger.audit_quarantine set row = row - 'message' where legacy_id = 5")
+    omniledger(odd, "merge", "retry-quarantine")
+    assert ask(odd, "select message, words::text from audit_logs where id = 5") == [
+        (None, "[3:4]={x,NULL}")
+    ]
+
+
+def test_a_live_row_with_odd_json_gains_what_it_lacked(odd: Dsn) -> None:
+    ask(
+        odd,
+        "insert into audit_logs (message, plain, several, created_at) values ('x', %s,"
+        " array['{}', %s]::json[], null)",
+        ODD_JSON[0],
+        ODD_JSON[0],
+    )
+    mend(odd, 7, "timestamp", '"2026-02-10 12:00+00"')
+    assert omniledger(odd, "merge", "retry-quarantine", "--json").document()["brought"] == 1
+    assert ask(odd, "select plain::text, created_at is null from audit_logs where id = 7") == [
+        (ODD_JSON[0], False)
+    ]
