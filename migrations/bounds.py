@@ -16,7 +16,8 @@ from omniledger.database import Connection
 LOOSENED = ("question", "timestamp", "success", "user_id")
 """Columns of the gateway's own that the old table's rows may lack."""
 
-# Where it is said to be of the gateway's rows only, as the way out is, it binds no other.
+# Where it is said to be of the gateway's rows only, or of the others, as the ways out are, it is
+# meant so.
 _KEYS = r"""
     select format(
         'its %%s %%s would bind the rows of the old name',
@@ -28,7 +29,7 @@ _KEYS = r"""
         i.indrelid = to_regclass('omni2.audit_logs')
         and (i.indisunique or i.indisexclusion)
         and c.relname not like 'omniledger\_%%'
-        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS NULL%%'
+        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS N%%'
         and not exists (
             select from pg_attribute as a
             where
@@ -125,7 +126,7 @@ _TRIGGERS = r"""
 """
 
 _RULES = """
-    select format('its rule %%s would change what is written there', r.rulename)
+    select format('its rule %s would change what is written there', r.rulename)
     from pg_rewrite as r
     where r.ev_class = to_regclass('omni2.audit_logs') and r.ev_enabled <> 'D'
     order by r.rulename
@@ -158,11 +159,18 @@ def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
     """
     if not is_there(connection, "omni2.audit_logs"):
         return  # The first revision makes it.
+    yield from binding(connection, filled)
+    for (why,) in connection.execute(_RULES):
+        yield why
+    yield from _sequence(connection)
+
+
+def binding(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
+    """What of the table itself would refuse, change or delete rows of the old name; as `bounds`."""
     values = {"filled": [*filled, "user_id"]}
-    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS, _RULES):
+    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS):
         for (why,) in connection.execute(query, values):
             yield why
-    yield from _sequence(connection)
 
 
 def _sequence(connection: Connection) -> Iterator[str]:

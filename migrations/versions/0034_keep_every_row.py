@@ -1,10 +1,10 @@
 """Keep each row through the old name, whatever it is made of, and know what became of its id.
 
-A row for quarantine with JSON that jsonb can't hold was refused, and so lost. A row that got another
-id was taken for lost, and came back twice; one that got none vanished under the old name.
+A row for quarantine with JSON that jsonb can't hold was refused, and so lost. A row that got
+another id was taken for lost, and came back twice; one that got none vanished under the old name.
 
-Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs`, and ACCESS EXCLUSIVE on the view with the old name,
-each for an instant.
+Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs`, and ACCESS EXCLUSIVE on the view with the old
+name, each for an instant.
 Way back: the function is again what it was. The merge makes all the rest by itself, and takes it
 away on its own way back.
 

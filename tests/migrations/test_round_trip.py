@@ -90,7 +90,7 @@ def test_a_row_without_an_id_is_refused_as_before(
 ) -> None:
     dsn = each_server.state("investigation")
     revisions.upgrade(dsn, revision)
-    with pytest.raises(psycopg.Error, match="null value in column|violates check option"):
+    with pytest.raises(psycopg.Error, match=r"null value in column|violates check option"):
         ask(dsn, statement)
     assert ask(dsn, "select count(*) from audit_logs where id = 102") == [(1,)]
 

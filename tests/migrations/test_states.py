@@ -42,6 +42,7 @@ CARRIED = {
     "published_whole": "public",
     "unique_keys": "public",
     "own_collations": "public",
+    "odd_json": "public",
 }
 """Each state and the schema of its old name."""
 
@@ -77,6 +78,7 @@ def test_a_state_is_carried_there_and_back_and_there_again(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(len(rows), True)]
     assert_shown(dsn, schema, shown, matched)
     assert old_types(dsn, schema) == (types or old_types(dsn, schema))
+    assert omniledger(dsn, "merge", "verify", "--json").document()["damage"] == []
 
     revisions.downgrade(dsn, "base")
     after = dump(dsn)
