@@ -1,7 +1,9 @@
-"""Keep each row through the old name, whatever it is made of, and know what became of its id.
+"""Keep each row through the old name, whatever it is made of, and know its id and its person.
 
 A row for quarantine with JSON that jsonb can't hold was refused, and so lost. A row that got
 another id was taken for lost, and came back twice; one that got none vanished under the old name.
+Users with a blank e-mail address were one person; who was mapped so stays until the operator says
+who it is.
 
 Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs`, and ACCESS EXCLUSIVE on the view with the old
 name, each for an instant.
@@ -18,9 +20,13 @@ from alembic import context, op
 
 from migrations.ddl import exists, make_fill_in, own_connection, run, run_live, sql
 from migrations.gateway import LEDGER
-from migrations.merge.run import last_done
+from migrations.legacy import ARCHIVE, Legacy
+from migrations.merge.run import Done, last_done
+from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import watch_ledger
 from migrations.patience import patiently
+from omniledger.database import Connection
+from omniledger.settings import get_settings
 
 revision = "0034"
 down_revision = "0033"
@@ -38,9 +44,20 @@ def upgrade() -> None:
         done = last_done(connection)
         if done is not None:
             patiently(connection, LEDGER, partial(watch_ledger, connection))
+        _know_people(connection, done)
     if done is not None and exists(done.legacy.relation):
         relation = done.legacy.relation
         run_live(relation, f"alter view {relation} set (check_option = local)")
+
+
+def _know_people(connection: Connection, done: Done | None) -> None:
+    """Make what finds a user by e-mail anew, whatever became of the tables of users meanwhile."""
+    legacy = done.legacy if done else Legacy(get_settings().legacy_schema, ())
+    archived = f"ledger.{ARCHIVE}" if done and legacy.has_table else None
+    if user_table(connection, legacy, archived) is not None:
+        with connection.transaction():
+            connection.execute("set local check_function_bodies = off")
+            make_functions(connection, legacy, archived)
 
 
 def downgrade() -> None:
