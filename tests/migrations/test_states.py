@@ -494,7 +494,17 @@ def columns_everywhere(dsn: Dsn) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("schema", "why"), [("nowhere", "there is no schema nowhere"), ("omni2", "the ledger itself")]
+    ("schema", "why"),
+    [
+        ("nowhere", "there is no schema nowhere"),
+        ("omni2", "the ledger itself"),
+        ("ledger", "the upgrade's own tables"),
+        ("analytics", "the published figures"),
+        ("analytics_build", "the figures that a run builds"),
+        ("auth_service", "the gateway's users"),
+        ("pg_catalog", "the server"),
+        ("information_schema", "the server"),
+    ],
 )
 def test_a_wrong_schema_is_named_before_any_change(
     server: Server, set_setting: SetSetting, schema: str, why: str
@@ -505,6 +515,7 @@ def test_a_wrong_schema_is_named_before_any_change(
     with pytest.raises(SettingsError, match=f"OMNILEDGER_LEGACY_SCHEMA is wrong: .*{why}"):
         revisions.upgrade(dsn)
     assert columns_everywhere(dsn) == before
+    assert ask(dsn, "select to_regnamespace('ledger') is null") == [(True,)]
 
 
 def test_a_role_that_owns_nothing_is_told_whose_the_tables_are(server: Server) -> None:
