@@ -6,7 +6,7 @@ may be bound as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from migrations.columns import read_columns
 from migrations.sequences import behind, ledger_sequence
@@ -39,6 +39,27 @@ _KEYS = r"""
         )
     order by c.relname
 """
+
+# A page of such an index has a bound for its entries, and an expression over a text, as `left` or
+# `md5`, can be meant to keep below it.
+_SHORT = r"""
+    select format('its index %%s has no room for the long values of %%s', c.relname, a.attname)
+    from pg_index as i
+    inner join pg_class as c on i.indexrelid = c.oid
+    inner join pg_am as m on c.relam = m.oid
+    inner join pg_attribute as a
+        on i.indrelid = a.attrelid and a.attnum = any(i.indkey::smallint [])
+    where
+        i.indrelid = to_regclass('omni2.audit_logs')
+        and m.amname in ('btree', 'brin')
+        and a.attname = any(%(unlimited)s)
+        and c.relname not like 'omniledger\_%%'
+        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS N%%'
+    order by c.relname, a.attnum
+"""
+
+_UNLIMITED = ("text", "text[]", "character varying", "character varying[]", "bytea", "jsonb")
+"""Types whose values can be longer than an entry of an index."""
 
 _CHECKS = r"""
     select format('its check %%s would bind the rows of the old name', k.conname)
@@ -151,11 +172,12 @@ def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
     }
 
 
-def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
+def bounds(connection: Connection, filled: Mapping[str, str]) -> Iterator[str]:
     """What would refuse, or delete, rows of the old name, each a reason why not to upgrade.
 
     Args:
-        filled: the columns of the ledger in which the old name's rows have values.
+        filled: the columns of the ledger in which the old name's rows have values, and of which
+            type these are.
     """
     if not is_there(connection, "omni2.audit_logs"):
         return  # The first revision makes it.
@@ -165,10 +187,11 @@ def bounds(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
     yield from _sequence(connection)
 
 
-def binding(connection: Connection, filled: Iterable[str]) -> Iterator[str]:
+def binding(connection: Connection, filled: Mapping[str, str]) -> Iterator[str]:
     """What of the table itself would refuse, change or delete rows of the old name; as `bounds`."""
-    values = {"filled": [*filled, "user_id"]}
-    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS):
+    unlimited = [name for name, kind in filled.items() if kind in _UNLIMITED]
+    values = {"filled": [*filled, "user_id"], "unlimited": unlimited}
+    for query in (_KEYS, _SHORT, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS):
         for (why,) in connection.execute(query, values):
             yield why
 

@@ -27,6 +27,7 @@ HARM = {
     "alter table omni2.audit_logs add constraint x check (tokens_input > 0) not valid": "its check"
     " x would bind the rows of the old name: drop it, or make it of the gateway's rows alone",
     "create unique index once on omni2.audit_logs (slack_message_ts)": "its unique index once",
+    "create index i on omni2.audit_logs (question)": "its index i has no room for the long values",
     f"{ODD_FUNCTION}; create trigger t before insert on omni2.audit_logs for each row"
     " execute function public.f()": "its trigger t would change or refuse",
     "create rule r as on insert to omni2.audit_logs do also notify written": "The rule r of"
@@ -76,6 +77,8 @@ HARMLESS = (
     "select 1",
     "create unique index once on omni2.audit_logs (slack_message_ts) where legacy_id is not null",
     "create unique index once on omni2.audit_logs (error_id)",
+    "create index on omni2.audit_logs (md5(question)); create index on omni2.audit_logs (question)"
+    " where legacy_id is null",
     "alter table omni2.audit_logs add check (legacy_id is not null or duration_ms >= 0)",
     f"{ODD_FUNCTION}; create trigger t before insert on omni2.audit_logs for each row"
     " when (new.legacy_id is null) execute function public.f()",
