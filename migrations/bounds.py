@@ -6,7 +6,7 @@ may be bound as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from psycopg import sql
 
@@ -19,7 +19,8 @@ from omniledger.database import Connection
 LOOSENED = ("question", "timestamp", "success", "user_id")
 """Columns of the gateway's own that the old table's rows may lack."""
 
-# Where it is said to be of the gateway's rows only, as the way out is, it binds no other.
+# Where it is said to be of the gateway's rows only, or of the others, as the ways out are, it is
+# meant so.
 _KEYS = r"""
     select format(
         'its %%s %%s would bind the rows of the old name',
@@ -31,7 +32,7 @@ _KEYS = r"""
         i.indrelid = to_regclass('omni2.audit_logs')
         and (i.indisunique or i.indisexclusion)
         and c.relname not like 'omniledger\_%%'
-        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS NULL%%'
+        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS N%%'
         and not exists (
             select from pg_attribute as a
             where
@@ -41,6 +42,27 @@ _KEYS = r"""
         )
     order by c.relname
 """
+
+# A page of such an index has a bound for its entries, and an expression over a text, as `left` or
+# `md5`, can be meant to keep below it.
+_SHORT = r"""
+    select format('its index %%s has no room for the long values of %%s', c.relname, a.attname)
+    from pg_index as i
+    inner join pg_class as c on i.indexrelid = c.oid
+    inner join pg_am as m on c.relam = m.oid
+    inner join pg_attribute as a
+        on i.indrelid = a.attrelid and a.attnum = any(i.indkey::smallint [])
+    where
+        i.indrelid = to_regclass('omni2.audit_logs')
+        and m.amname in ('btree', 'brin')
+        and a.attname = any(%(unlimited)s)
+        and c.relname not like 'omniledger\_%%'
+        and coalesce(pg_get_expr(i.indpred, i.indrelid), '') not like '%%legacy_id IS N%%'
+    order by c.relname, a.attnum
+"""
+
+_UNLIMITED = ("text", "text[]", "character varying", "character varying[]", "bytea", "jsonb")
+"""Types whose values can be longer than an entry of an index."""
 
 _CHECKS = r"""
     select format('its check %%s would bind the rows of the old name', k.conname)
@@ -129,7 +151,7 @@ _TRIGGERS = r"""
 """
 
 _RULES = """
-    select format('its rule %%s would change what is written there', r.rulename)
+    select format('its rule %s would change what is written there', r.rulename)
     from pg_rewrite as r
     where r.ev_class = to_regclass('omni2.audit_logs') and r.ev_enabled <> 'D'
     order by r.rulename
@@ -158,20 +180,29 @@ def loosened(connection: Connection, filled: Iterable[str]) -> set[str]:
     }
 
 
-def bounds(connection: Connection, old: str, filled: Iterable[str]) -> Iterator[str]:
+def bounds(connection: Connection, old: str, filled: Mapping[str, str]) -> Iterator[str]:
     """What would refuse, or delete, rows of the old name, each a reason why not to upgrade.
 
     Args:
         old: the quoted name of the old table.
-        filled: the columns of the ledger in which the old name's rows have values.
+        filled: the columns of the ledger in which the old name's rows have values, and of which
+            type these are.
     """
     if not is_there(connection, "omni2.audit_logs"):
         return  # The first revision makes it.
-    values = {"filled": [*filled, "user_id"]}
-    for query in (_KEYS, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS, _RULES):
+    yield from binding(connection, filled)
+    for (why,) in connection.execute(_RULES):
+        yield why
+    yield from _sequence(connection, old)
+
+
+def binding(connection: Connection, filled: Mapping[str, str]) -> Iterator[str]:
+    """What of the table itself would refuse, change or delete rows of the old name; as `bounds`."""
+    unlimited = [name for name, kind in filled.items() if kind in _UNLIMITED]
+    values = {"filled": [*filled, "user_id"], "unlimited": unlimited}
+    for query in (_KEYS, _SHORT, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS):
         for (why,) in connection.execute(query, values):
             yield why
-    yield from _sequence(connection, old)
 
 
 def _sequence(connection: Connection, old: str) -> Iterator[str]:

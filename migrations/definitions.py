@@ -1,12 +1,16 @@
-"""How the upgrade left its functions, triggers and views, so that another's change is noticed."""
+"""How the upgrade left what it defined, so that another's change is noticed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from psycopg import sql
+
+from migrations.gateway import LEDGER
 from migrations.memory import noted, replace
 from migrations.merge.run import last_done
+from migrations.sequences import ledger_sequence
 from omniledger import revisions
 from omniledger.catalog import is_there
 from omniledger.database import Connection
@@ -39,11 +43,17 @@ _DEFINED = r"""
         md5(pg_get_triggerdef(t.oid))
     from pg_trigger as t
     inner join pg_proc as p on t.tgfoid = p.oid
+    inner join pg_class as c on t.tgrelid = c.oid
     where
         not t.tgisinternal
-        and (p.pronamespace = to_regnamespace('ledger') or t.tgname like 'omniledger\_%%')
+        and (
+            to_regnamespace('ledger') in (p.pronamespace, c.relnamespace)
+            or t.tgname like 'omniledger\_%%'
+        )
     union all
-    select format('view %%s', c.oid::regclass), md5(pg_get_viewdef(c.oid))
+    select
+        format('view %%s', c.oid::regclass),
+        md5(concat_ws(' ', pg_get_viewdef(c.oid), c.reloptions::text))
     from pg_class as c
     where
         c.relkind = 'v'
@@ -57,6 +67,26 @@ _DEFINED = r"""
         c.relnamespace = to_regnamespace('omni2')
         and c.relname like 'omniledger\_%%'
         and c.relname <> 'omniledger_audit_logs_search'
+    union all
+    -- Whether it was checked is the operator's.
+    select
+        format('reference %%I of %%s', k.conname, k.conrelid::regclass),
+        md5(regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''))
+    from pg_constraint as k
+    left join pg_attribute as r on k.confrelid = r.attrelid and r.attnum = k.confkey[1]
+    where
+        k.contype = 'f'
+        and case to_regclass('omni2.audit_logs')
+            when k.conrelid then k.conname like 'omniledger\_%%'
+            when k.confrelid then r.attname = 'legacy_id'
+        end
+    union all
+    -- What counts in another way, or ends before the ids do.
+    select
+        'sequence ' || s.seqrelid::regclass,
+        md5(concat_ws(' ', sign(s.seqincrement), s.seqcycle, least(s.seqmax, 2147483647)))
+    from pg_sequence as s
+    where s.seqrelid in (to_regclass(%(drawn)s), to_regclass(%(ours)s))
     union all
     select
         format('rule %%I of %%s', r.rulename, r.ev_class::regclass),
@@ -121,5 +151,10 @@ def _defined(connection: Connection) -> dict[str, str]:
     with connection.transaction(force_rollback=True):
         # Names are written in full, whoever asks.
         connection.execute("set local search_path = ''")
-        values = {"old_name": done and done.legacy.relation}
+        drawn = done and done.legacy.id_sequence
+        values = {
+            "old_name": done and done.legacy.relation,
+            "drawn": drawn and sql.Identifier(*drawn).as_string(connection),
+            "ours": ledger_sequence(connection) if is_there(connection, LEDGER) else None,
+        }
         return dict(connection.execute(_DEFINED, values).fetchall())

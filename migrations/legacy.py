@@ -88,6 +88,16 @@ GATEWAY_COLUMNS = (
 SUMMED = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "cost_usd")
 """The columns whose sums the certificate proves, where the legacy table has them."""
 
+_TAKEN = {
+    "omni2": "the ledger itself",
+    "ledger": "the upgrade's own tables",
+    "analytics": "the published figures",
+    "analytics_build": "the figures that a run builds",
+    "auth_service": "the gateway's users",
+    "information_schema": "the server",
+}
+"""Whose the schemas are in which no chat writer's table can be."""
+
 _SEQUENCE = """
     select n.nspname, c.relname
     from pg_class as c
@@ -171,7 +181,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     Raises:
         NotReadyError: something is there that the merge can't carry, or that the gateway's tables
             can't be upgraded with, or we may not do it; nothing was changed.
-        SettingsError: the schema is not there, or is the ledger's own.
+        SettingsError: the schema is not there, or is somebody else's.
     """
     legacy = Legacy(schema, ())
     fingerprint = read_fingerprint(connection, legacy.relation)
@@ -237,12 +247,13 @@ def require_schema(connection: Connection, schema: str) -> None:
     """Refuse a schema of the old table that can't be it.
 
     Raises:
-        SettingsError: it is not there, or is the ledger's own.
+        SettingsError: it is not there, or somebody else's.
     """
-    if schema in ("omni2", "ledger"):
+    owner = "the server" if schema.startswith("pg_") else _TAKEN.get(schema)
+    if owner is not None:
         raise SettingsError(
-            f"OMNILEDGER_LEGACY_SCHEMA is wrong: {schema} holds the ledger itself; name the "
-            "schema of the audit table that the chat writer writes without one."
+            f"OMNILEDGER_LEGACY_SCHEMA is wrong: {schema} is the schema of {owner}; name the "
+            "one of the audit table that the chat writer writes without a schema."
         )
     if connection.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone():
         return

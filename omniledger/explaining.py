@@ -63,8 +63,9 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
             f"Others were at work on the same rows or held a lock: {first_line(error)}; "
             "run the command again, it goes on where it was."
         )
-    # Deadlocks and cancelled statements too are operational errors, yet the server is well.
-    is_well = (error.sqlstate or "").startswith(("40", "55", "57014"))
+    # Deadlocks, cancelled statements and values too long are operational errors, too, yet the
+    # server is well.
+    is_well = (error.sqlstate or "").startswith(("40", "54", "55", "57014"))
     is_of_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if is_of_connection and not is_well:
         return unreachable(error, dsn)

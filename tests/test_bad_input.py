@@ -22,6 +22,7 @@ from omniledger.database import Dsn, connect, session
 from omniledger.errors import (
     DatabaseError,
     GateRefused,
+    NotReadyError,
     OmniledgerError,
     PassingError,
     StepFailed,
@@ -183,6 +184,13 @@ def test_only_what_may_pass_is_tried_again(error: Exception, again: bool) -> Non
 def test_what_passes_of_what_postgresql_says(kind: type[psycopg.Error], passes: bool) -> None:
     said = kind("password authentication failed" if "Password" in kind.__name__ else "said")
     assert isinstance(explained(said, Dsn("host", 1, "db", "me")), PassingError) is passes
+
+
+def test_a_value_too_long_is_a_refused_step_and_no_sick_server() -> None:
+    said = psycopg.errors.ProgramLimitExceeded("index row requires 9616 bytes")
+    error = explained(said, Dsn("host", 1, "db", "me"))
+    assert isinstance(error, NotReadyError)
+    assert str(error).startswith("The database refused a step: index row requires 9616 bytes;")
 
 
 @pytest.fixture

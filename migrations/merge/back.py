@@ -19,10 +19,12 @@ from omni2.audit_logs as a
 where a.legacy_id is not null and a.change_xid >= %(cutover)s
 """
 
+# What is in quarantine was never in the ledger: a tombstone of its id is another row's.
 _STALE = """
 delete from {archive} as l
 where
     exists (select from ledger.audit_tombstones as t where t.legacy_id = l.id)
+    and ({complaint} is null or l.id not in (select q.legacy_id from ledger.audit_quarantine as q))
     or exists (
         select from omni2.audit_logs as a
         where a.legacy_id = l.id and a.change_xid >= %(cutover)s
@@ -81,14 +83,15 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
         )
         with foreign_keys.unchecked(connection, archive):
-            connection.execute(sql.SQL(_STALE).format(archive=archive), values)
+            stale = sql.SQL(_STALE).format(archive=archive, complaint=statements.complaint)
+            connection.execute(stale, values)
             connection.execute(fresh, values)
         _let_fire(connection, silenced)
         # Before the merged rows go, or a reference would hold them, or take its own rows along.
         for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
             reference.point_to(connection, sql.SQL("{} (id)").format(archive))
-        forget(connection, statements, sql.SQL("true"), {})
         unwatch_ledger(connection)
+        forget(connection, statements, sql.SQL("true"), {})
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)
         lending.take_back(connection)

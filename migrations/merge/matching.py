@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from psycopg import sql
 
+from migrations import ddl
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
 from omniledger.database import Connection
@@ -120,6 +121,8 @@ def match_history(
     done, total = 0, count(connection, table)
     yield Progress("matching", 0, total)
     connection.execute(_START)
+    # It came with a later revision than the merge.
+    connection.execute(ddl.sql("audit_as_json").encode())
 
     def note_pairs(worker: Connection, chunk: Range) -> None:
         values = {**chunk.values(), "window": window}

@@ -77,13 +77,16 @@ as $$ select m.user_id from ledger.user_map as m where m.legacy_user_id = $1 $$
 def _address(column: str) -> sql.SQL:
     """An e-mail as addresses are compared: without spaces around it, in lower case.
 
+    NULL where nothing is left, for that is nobody's.
+
     First the letters of ASCII, of which a Turkish I is one here, then what else the database knows.
     Said with collations, for columns have theirs, and two columns may not have the same.
 
     Args:
         column: what SQL calls it; no name of anybody's.
     """
-    return sql.SQL(f'lower(lower(trim({column}) collate "C") collate "default")')
+    lowered = f'lower(lower(trim({column}) collate "C") collate "default")'
+    return sql.SQL(f"nullif({lowered}, '')")
 
 
 ADDRESSES = {"gateways": _address("g.email"), "olds": _address("u.email")}
@@ -196,12 +199,15 @@ def is_bound(connection: Connection) -> bool:
     return connection.execute(_IS_BOUND).fetchone() == (True,)
 
 
-def make_functions(connection: Connection, legacy: Legacy) -> None:
+def make_functions(connection: Connection, legacy: Legacy, relation: str | None = None) -> None:
     """Make `ledger.resolve_user`, for one id, and `ledger.map_users`, for all that are not known.
 
     The fill-in trigger calls the first at each chat row, each run of the flow the second.
+
+    Args:
+        relation: where the legacy table is, where it is in the archive already.
     """
-    table = user_table(connection, legacy)
+    table = user_table(connection, legacy, relation)
     if table is None:
         connection.execute(_ONE_BOUND_SPACE if is_bound(connection) else ONE_SPACE)
         connection.execute(MAP_NOBODY)

@@ -10,7 +10,9 @@ TRIGGER = "omniledger_watch"
 _EMPTIED = "omniledger_watch_emptied"
 """Of both tables: what TRUNCATE takes is read just before."""
 
-_TOMBSTONE_TRIGGER = "omniledger_tombstone"
+TOMBSTONE = "omniledger_tombstone"
+MOVED = "omniledger_tombstone_moved"
+"""The triggers for rows that go, and for those that get another old id, or none."""
 
 _FUNCTION = """
 create or replace function ledger.{name}() returns trigger
@@ -78,27 +80,24 @@ def unwatch_emptied(connection: Connection) -> None:
 
 
 def watch_ledger(connection: Connection) -> None:
-    """Let each row of the ledger that has an old id leave a tombstone when it is deleted.
+    """Let each row of the ledger that has an old id leave a tombstone when that id goes.
 
     Until the cut over a tombstone is one more change to apply: the old row is still there, and is
     brought over again. From then on it says that a row which is gone was not lost.
     """
+    gone = "old.legacy_id is not null"
+    moved = f"{gone} and new.legacy_id is distinct from old.legacy_id"
     with connection.transaction():
-        _hang(
-            connection,
-            _TOMBSTONE_TRIGGER,
-            _LEDGER,
-            "after delete",
-            "note_tombstone",
-            "old.legacy_id is not null",
-        )
+        _hang(connection, TOMBSTONE, _LEDGER, "after delete", "note_tombstone", gone)
+        _hang(connection, MOVED, _LEDGER, "after update", "note_tombstone", moved)
 
 
 def unwatch_ledger(connection: Connection) -> None:
     """Let rows of the ledger go without a trace again."""
     unwatch_emptied(connection)
     with connection.transaction():
-        connection.execute(f"drop trigger if exists {_TOMBSTONE_TRIGGER} on {_LEDGER}".encode())
+        for trigger in (TOMBSTONE, MOVED):
+            connection.execute(f"drop trigger if exists {trigger} on {_LEDGER}".encode())
         connection.execute("drop function if exists ledger.note_tombstone")
 
 

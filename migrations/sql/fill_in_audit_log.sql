@@ -37,7 +37,7 @@ begin
         if complaint is not null then
             begin
                 insert into ledger.audit_quarantine (legacy_id, reason, row)
-                values (new.legacy_id, complaint, to_jsonb(new))
+                values (new.legacy_id, complaint, ledger.audit_as_json(new))
                 on conflict (legacy_id) do update
                     set reason = excluded.reason, row = excluded.row, quarantined_at = now();
             exception when program_limit_exceeded then

@@ -43,7 +43,7 @@ _UPDATED = " or ".join(
 
 def upgrade() -> None:
     run(sql("audit_complaint"))
-    make_fill_in()
+    make_fill_in("fill_in_audit_log_0006")
     if context.is_offline_mode():
         run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")
         run(UNTIL_MERGED)

@@ -22,7 +22,7 @@ depends_on = None
 
 def upgrade() -> None:
     run(sql("change_tracking"))
-    make_fill_in()
+    make_fill_in("fill_in_audit_log_0006")
     drop_index("omniledger_audit_logs_servers", "omni2")
 
 

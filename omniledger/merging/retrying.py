@@ -18,6 +18,7 @@ from omniledger.catalog import columns_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
+from omniledger.revisions import require_head
 
 _BATCH = 1_000
 
@@ -32,12 +33,19 @@ _ASIDE = """
     limit %s
 """
 
+# JSON has not all values to the letter, so that what nobody changed is the old row's own.
 _FILL = """
     insert into {mended}
     select r.*
     from ledger.audit_quarantine as q
+    inner join {archive} as l on q.legacy_id = l.id
     cross join lateral jsonb_populate_record(
-        null::{archive}, q.row || jsonb_build_object('id', q.legacy_id)
+        l,
+        (
+            select coalesce(jsonb_object_agg(was.key, coalesce(q.row -> was.key, 'null')), '{{}}')
+            from jsonb_each(ledger.audit_as_json(l)) as was
+            where was.key <> 'id' and q.row -> was.key is distinct from was.value
+        )
     ) as r
     where q.legacy_id = any(%(ids)s)
 """
@@ -126,8 +134,9 @@ def retry(connection: Connection, window: Decimal) -> Retried:
         window: how far apart the two logs of one request may be, in seconds.
 
     Raises:
-        NotReadyError: no merge has been cut over.
+        NotReadyError: no merge has been cut over, or the database isn't at the newest revision.
     """
+    require_head(connection)
     done = last_done(connection)
     if done is None:
         raise NotReadyError(

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from migrations import redundant
 from migrations.definitions import changes
 from migrations.legacy import ARCHIVE, NAME, Legacy
 from migrations.merge.certify import Certificate, certify
-from migrations.merge.cutover import is_drawn, powerless_owner
+from migrations.merge.cutover import powerless_owner
 from migrations.merge.derived import derives
 from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
-from migrations.sequences import behind, ledger_sequence
+from migrations.merge.watch import MOVED, TOMBSTONE
 from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+from omniledger.merging.counting import uncounted
+from omniledger.merging.refusing import refused
 
 _GONE = (
     "omni2.audit_logs is not there, and with it went what was written since the merge: the old "
@@ -33,7 +33,8 @@ _TRIGGERS = (
     "omniledger_note_departed",
     "omniledger_note_truncated",
     "omniledger_stamp_change",
-    "omniledger_tombstone",
+    TOMBSTONE,
+    MOVED,
 )
 
 _DERIVING = ("omniledger_derive_insert", "omniledger_derive_update")
@@ -91,13 +92,6 @@ _SHOWN = """
     from pg_attribute
     where attrelid = to_regclass(%s) and attnum > 0
     order by attnum
-"""
-
-_ID_DEFAULT = """
-    select pg_get_expr(d.adbin, d.adrelid)
-    from pg_attrdef as d
-    inner join pg_attribute as a on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where d.adrelid = to_regclass(%s) and a.attname = 'id'
 """
 
 _CERTIFIED = """
@@ -201,7 +195,8 @@ def damage(connection: Connection, done: Done) -> Iterator[str]:
     """What of the ledger and the old name is no longer as the merge left it, from the catalog."""
     old_name = list(_old_name(connection, done.legacy))
     yield from old_name
-    yield from _sequences(connection, done.legacy)
+    yield from uncounted(connection, done.legacy)
+    yield from refused(connection, done.legacy)
     called = redundant.names(connection)
     carried = built(connection)
     indexes = [*(called.get(name, name) for name in _INDEXES), *carried]
@@ -247,6 +242,12 @@ def redefined(
             if knows_view:
                 continue
             way_out = "drop it and run `omniledger merge run`, which makes it again"
+        elif kind in ("sequence", "reference"):
+            # With its table a reference goes, too.
+            table = what.rpartition(" of ")[2] if kind == "reference" else ""
+            if became == "missing" and not is_there(connection, table):
+                continue
+            way_out = "take that back"
         elif kind == "rule":
             way_out = f"drop {what.replace(' of ', ' on ')}"
         elif became == "missing" and (
@@ -294,37 +295,3 @@ def _old_name(connection: Connection, legacy: Legacy) -> Iterator[str]:
                 f"{name}.{column} is {shown.get(column, 'not there')} and was "
                 f"{wanted.get(column, 'not there')}: drop the view and run `omniledger merge run`."
             )
-
-
-def _sequences(connection: Connection, legacy: Legacy) -> Iterator[str]:
-    """Whether the next ids are ones that nobody has."""
-    default = connection.execute(_ID_DEFAULT, (legacy.relation,)).fetchone()
-    sequence = legacy.id_sequence
-    if (
-        sequence is not None
-        and is_there(connection, legacy.relation)
-        and is_drawn(connection, legacy, sql.Identifier(*sequence))
-    ):
-        name = sql.Identifier(*sequence).as_string(connection)
-        if default is None:
-            yield (
-                f"The id of {legacy.schema}.{NAME} has no default: alter view {legacy.relation} "
-                f"alter column id set default nextval('{name}')."
-            )
-        yield from _behind(connection, name, "legacy_id")
-    ours = ledger_sequence(connection)
-    if ours is not None:
-        yield from _behind(connection, ours, "id")
-
-
-def _behind(connection: Connection, sequence: str, column: str) -> Iterator[str]:
-    if not is_there(connection, sequence):
-        yield f"The sequence {sequence} is not there: make it again, starting above all ids."
-        return
-    found = behind(connection, sequence, column)
-    if found is not None:
-        yield (
-            f"The sequence {sequence} is at {found.given}, behind the highest {column} "
-            f"{found.highest}, so that an insert will be refused: select setval('{sequence}', "
-            f"{found.highest})."
-        )

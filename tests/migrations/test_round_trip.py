@@ -1,5 +1,6 @@
 """There and back: what a downgrade leaves is what an upgrade found."""
 
+import psycopg
 import pytest
 
 from omniledger import revisions
@@ -96,6 +97,69 @@ def test_rows_written_since_come_back_too(each_server: Server) -> None:
     assert ask(dsn, "select id from audit_logs where message = 'next'") == [(113,)]
 
 
+def test_rows_that_got_another_id_since_go_back_once(each_server: Server) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    # One that both systems logged, and one that was copied.
+    ask(dsn, "update audit_logs set id = id - 100 where id in (101, 102)")
+    ask(dsn, "insert into audit_logs (id, message) values (102, 'another')")
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "0006")
+    assert ask(
+        dsn,
+        "select id, message from public.audit_logs where id not between 103 and 111 order by id",
+    ) == [(1, "both logged this"), (2, "only the chat log has this"), (102, "another")]
+    assert ask(dsn, "select count(*) from public.audit_logs") == [(12,)]
+
+
+def test_a_row_that_got_another_id_keeps_its_key_on_the_way_back(each_server: Server) -> None:
+    dsn = each_server.state("unique_keys:upgraded")
+    ask(dsn, "update audit_logs set id = 1002 where request_uid = 'b'")
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select id from public.audit_logs where request_uid = 'b'") == [(1002,)]
+
+
+NO_ID = (
+    "update audit_logs set id = null where id = 102",
+    "insert into audit_logs (id, message) values (null, 'x')",
+)
+
+
+@pytest.mark.parametrize("revision", ["0006", "head"])
+@pytest.mark.parametrize("statement", NO_ID)
+def test_a_row_without_an_id_is_refused_as_before(
+    each_server: Server, statement: str, revision: str
+) -> None:
+    dsn = each_server.state("investigation")
+    revisions.upgrade(dsn, revision)
+    with pytest.raises(psycopg.Error, match=r"null value in column|violates check option"):
+        ask(dsn, statement)
+    assert ask(dsn, "select count(*) from audit_logs where id = 102") == [(1,)]
+
+
+def test_databases_that_were_merged_before_take_ids_as_seriously(server: Server) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "0033")
+    ask(
+        dsn,
+        "drop trigger if exists omniledger_tombstone_moved on omni2.audit_logs;"
+        " alter view public.audit_logs reset (check_option)",
+    )
+    revisions.upgrade(dsn)
+    with pytest.raises(psycopg.errors.WithCheckOptionViolation):
+        ask(dsn, NO_ID[0])
+    ask(dsn, "update audit_logs set id = 2 where id = 102")
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
+def test_a_merge_that_is_put_off_is_left_alone_by_what_mends_one(server: Server) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "head", "merge=later")
+    assert ask(
+        dsn, "select count(*) from pg_trigger where tgname like 'omniledger\\_tombstone%%'"
+    ) == [(0,)]
+    revisions.downgrade(dsn, "base")
+
+
 def test_an_identity_column_is_one_again(each_server: Server) -> None:
     dsn = each_server.state("investigation")
     ask(
@@ -142,8 +206,13 @@ def test_an_id_that_was_given_again_takes_no_row_in_quarantine_away(server: Serv
     with pytest.raises(NotReadyError, match=r"in quarantine have the ids 107, which other rows"):
         revisions.downgrade(dsn, "0006")
     ask(dsn, "update audit_logs set id = 200 where id = 107")
+    ask(dsn, "insert into audit_logs (id, message) values (108, 'gone again')")
+    ask(dsn, "delete from audit_logs where id = 108")
     revisions.downgrade(dsn, "0006")
-    assert ask(dsn, "select id, message from audit_logs where id in (107, 200) order by 1") == [
+    assert ask(
+        dsn, "select id, message from audit_logs where id in (107, 108, 200) order by 1"
+    ) == [
         (107, "no time"),
+        (108, "a cost that is no number"),
         (200, "another"),
     ]

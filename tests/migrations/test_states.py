@@ -43,6 +43,7 @@ CARRIED = {
     "published_whole": "public",
     "unique_keys": "public",
     "own_collations": "public",
+    "odd_json": "public",
 }
 """Each state and the schema of its old name."""
 
@@ -78,6 +79,7 @@ def test_a_state_is_carried_there_and_back_and_there_again(
     assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(len(rows), True)]
     assert_shown(dsn, schema, shown, matched)
     assert old_types(dsn, schema) == (types or old_types(dsn, schema))
+    assert omniledger(dsn, "merge", "verify", "--json").document()["damage"] == []
 
     revisions.downgrade(dsn, "base")
     after = dump(dsn)
@@ -219,6 +221,10 @@ REFUSED = {
     " select id, message, count(*) as n from public.audit_logs group by id",
     "its unique index once would bind the rows of the old name": "create unique index once"
     " on omni2.audit_logs (slack_message_ts)",
+    "its index i has no room for the long values of question": "create index i on omni2.audit_logs"
+    " (user_id, question)",
+    "its index j has no room for the long values of question": "create index j on omni2.audit_logs"
+    " (user_id) include (question)",
     "its exclusion constraint once would bind": "alter table omni2.audit_logs add constraint once"
     " exclude using btree (question with =)",
     "its check positive would bind the rows of the old name": "alter table omni2.audit_logs"
@@ -342,6 +348,9 @@ def test_ids_that_get_more_room_stop_no_upgrade(server: Server) -> None:
 
 
 KEPT_FOR_THE_GATEWAY = (
+    "create index on omni2.audit_logs (llm_reasoning); create index on omni2.audit_logs"
+    " (slack_channel); create index on omni2.audit_logs (left(question, 500));"
+    " create index on omni2.audit_logs using hash (question)",
     "create unique index once on omni2.audit_logs (error_id)",
     "alter table omni2.audit_logs add check (llm_confidence >= 0)",
     "alter table omni2.audit_logs add foreign key (user_id) references auth_service.users (id)",
@@ -590,7 +599,17 @@ def columns_everywhere(dsn: Dsn) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("schema", "why"), [("nowhere", "there is no schema nowhere"), ("omni2", "the ledger itself")]
+    ("schema", "why"),
+    [
+        ("nowhere", "there is no schema nowhere"),
+        ("omni2", "the ledger itself"),
+        ("ledger", "the upgrade's own tables"),
+        ("analytics", "the published figures"),
+        ("analytics_build", "the figures that a run builds"),
+        ("auth_service", "the gateway's users"),
+        ("pg_catalog", "the server"),
+        ("information_schema", "the server"),
+    ],
 )
 def test_a_wrong_schema_is_named_before_any_change(
     server: Server, set_setting: SetSetting, schema: str, why: str
@@ -601,6 +620,7 @@ def test_a_wrong_schema_is_named_before_any_change(
     with pytest.raises(SettingsError, match=f"OMNILEDGER_LEGACY_SCHEMA is wrong: .*{why}"):
         revisions.upgrade(dsn)
     assert columns_everywhere(dsn) == before
+    assert ask(dsn, "select to_regnamespace('ledger') is null") == [(True,)]
 
 
 def test_a_role_that_owns_nothing_is_told_whose_the_tables_are(server: Server) -> None:

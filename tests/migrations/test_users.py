@@ -195,6 +195,34 @@ def test_case_and_spaces_aside_and_doubled_or_missing_addresses_name_nobody(
     assert [person(dsn, id_) for id_ in (206, 207, 208, 204)] == [6, None, 6, None]
 
 
+BLANK = """
+    insert into auth_service.users (id, email) values (9, '');
+    insert into public.users (id, email) values (9, '  ');
+"""
+
+
+@pytest.mark.parametrize("known", ["before", "since", "0033"])
+def test_a_blank_address_is_nobodys(each_server: Server, known: str) -> None:
+    dsn = each_server.state("investigation")
+    if known == "0033":
+        revisions.upgrade(dsn, known)
+        # As it was made there.
+        [(resolve,)] = ask(
+            dsn, "select pg_get_functiondef('ledger.resolve_user(bigint)'::regprocedure)"
+        )
+        ask(dsn, resolve.replace("NULLIF", "coalesce").replace("nullif", "coalesce"))
+    if known == "since":
+        revisions.upgrade(dsn)
+    ask(dsn, BLANK + "insert into audit_logs (id, message) values (209, 'old')")
+    if known == "before":
+        ask(dsn, "update audit_logs set user_id = 9 where id = 209")
+    revisions.upgrade(dsn)
+    ask(dsn, "insert into audit_logs (id, user_id, message) values (210, 9, 'live')")
+    ask(dsn, "select ledger.map_users()")
+    assert [person(dsn, id_) for id_ in (209, 210)] == [None, None]
+    assert ask(dsn, "select count(*) from ledger.user_map where legacy_user_id = 9") == [(0,)]
+
+
 def test_a_user_who_is_deleted_there_or_here_leaves_the_rows(each_server: Server) -> None:
     dsn = each_server.state("investigation:upgraded")
     ask(dsn, "delete from public.users where id = 2")
