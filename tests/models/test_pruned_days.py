@@ -26,7 +26,7 @@ from omniledger.merging.verifying import verify
 from omniledger.pruning import archiving
 from omniledger.pruning.removing import Removed, look, prune
 from omniledger.publish import publish
-from omniledger.runs import recorded
+from omniledger.runs import Began, recorded
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
 from tests.killing import Killed
@@ -125,8 +125,8 @@ def days_of(marts: Marts, table: str) -> list[str]:
     return [day for (day,) in rows]
 
 
-def judged(marts: Marts, folder: Path) -> Verdict:
-    return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home")
+def judged(marts: Marts, folder: Path, began: Began | None = None) -> Verdict:
+    return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home", began)
 
 
 def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path: Path) -> None:
@@ -186,6 +186,46 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_what_is_written_to_a_pruned_day_stops_no_later_run(marts: Marts, tmp_path: Path) -> None:
+    """A late request, a late check, and a row that stayed and is changed; other days go on."""
+    [(kept,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
+    ask(
+        marts.dsn,
+        "create table public.votes (audit_id integer references omni2.audit_logs (id));"
+        f" insert into public.votes values ({kept})",
+    )
+    pruned(marts)
+    request_at(marts, "2026-02-12 12:00+00", user_id=1, tokens_input=1000, tokens_output=1000)
+    event_at(marts, "2026-02-12 09:30+00", "timeout")
+    ask(marts.dsn, "update omni2.audit_logs set tokens_output = 11 where id = %s", kept)
+    before = published(marts)
+    for _ in range(2):
+        request_at(marts, "2026-03-02 12:30+00", user_id=9, cost_usd="1")
+        with recorded(marts.dsn) as one:
+            marts.run()
+            verdict = judged(marts, tmp_path, one.began)
+            assert verdict.passed, verdict.reason()
+            with connect(marts.dsn, autocommit=True) as connection:
+                publish_judged(connection, one.run_id)
+            one.end("published")
+    assert [len(w.sample) for w in verdict.warnings if w.suite == "pruned_days"] == [2, 1]
+    after = published(marts)
+    assert after["fct_daily_usage"] != before["fct_daily_usage"]
+    for mart, place in (("fct_daily_usage", 1), ("fct_daily_health", 1)):
+        old = [row for row in before[mart] if row[place] < BEFORE]
+        assert old and [row for row in after[mart] if row[place] < BEFORE] == old
+
+
+def test_a_day_that_was_not_pruned_is_still_refused_where_it_is_stale(
+    marts: Marts, tmp_path: Path
+) -> None:
+    pruned(marts)
+    request_at(marts, "2026-02-20 12:00+00", user_id=9, cost_usd="1")
+    with recorded(marts.dsn) as one:
+        verdict = judged(marts, tmp_path, one.began)
+    assert "No day is older than a change of it" in verdict.reason()
 
 
 def columns(marts: Marts, mart: str) -> list[str]:
