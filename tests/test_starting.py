@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import yaml  # type: ignore[import-untyped]
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
 
 from omniledger import revisions
 from omniledger.cli import cli
+from omniledger.settings import PROJECT_DIR
 
 
 def init(folder: Path) -> str:
@@ -46,3 +48,13 @@ def test_the_settings_say_how_to_write_an_address_for_the_shell(tmp_path: Path) 
     load = f"set -a; . {settings}; set +a; printenv DATABASE_URL"
     done = subprocess.run(["sh", "-c", load], capture_output=True, text=True, check=True)
     assert done.stdout == "postgresql://db/gateway?sslmode=require&user=me\n"
+
+
+def test_the_image_has_the_folders_that_compose_mounts_volumes_on() -> None:
+    """A new volume on a folder that the image lacks is root's, and the image's user isn't root."""
+    compose = yaml.safe_load((PROJECT_DIR / "compose.yaml").read_text())
+    home, as_user = "/home/omniledger/", (PROJECT_DIR / "Dockerfile").read_text().partition("USER")
+    for service in compose["services"].values():
+        for volume in service["volumes"]:
+            folder = volume.partition(":")[2].removeprefix(home)
+            assert f"mkdir {folder}\n" in as_user[2]
