@@ -70,14 +70,11 @@ class Rows:
     values: dict[str, object]
 
 
-def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
+def write(connection: Connection, path: Path, rows: Rows, mark: str) -> None:
     """Write rows to a file, unless it is there already; killed at any point it leaves none.
 
     Args:
         mark: of the removal; a file of another one is never written over.
-
-    Returns:
-        The rows of the file.
 
     Raises:
         LocalError: it can't be written, or is another's.
@@ -91,7 +88,7 @@ def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
                 raise LocalError(
                     f"{path} is of another removal of rows; name another folder in --archive."
                 )
-            return int(found.metadata.num_rows)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
@@ -101,7 +98,19 @@ def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
                 if pq.ParquetFile(draft).metadata.num_rows != count:
                     raise LocalError(f"{path} doesn't hold what was written; look at that disk.")
         _keep_name(path.parent)
-        return count
+
+
+def ids(path: Path) -> Iterator[int]:
+    """The ids of a file's rows, in its order.
+
+    Raises:
+        LocalError: it can't be read.
+    """
+    import pyarrow.parquet as pq
+
+    with _explained(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["id"]):
+            yield from batch.column(0).to_pylist()
 
 
 def _write(

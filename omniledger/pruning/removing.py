@@ -31,11 +31,24 @@ _REMOVE = """
         array(
             select raw.ctid
             from {table} as raw
-            where {may_go} and raw.timestamp >= %(from_at)s and raw.timestamp < %(to_at)s
+            where
+                {may_go}
+                and {archived}
+                and raw.timestamp >= %(from_at)s
+                and raw.timestamp < %(to_at)s
             limit %(rows)s
         )
     )
 """
+
+# What may go only since the day's file was written is in no archive; the next removal takes it.
+_ARCHIVED = "exists (select from pg_temp.archived where archived.id = raw.id)"
+_NOTE_ARCHIVED = (
+    "create temporary table if not exists archived (id bigint primary key)",
+    "truncate pg_temp.archived",
+    "copy pg_temp.archived (id) from stdin",
+    "analyze pg_temp.archived",
+)
 
 # What left is no change of the figures.
 _TAKE_BACK = """
@@ -162,7 +175,7 @@ def _remove(
 def _archive(
     connection: Connection, pruning: Pruning, table: RawTable, day: date, of_day: dict[str, object]
 ) -> None:
-    """Write what may go of a day. What is there already holds at least what is left of it."""
+    """Write what may go of a day, unless its file is there, and note what the file holds."""
     assert pruning.archive is not None  # noqa: S101 (the caller looked)
     query = sql.SQL(
         "{table} as raw"
@@ -171,6 +184,13 @@ def _archive(
     rows = archiving.Rows(table.name, query, of_day)
     path = archiving.file_of(pruning.archive, pruning.pruning_id, table.name, day)
     archiving.write(connection, path, rows, pruning.mark)
+    make, empty, fill, count = (statement.encode() for statement in _NOTE_ARCHIVED)
+    connection.execute(make)
+    connection.execute(empty)
+    with connection.cursor() as cursor, cursor.copy(fill) as copy:
+        for row_id in archiving.ids(path):
+            copy.write_row([row_id])
+    connection.execute(count)
 
 
 def _in_batches(
@@ -182,7 +202,11 @@ def _in_batches(
 ) -> Iterator[int]:
     """Remove what may go of a day, each batch in a transaction of its own; yields its rows."""
     size = Size()
-    remove = sql.SQL(_REMOVE).format(table=table.identifier, may_go=table.may_go(connection))
+    remove = sql.SQL(_REMOVE).format(
+        table=table.identifier,
+        may_go=table.may_go(connection),
+        archived=sql.SQL("true" if pruning.archive is None else _ARCHIVED),
+    )
     count_up = sql.SQL(_COUNT_UP).format(counter=sql.Identifier(table.counter))
     while True:
         began = time.monotonic()

@@ -23,13 +23,13 @@ from omniledger.database import Connection, connect
 from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
 from omniledger.merging.verifying import verify
-from omniledger.pruning import archiving
+from omniledger.pruning import archiving, removing
 from omniledger.pruning.removing import Removed, look, prune
 from omniledger.publish import publish
 from omniledger.runs import Began, recorded
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
-from tests.killing import Killed
+from tests.killing import Killed, killed_at
 from tests.migrations.operator import omniledger
 from tests.models.conftest import Marts, Prepared, event_at, request_at
 
@@ -305,6 +305,31 @@ def test_killed_at_any_point_it_goes_on_where_it_was(
     rows = sum(pq.read_table(file).num_rows for file in folder.rglob("*.parquet"))
     assert rows == 19
     assert sum(pruned(marts).rows.values()) == 0
+
+
+def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) -> None:
+    """A row that nobody references any more since the file was written waits for the next one."""
+    [(held,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
+    ask(
+        marts.dsn,
+        "create table public.votes (audit_id integer references omni2.audit_logs (id));"
+        f" insert into public.votes values ({held})",
+    )
+    with killed_at(removing, "_in_batches"):
+        pruned(marts, archive=tmp_path)
+    ask(marts.dsn, "truncate public.votes")
+    assert pruned(marts, archive=tmp_path).rows["audit_logs"] == 12
+    assert archived(tmp_path) == 12
+    assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
+    removed = prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=tmp_path)
+    assert removed.rows["audit_logs"] == 4
+    assert archived(tmp_path) == 16
+    assert days_of(marts, "audit_logs") == list(STAYING[1:])
+
+
+def archived(folder: Path) -> int:
+    """The requests in all files."""
+    return sum(pq.read_table(file).num_rows for file in folder.glob("*/audit_logs/*.parquet"))
 
 
 def test_a_killed_process_leaves_what_a_second_one_ends(marts: Marts) -> None:
