@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -68,6 +69,23 @@ class Rows:
     table: str
     query: sql.Composed
     values: dict[str, object]
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made; it is made where it isn't there.
+
+    Raises:
+        LocalError: the sentence says why not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"?")
+    except OSError as error:
+        raise LocalError(
+            f"{folder} can't be written: {error.strerror or error}; nothing was removed, name "
+            "another folder in --archive."
+        ) from None
 
 
 def write(connection: Connection, path: Path, rows: Rows, mark: str) -> None:

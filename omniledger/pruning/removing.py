@@ -14,10 +14,10 @@ from psycopg import sql
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError
 from omniledger.pruning import archiving
-from omniledger.pruning.deciding import Pruning, decide, unfinished
+from omniledger.pruning.deciding import Pruning, decide
 from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, older, starts_at
+from omniledger.pruning.resuming import in_folder, require_still_right, unfinished
 from omniledger.runs import no_run_at_work, only_one
 from omniledger.settings import Settings
 
@@ -56,6 +56,7 @@ _TAKE_BACK = """
 """
 
 _COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
+_REACHED = "select max(before_date) from ledger.prunings"
 _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
 
 
@@ -71,15 +72,23 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What would go of each table, and the first day of which all rows stay."""
+
+    before: date
+    tables: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
 class Removed:
-    """What went in this call: rows of each table, from before a day."""
+    """What went in this call: rows of each table; from the day `before` on all stay."""
 
     before: date
     rows: dict[str, int]
     archive: Path | None
 
 
-def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) -> list[Found]:
+def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) -> Looked:
     """What `prune` would remove; it is decided as there, and taken back.
 
     Raises:
@@ -92,17 +101,20 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
     ):
         # Only the decision keeps runs away; counting may take long.
         with no_run_at_work(connection):
-            pruning = unfinished(connection) or decide(
-                connection, settings, before, unbilled=unbilled
-            )
-        zone = settings.reporting_timezone
-        before_at = pruning.before_at if pruning else starts_at(before, zone)
+            left = unfinished(connection)
+            if left is not None:
+                require_still_right(connection, settings, left, unbilled=unbilled)
+                connection.execute(_END, [left.pruning_id])
+            decided = decide(connection, settings, before, unbilled=unbilled)
+        latest = decided or left
+        reached = _reached(connection)
+        before_at = latest.before_at if latest else starts_at(reached, settings.reporting_timezone)
         found = []
         for table in TABLES:
-            rows, size = count(connection, table, before_at) if pruning else (0, 0)
+            rows, size = count(connection, table, before_at) if latest else (0, 0)
             staying = older(connection, table, before_at) - rows
             found.append(Found(table.name, rows, size, staying, table.stays_because))
-        return found
+        return Looked(reached, tuple(found))
 
 
 def prune(
@@ -125,25 +137,37 @@ def prune(
     """
     rows = dict.fromkeys((table.name for table in TABLES), 0)
     with session(dsn, autocommit=True) as connection, _alone(connection):
+        if archive is not None:
+            archiving.require_writable(archive)
         left = unfinished(connection)
         if left is not None:
-            _require_same(left, archive)
-            say(f"Going on with the removal of rows from before {left.before}.")
-            _remove(connection, settings, left, rows, say)
+            with no_run_at_work(connection), connection.transaction():
+                require_still_right(connection, settings, left, unbilled=unbilled)
+                going_on = in_folder(connection, left, archive)
+            say(
+                f"Going on with the removal of rows from before {left.before}{_but(left, archive)}."
+            )
+            _remove(connection, settings, going_on, rows, say)
         with no_run_at_work(connection), connection.transaction():
             pruning = decide(connection, settings, before, archive=archive, unbilled=unbilled)
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
-    return Removed(before, rows, archive)
+        return Removed(_reached(connection), rows, archive)
 
 
-def _require_same(left: Pruning, archive: Path | None) -> None:
-    if left.archive != archive:
-        how = f"--archive {left.archive}" if left.archive else "no --archive"
-        raise NotReadyError(
-            f"A removal of rows from before {left.before} was begun with {how}; run it again so, "
-            "then begin another."
-        )
+def _but(left: Pruning, archive: Path | None) -> str:
+    """Where the rows are that went before this call, if elsewhere than those that go now."""
+    if left.archive == archive:
+        return ""
+    where = f"stays in {left.archive}" if left.archive else "is in no archive"
+    return f"; what went already {where}"
+
+
+def _reached(connection: Connection) -> date:
+    """The first day of which all rows stay."""
+    [(before,)] = connection.execute(_REACHED).fetchall()
+    assert isinstance(before, date)  # noqa: S101 (one was decided, now or before)
+    return before
 
 
 def _remove(
