@@ -13,6 +13,7 @@ import pytest
 
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import Dsn, session
+from omniledger.settings import get_settings
 from tests.conftest import Server, ask, requires
 from tests.migrations.operator import Said, omniledger
 
@@ -48,7 +49,7 @@ def attach(dsn: Dsn, source: Dsn, *options: str) -> Said:
 
 def copy(dsn: Dsn) -> dict[str, int]:
     with session(dsn) as connection:
-        return copy_changes(connection).rows
+        return copy_changes(connection, get_settings()).rows
 
 
 def test_status_says_where_the_source_is_and_how_much_changed(analytics: Dsn, source: Dsn) -> None:
