@@ -14,6 +14,7 @@ RUN python -m pip install --no-cache-dir --require-hashes -r /tmp/requirements.l
 COPY --from=build /wheels/*.whl /tmp/
 RUN python -m pip install --no-cache-dir --no-deps /tmp/*.whl && rm /tmp/*.whl /tmp/requirements.lock
 USER 10001
-RUN omniledger init .
+# A new volume there belongs to whom the folder belongs to.
+RUN omniledger init . && mkdir state
 ENTRYPOINT ["omniledger"]
 CMD ["--help"]

@@ -40,7 +40,7 @@ def timed(do: Callable[[], object]) -> float:
 
 def copy(dsn: Dsn) -> int:
     with session(dsn) as connection:
-        return copy_changes(connection).rows["audit_logs"]
+        return copy_changes(connection, Settings()).rows["audit_logs"]
 
 
 def beside(dsn: Dsn) -> float:

@@ -3,7 +3,9 @@
 Models find the days that changed; this finds them a second time and another way. Each row of the
 raw logs carries the transaction that wrote it last, and each day of a mart the oldest one that was
 under way when it was built: a day is stale where a row of it was written after that and before the
-run began. Only rows written since the last publishing are looked at, which an index finds.
+run began. Only rows written since the last publishing are looked at, which an index finds. Pruned
+days are never built again, so nothing makes them stale: the suite of pruned days warns of what
+comes there.
 """
 
 from __future__ import annotations
@@ -34,7 +36,11 @@ inner join (
     from batch
     group by {day}
 ) as built using ({day})
-where built.built_xmin <= changed.change_xid
+where
+    built.built_xmin <= changed.change_xid
+    and {starts_at} >= coalesce(
+        (select max(before_at) from ledger.prunings), '-infinity'
+    )
 order by {day} desc
 """
 
@@ -57,6 +63,7 @@ def up_to_date(scope: Scope, mart: str, day: str, raw: str) -> list[Expectation]
         since=since,
         began=scope.began.xmin,
         tomorrow=scope.starts_at(f"{literal(scope.today)} + 1"),
+        starts_at=scope.starts_at(day),
     )
     sentence = "No day is older than a change of it from before the run"
     return [no_rows(sentence, stale, column=day)]

@@ -77,10 +77,10 @@ def note_limits(dsn: Dsn) -> None:
 
 
 @retried("copy the source")
-def copy_source(dsn: Dsn) -> Copied:
+def copy_source(dsn: Dsn, settings: Settings) -> Copied:
     """Take over what changed at the source of an analytics server."""
     with session(dsn) as connection:
-        return copy_changes(connection)
+        return copy_changes(connection, settings)
 
 
 @retried("build the models")
@@ -169,7 +169,7 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     with session(dsn) as connection:
         is_copy = is_attached(connection)
     if is_copy:
-        copy(dsn, run)
+        copy(dsn, settings, run)
     else:
         note(dsn, run)
     with run.step(BUILDING) as step:
@@ -201,10 +201,10 @@ def note(dsn: Dsn, run: Run) -> None:
                 step.tell(sentence)
 
 
-def copy(dsn: Dsn, run: Run) -> None:
+def copy(dsn: Dsn, settings: Settings, run: Run) -> None:
     """Take over what changed at the source; the gate holds the figures to all of it."""
     with run.step(COPYING) as step:
-        copied = copy_source(dsn)
+        copied = copy_source(dsn, settings)
         for sentence in copied.sentences:
             step.tell(sentence)
         step.rows = sum(copied.rows.values())

@@ -37,6 +37,6 @@ def prune_raw() -> Removed:
     log = logging.getLogger("omniledger.pruning")
     removed = removing.prune(target(), settings, before, archive=settings.raw_archive, say=log.info)
     lines = (f"- `omni2.{table}`: {rows:,} rows" for table, rows in removed.rows.items())
-    told = "\n".join((f"Removed raw rows from before {before}:", "", *lines))
+    told = "\n".join((f"Removed raw rows from before {removed.before}:", "", *lines))
     create_markdown_artifact(key=KEY, markdown=told)
     return removed

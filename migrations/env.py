@@ -7,12 +7,13 @@ import psycopg
 import sqlalchemy as sa
 from alembic import context
 
-from migrations import ddl, definitions, turns
+from migrations import ddl, definitions, going_back, turns
 from migrations.legacy import require_schema
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.rights import require_room
 from migrations.waiting import MIGRATING, Waiting
+from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import OmniledgerError
 from omniledger.explaining import explained
@@ -51,7 +52,8 @@ def run_online() -> None:
                 require_schema(guard, get_settings().legacy_schema)
                 require_room(guard, get_settings().legacy_schema)
                 make_schema(guard)
-                migrate(dsn, MIGRATING)
+                with going_back.no_check_left(guard):
+                    migrate(dsn, MIGRATING, guard)
                 definitions.record(guard, anew=False)
         else:
             migrate(dsn, "omniledger")
@@ -69,11 +71,20 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
-def migrate(dsn: Dsn, name: str) -> None:
+def migrate(dsn: Dsn, name: str, guard: Connection | None = None) -> None:
     with engine_over(partial(connect, dsn, application_name=name)).connect() as connection:
         configure(connection=connection)
+        if guard is not None and goes_back(going_back.REQUIRED_BELOW, revisions.current(guard)):
+            going_back.require_given(guard, merged=True)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def goes_back(revision: str, current: str | None) -> bool:
+    """Whether this command will undo a revision."""
+    steps = context.get_context().opts["fn"]((current,) if current else (), context.get_context())
+    undone = (step.info for step in steps if not (step.is_upgrade or step.info.is_stamp))
+    return any(info.up_revision_id == revision for info in undone)
 
 
 def writes() -> bool:

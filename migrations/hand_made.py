@@ -210,11 +210,7 @@ def _swap(connection: Connection, conversion: Conversion) -> None:
 
 
 def put_back(connection: Connection) -> None:
-    """Give the columns made by hand their names again, with what was written since.
-
-    Args:
-        connection: outside of any transaction.
-    """
+    """Give the columns made by hand their names again, with what was written since."""
     for name, was in noted(connection, "converted_columns").items():
         patiently(connection, _TABLE, partial(_swap_back, connection, name, was))
     for name, kind in noted(connection, "loosened_types").items():

@@ -2,7 +2,9 @@
 
 Locks: ACCESS EXCLUSIVE on `omni2.audit_logs` for an instant at each statement; nothing is
 rewritten or scanned. A column that somebody added by hand is adopted, or converted in batches.
-Way back: the columns are dropped with what is in them (the merge is undone before).
+Way back: the columns are dropped with what is in them (the merge is undone before), all at once
+under ACCESS EXCLUSIVE, for an instant; where a column was converted, for as long as it takes to
+compare it with the one made by hand.
 
 Revision ID: 0003
 Revises: 0002
@@ -12,13 +14,13 @@ import json
 
 from alembic import context, op
 
-from migrations import hand_made
+from migrations import going_back, hand_made
 from migrations.bounds import LOOSENED, loosened
 from migrations.columns import read_columns
 from migrations.ddl import driver, run, run_live, scalar, sql
-from migrations.identifiers import shortened
 from migrations.legacy import GATEWAY_COLUMNS, Legacy, inspect
 from migrations.memory import remember
+from migrations.patience import patiently
 from migrations.placing import ADDED_COLUMNS, RENAMED
 from omniledger.settings import get_settings
 
@@ -93,27 +95,25 @@ def remembered(what: str) -> list[str]:
 
 def downgrade() -> None:
     added = [name for name in remembered("added_columns") if name not in GATEWAY_COLUMNS]
-    run_live(
-        _TABLE,
-        *(f"alter table {_TABLE} drop column if exists {quoted(name)}" for name in added),
-        *(text for name in remembered("loosened_columns") for text in required_again(name)),
-    )
+    required = sorted(remembered("loosened_columns"))
     if not context.is_offline_mode():
+        going_back.require_given(driver(), merged=False)
         with op.get_context().autocommit_block():
-            hand_made.put_back(driver())
+            going_back.prove(driver(), required)
+        # In one transaction with the revision: whoever stops it finds all of it, or nothing.
+        patiently(driver(), _TABLE, lock)
+        going_back.require(driver(), required)
+    for name in added:
+        run(f"alter table {_TABLE} drop column if exists {quoted(name)}")
+    if not context.is_offline_mode():
+        hand_made.put_back(driver())
     run(
         "delete from ledger.settings where name in"
         " ('added_columns', 'loosened_columns', 'converted_columns', 'loosened_types')"
     )
 
 
-def required_again(name: str) -> tuple[str, ...]:
-    """NOT NULL again, proved by a check that is validated while others write."""
-    check = quoted(shortened(f"omniledger_{name}_required"))
-    return (
-        f"alter table {_TABLE} drop constraint if exists {check}",
-        f"alter table {_TABLE} add constraint {check} check ({quoted(name)} is not null) not valid",
-        f"alter table {_TABLE} validate constraint {check}",
-        f"alter table {_TABLE} alter column {quoted(name)} set not null",
-        f"alter table {_TABLE} drop constraint {check}",
-    )
+def lock() -> None:
+    """Lock the table to the end of the transaction."""
+    with driver().transaction():
+        driver().execute(f"lock table {_TABLE} in access exclusive mode")

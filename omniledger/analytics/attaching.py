@@ -12,7 +12,13 @@ from psycopg import sql
 from migrations.roles import granting
 from omniledger import revisions
 from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, READ_ONLY, SERVER, Table
-from omniledger.analytics.link import is_attached, require_attached, snapshot, speaking_of_source
+from omniledger.analytics.link import (
+    Snapshot,
+    is_attached,
+    require_attached,
+    snapshot,
+    speaking_of_source,
+)
 from omniledger.catalog import columns_of
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
@@ -144,7 +150,7 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         run_as: the login that runs on the analytics server, by default the one that attaches.
 
     Raises:
-        NotReadyError: the database has a ledger of its own, or a right is missing.
+        NotReadyError: the database has rows of its own or is the source, or a right is missing.
         PassingError: the analytics server can't reach the source.
     """
     with session(dsn) as connection:
@@ -158,6 +164,7 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         for table in READ_ONLY:
             _make_foreign(connection, table, _OF_VIEWS[table.name])
         found = snapshot(connection)
+        _require_another(connection, found)
         emptied = [
             table.name
             for table in (*LOGS, *GATEWAY, *LEDGER)
@@ -185,21 +192,29 @@ def detach(dsn: Dsn) -> None:
 
 
 def _require_fit(connection: Connection, settings: Settings) -> None:
+    """Refuse a database in which a table with rows of its own would be replaced by a copy."""
     if connection.info.server_version < OLDEST_SERVER:
         raise NotReadyError("An analytics server needs PostgreSQL 14 or newer.")
-    if is_attached(connection):
-        return
-    names = [(settings.legacy_schema, "audit_logs"), *((log.schema, log.name) for log in LOGS)]
-    for name in names:
-        table = sql.Identifier(*name)
+    old = () if is_attached(connection) else (Table(settings.legacy_schema, "audit_logs"),)
+    for table in (*old, *LOGS, *GATEWAY):
         with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             with connection.transaction():
-                has_rows = connection.execute(sql.SQL(_HAS_ROWS).format(table=table)).fetchone()
-            if has_rows == (True,):
+                query = sql.SQL(_HAS_ROWS).format(table=table.copy)
+                has_rows = connection.execute(query).fetchone() == (True,)
+            if has_rows and not _is_copy(connection, table):
                 raise NotReadyError(
-                    f"This database has rows of its own in {'.'.join(name)}: name an empty "
-                    "database in DATABASE_URL, where the analytics are to live."
+                    f"This database has rows of its own in {table.schema}.{table.name}: name an "
+                    "empty database in DATABASE_URL, where the analytics are to live."
                 )
+
+
+def _require_another(connection: Connection, source: Snapshot) -> None:
+    """Refuse a database as the source of itself: its tables would be replaced by empty ones."""
+    if connection.execute("select ledger.source_identity()").fetchone() == (source.identity,):
+        raise NotReadyError(
+            "The source is this database itself: name an empty one in DATABASE_URL, where the "
+            "analytics are to live."
+        )
 
 
 def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
@@ -304,8 +319,8 @@ def _make_copy(connection: Connection, table: Table) -> bool:
 
 def _is_copy(connection: Connection, table: Table) -> bool:
     """Whether it was made here, and not by the migrations, as a gateway's own."""
-    query = "select obj_description(to_regclass(%s), 'pg_class')"
-    return connection.execute(query, [f"{table.schema}.{table.name}"]).fetchone() == (_COPY,)
+    query = "select obj_description(to_regclass(format('%%I.%%I', %s::text, %s::text)), 'pg_class')"
+    return connection.execute(query, [table.schema, table.name]).fetchone() == (_COPY,)
 
 
 def _distribute(connection: Connection) -> bool:

@@ -17,10 +17,12 @@ from typing import Any
 
 from psycopg import sql
 
+from omniledger.analytics import freezing
 from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, Table
 from omniledger.analytics.link import Snapshot, require_attached, snapshot, speaking_of_source
 from omniledger.catalog import columns_of
 from omniledger.database import Connection
+from omniledger.settings import Settings
 
 _LAST = "select identity, oldest_xid, next_xid from ledger.ingests order by id desc limit 1"
 
@@ -142,7 +144,7 @@ class Copied:
         return said if self.why_all is None else [*said, f"all of them, because {self.why_all}"]
 
 
-def copy_changes(connection: Connection) -> Copied:
+def copy_changes(connection: Connection, settings: Settings) -> Copied:
     """Bring the copy to what the source is now, all or nothing.
 
     Raises:
@@ -152,6 +154,8 @@ def copy_changes(connection: Connection) -> Copied:
     require_attached(connection)
     with speaking_of_source(), connection.transaction():
         now = snapshot(connection)
+        if now.pruned_before is not None:
+            freezing.keep_published(connection, now.pruned_before, settings)
         last = connection.execute(_LAST).fetchone()
         why_all = _why_all(now, last)
         [(frozen,)] = connection.execute(_FROZEN, [now.pruned_before]).fetchall()

@@ -21,6 +21,12 @@ def init(folder: Path) -> None:
     """
     from omniledger.starting import put_down
 
-    for path in put_down(folder):
+    put = put_down(folder)
+    for path in put.written:
         click.echo(f"{path} written.")
-    click.echo(f"In {folder}: name the database in DATABASE_URL, then `alembic upgrade head`.")
+    if put.of_another is not None:
+        click.echo(
+            f"{put.of_another} is another project's and stays; where omniledger says `alembic`, "
+            "type `alembic -c omniledger.ini`, or name another folder."
+        )
+    click.echo(f"In {folder}: name the database in DATABASE_URL, then `{put.upgrade}`.")

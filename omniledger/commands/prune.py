@@ -102,12 +102,12 @@ def _look(settings: Settings, before: date, unbilled: bool, as_json: bool) -> No
         import json
         from dataclasses import asdict
 
-        tables = [asdict(found) for found in looked]
-        click.echo(json.dumps({"before": str(before), "tables": tables}, indent=2))
+        tables = [asdict(found) for found in looked.tables]
+        click.echo(json.dumps({"before": str(looked.before), "tables": tables}, indent=2))
         return
-    for found in looked:
+    for found in looked.tables:
         click.echo(
-            f"omni2.{found.table}: {found.rows:,} rows from before {before} would go, "
+            f"omni2.{found.table}: {found.rows:,} rows from before {looked.before} would go, "
             f"{found.size:,} bytes{_staying(found)}."
         )
 
@@ -133,6 +133,6 @@ def _prune(settings: Settings, before: date, archive: Path | None, unbilled: boo
         target(), settings, before, archive=archive, unbilled=unbilled, say=say
     )
     for table, rows in removed.rows.items():
-        click.echo(f"omni2.{table}: {rows:,} rows removed; those from {before} on stay.")
-    if archive is not None:
+        click.echo(f"omni2.{table}: {rows:,} rows removed; those from {removed.before} on stay.")
+    if archive is not None and any(removed.rows.values()):
         click.echo(f"They are in {archive}.")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -70,14 +71,28 @@ class Rows:
     values: dict[str, object]
 
 
-def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
+def require_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made; it is made where it isn't there.
+
+    Raises:
+        LocalError: the sentence says why not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"?")
+    except OSError as error:
+        raise LocalError(
+            f"{folder} can't be written: {error.strerror or error}; nothing was removed, name "
+            "another folder in --archive."
+        ) from None
+
+
+def write(connection: Connection, path: Path, rows: Rows, mark: str) -> None:
     """Write rows to a file, unless it is there already; killed at any point it leaves none.
 
     Args:
         mark: of the removal; a file of another one is never written over.
-
-    Returns:
-        The rows of the file.
 
     Raises:
         LocalError: it can't be written, or is another's.
@@ -91,7 +106,7 @@ def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
                 raise LocalError(
                     f"{path} is of another removal of rows; name another folder in --archive."
                 )
-            return int(found.metadata.num_rows)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
@@ -101,7 +116,19 @@ def write(connection: Connection, path: Path, rows: Rows, mark: str) -> int:
                 if pq.ParquetFile(draft).metadata.num_rows != count:
                     raise LocalError(f"{path} doesn't hold what was written; look at that disk.")
         _keep_name(path.parent)
-        return count
+
+
+def ids(path: Path) -> Iterator[int]:
+    """The ids of a file's rows, in its order.
+
+    Raises:
+        LocalError: it can't be read.
+    """
+    import pyarrow.parquet as pq
+
+    with _explained(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["id"]):
+            yield from batch.column(0).to_pylist()
 
 
 def _write(

@@ -21,12 +21,6 @@ from omniledger.settings import Settings
 _SPARE_DAYS = 3
 """How many days more than the hourly health stay whole, for events that arrive late."""
 
-_UNFINISHED = """
-    select pruning_id, begun_at, before_date, before_at, archive
-    from ledger.prunings
-    where finished_at is null
-"""
-
 _NEWEST = "select max(before_date) from ledger.prunings where finished_at is not null"
 
 # Other transaction ids would say nothing of these: rows that came late could not be told.
@@ -153,20 +147,6 @@ def first_kept(connection: Connection, settings: Settings, keep_days: int) -> da
     return clock.now(connection).astimezone(zone).date() - timedelta(days=keep_days)
 
 
-def unfinished(connection: Connection) -> Pruning | None:
-    """The removal that was begun and not ended, if any.
-
-    Raises:
-        NotReadyError: the database isn't upgraded.
-    """
-    revisions.require_head(connection)
-    row = connection.execute(_UNFINISHED).fetchone()
-    if row is None:
-        return None
-    pruning_id, begun_at, before, before_at, archive = row
-    return Pruning(pruning_id, begun_at, before, before_at, Path(archive) if archive else None)
-
-
 def decide(
     connection: Connection,
     settings: Settings,
@@ -195,15 +175,17 @@ def decide(
         raise NotReadyError(
             "The old audit table isn't merged yet; run `omniledger merge run`, then prune."
         )
-    _require_old(connection, settings, before)
+    require_old(connection, settings, before)
     newest = connection.execute(_NEWEST).fetchone()
     if newest is not None and newest[0] is not None and before <= newest[0]:
         return None
-    connection.execute(_FORGET_OTHER_CLUSTER)
+    forget_other_cluster(connection)
     before_at = starts_at(before, settings.reporting_timezone)
-    built_xmin = _require_published(connection, settings, before, before_at)
+    built_xmin = require_published(connection, settings, before)
+    for table in TABLES:
+        _require_built(connection, table, before_at, built_xmin)
     if not unbilled:
-        _require_settled(connection, before)
+        require_settled(connection, before)
     values = {
         "before": before,
         "before_at": before_at,
@@ -216,7 +198,17 @@ def decide(
     return Pruning(pruning_id, begun_at, before, before_at, archive)
 
 
-def _require_old(connection: Connection, settings: Settings, before: date) -> None:
+def forget_other_cluster(connection: Connection) -> None:
+    """Let no transaction id of another cluster say which rows may go."""
+    connection.execute(_FORGET_OTHER_CLUSTER)
+
+
+def require_old(connection: Connection, settings: Settings, before: date) -> None:
+    """Refuse days that the marts still need.
+
+    Raises:
+        SettingsError: it names the latest day before which rows may go.
+    """
     least = settings.health_hourly_days + _SPARE_DAYS
     latest = first_kept(connection, settings, least)
     if before > latest:
@@ -225,10 +217,12 @@ def _require_old(connection: Connection, settings: Settings, before: date) -> No
         )
 
 
-def _require_published(
-    connection: Connection, settings: Settings, before: date, before_at: datetime
-) -> int:
-    """The transaction id before which everything written is in the published figures."""
+def require_published(connection: Connection, settings: Settings, before: date) -> int:
+    """The transaction id before which everything written is in the published figures.
+
+    Raises:
+        NotReadyError: figures of those days aren't published as they were built.
+    """
     for mart in MARTS:
         if not columns_in(connection, PUBLISHED, mart):
             raise NotReadyError(
@@ -240,41 +234,66 @@ def _require_published(
                     f"{mart.name} of {day} isn't published as it was built; `omniledger run` "
                     "judges and publishes it, then prune."
                 )
-    # Days without a row have figures, too, and the last of them hours that a later run takes off.
-    settled = before + timedelta(days=settings.health_hourly_days)
-    since = starts_at(settled, settings.reporting_timezone)
-    row = connection.execute(_RUN, {"since": since}).fetchone()
-    if row is None or row[0] is None:
+    xmin, is_late_enough = last_published(connection, settings, before)
+    if xmin is None:
         raise NotReadyError("No run of this omniledger is published; `omniledger run`, then prune.")
-    if not row[1]:
+    if not is_late_enough:
+        settled = _settled(settings, before)
         raise NotReadyError(
             f"The last published run was before {settled}, so that the health of those days isn't "
             "built to its end; `omniledger run` builds and publishes it, then prune."
         )
-    built_xmin = int(row[0])
-    for table in TABLES:
-        _require_built(connection, table, before_at, built_xmin)
-    return built_xmin
+    return xmin
+
+
+def last_published(
+    connection: Connection, settings: Settings, before: date
+) -> tuple[int | None, bool]:
+    """The transaction id before which the last published run had everything, if one is published.
+
+    Returns:
+        And whether it began late enough for the days before `before` to be built to their end.
+    """
+    since = starts_at(_settled(settings, before), settings.reporting_timezone)
+    row = connection.execute(_RUN, {"since": since}).fetchone()
+    return (None, False) if row is None else (row[0], row[1])
+
+
+def _settled(settings: Settings, before: date) -> date:
+    """The day from which on a run builds the days before `before` to their end."""
+    # Days without a row have figures, too, and the last of them hours that a later run takes off.
+    return before + timedelta(days=settings.health_hourly_days)
 
 
 def _require_built(
     connection: Connection, table: RawTable, before_at: datetime, built_xmin: int
 ) -> None:
+    came = pending(connection, table, before_at, built_xmin)
+    if came:
+        raise NotReadyError(
+            f"Since the figures were built, {came:,} rows of those days were written to or left "
+            f"omni2.{table.name}; `omniledger run` brings them into the figures, then prune."
+        )
+
+
+def pending(connection: Connection, table: RawTable, before_at: datetime, built_xmin: int) -> int:
+    """How many rows came or left, from before a moment, since figures were built."""
     query = sql.SQL(_PENDING).format(
         table=sql.Identifier(table.name),
         name=sql.Literal(table.name),
         since=sql.Literal(table.since),
     )
     values = {"before_at": before_at, "built_xmin": built_xmin}
-    [(pending,)] = connection.execute(query, values).fetchall()
-    if pending:
-        raise NotReadyError(
-            f"Since the figures were built, {pending:,} rows of those days were written to or left "
-            f"omni2.{table.name}; `omniledger run` brings them into the figures, then prune."
-        )
+    [(rows,)] = connection.execute(query, values).fetchall()
+    return int(rows)
 
 
-def _require_settled(connection: Connection, before: date) -> None:
+def require_settled(connection: Connection, before: date) -> None:
+    """Refuse days of which a bill isn't settled.
+
+    Raises:
+        NotReadyError: it names the first.
+    """
     query = sql.SQL(_UNSETTLED).format(
         bill=sql.Identifier(PUBLISHED, "fct_bill_reconciliation"),
         focus=sql.Identifier(PUBLISHED, "fct_focus"),

@@ -160,3 +160,9 @@ def starts_at(day: date, timezone: str) -> datetime:
 def ends_at(day: date, timezone: str) -> datetime:
     """The first moment of the day after."""
     return starts_at(day + timedelta(days=1), timezone)
+
+
+def first_day_from(moment: datetime, timezone: str) -> date:
+    """The first reporting day that begins at a moment or later."""
+    day = moment.astimezone(ZoneInfo(timezone)).date()
+    return day if starts_at(day, timezone) >= moment else day + timedelta(days=1)

@@ -14,10 +14,10 @@ from psycopg import sql
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError
 from omniledger.pruning import archiving
-from omniledger.pruning.deciding import Pruning, decide, unfinished
+from omniledger.pruning.deciding import Pruning, decide
 from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, older, starts_at
+from omniledger.pruning.resuming import in_folder, require_still_right, unfinished
 from omniledger.runs import no_run_at_work, only_one
 from omniledger.settings import Settings
 
@@ -31,11 +31,24 @@ _REMOVE = """
         array(
             select raw.ctid
             from {table} as raw
-            where {may_go} and raw.timestamp >= %(from_at)s and raw.timestamp < %(to_at)s
+            where
+                {may_go}
+                and {archived}
+                and raw.timestamp >= %(from_at)s
+                and raw.timestamp < %(to_at)s
             limit %(rows)s
         )
     )
 """
+
+# What may go only since the day's file was written is in no archive; the next removal takes it.
+_ARCHIVED = "exists (select from pg_temp.archived where archived.id = raw.id)"
+_NOTE_ARCHIVED = (
+    "create temporary table if not exists archived (id bigint primary key)",
+    "truncate pg_temp.archived",
+    "copy pg_temp.archived (id) from stdin",
+    "analyze pg_temp.archived",
+)
 
 # What left is no change of the figures.
 _TAKE_BACK = """
@@ -43,6 +56,7 @@ _TAKE_BACK = """
 """
 
 _COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
+_REACHED = "select max(before_date) from ledger.prunings"
 _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
 
 
@@ -58,15 +72,23 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What would go of each table, and the first day of which all rows stay."""
+
+    before: date
+    tables: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
 class Removed:
-    """What went in this call: rows of each table, from before a day."""
+    """What went in this call: rows of each table; from the day `before` on all stay."""
 
     before: date
     rows: dict[str, int]
     archive: Path | None
 
 
-def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) -> list[Found]:
+def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) -> Looked:
     """What `prune` would remove; it is decided as there, and taken back.
 
     Raises:
@@ -79,17 +101,20 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
     ):
         # Only the decision keeps runs away; counting may take long.
         with no_run_at_work(connection):
-            pruning = unfinished(connection) or decide(
-                connection, settings, before, unbilled=unbilled
-            )
-        zone = settings.reporting_timezone
-        before_at = pruning.before_at if pruning else starts_at(before, zone)
+            left = unfinished(connection)
+            if left is not None:
+                require_still_right(connection, settings, left, unbilled=unbilled)
+                connection.execute(_END, [left.pruning_id])
+            decided = decide(connection, settings, before, unbilled=unbilled)
+        latest = decided or left
+        reached = _reached(connection)
+        before_at = latest.before_at if latest else starts_at(reached, settings.reporting_timezone)
         found = []
         for table in TABLES:
-            rows, size = count(connection, table, before_at) if pruning else (0, 0)
+            rows, size = count(connection, table, before_at) if latest else (0, 0)
             staying = older(connection, table, before_at) - rows
             found.append(Found(table.name, rows, size, staying, table.stays_because))
-        return found
+        return Looked(reached, tuple(found))
 
 
 def prune(
@@ -112,25 +137,37 @@ def prune(
     """
     rows = dict.fromkeys((table.name for table in TABLES), 0)
     with session(dsn, autocommit=True) as connection, _alone(connection):
+        if archive is not None:
+            archiving.require_writable(archive)
         left = unfinished(connection)
         if left is not None:
-            _require_same(left, archive)
-            say(f"Going on with the removal of rows from before {left.before}.")
-            _remove(connection, settings, left, rows, say)
+            with no_run_at_work(connection), connection.transaction():
+                require_still_right(connection, settings, left, unbilled=unbilled)
+                going_on = in_folder(connection, left, archive)
+            say(
+                f"Going on with the removal of rows from before {left.before}{_but(left, archive)}."
+            )
+            _remove(connection, settings, going_on, rows, say)
         with no_run_at_work(connection), connection.transaction():
             pruning = decide(connection, settings, before, archive=archive, unbilled=unbilled)
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
-    return Removed(before, rows, archive)
+        return Removed(_reached(connection), rows, archive)
 
 
-def _require_same(left: Pruning, archive: Path | None) -> None:
-    if left.archive != archive:
-        how = f"--archive {left.archive}" if left.archive else "no --archive"
-        raise NotReadyError(
-            f"A removal of rows from before {left.before} was begun with {how}; run it again so, "
-            "then begin another."
-        )
+def _but(left: Pruning, archive: Path | None) -> str:
+    """Where the rows are that went before this call, if elsewhere than those that go now."""
+    if left.archive == archive:
+        return ""
+    where = f"stays in {left.archive}" if left.archive else "is in no archive"
+    return f"; what went already {where}"
+
+
+def _reached(connection: Connection) -> date:
+    """The first day of which all rows stay."""
+    [(before,)] = connection.execute(_REACHED).fetchall()
+    assert isinstance(before, date)  # noqa: S101 (one was decided, now or before)
+    return before
 
 
 def _remove(
@@ -162,7 +199,7 @@ def _remove(
 def _archive(
     connection: Connection, pruning: Pruning, table: RawTable, day: date, of_day: dict[str, object]
 ) -> None:
-    """Write what may go of a day. What is there already holds at least what is left of it."""
+    """Write what may go of a day, unless its file is there, and note what the file holds."""
     assert pruning.archive is not None  # noqa: S101 (the caller looked)
     query = sql.SQL(
         "{table} as raw"
@@ -171,6 +208,13 @@ def _archive(
     rows = archiving.Rows(table.name, query, of_day)
     path = archiving.file_of(pruning.archive, pruning.pruning_id, table.name, day)
     archiving.write(connection, path, rows, pruning.mark)
+    make, empty, fill, count = (statement.encode() for statement in _NOTE_ARCHIVED)
+    connection.execute(make)
+    connection.execute(empty)
+    with connection.cursor() as cursor, cursor.copy(fill) as copy:
+        for row_id in archiving.ids(path):
+            copy.write_row([row_id])
+    connection.execute(count)
 
 
 def _in_batches(
@@ -182,7 +226,11 @@ def _in_batches(
 ) -> Iterator[int]:
     """Remove what may go of a day, each batch in a transaction of its own; yields its rows."""
     size = Size()
-    remove = sql.SQL(_REMOVE).format(table=table.identifier, may_go=table.may_go(connection))
+    remove = sql.SQL(_REMOVE).format(
+        table=table.identifier,
+        may_go=table.may_go(connection),
+        archived=sql.SQL("true" if pruning.archive is None else _ARCHIVED),
+    )
     count_up = sql.SQL(_COUNT_UP).format(counter=sql.Identifier(table.counter))
     while True:
         began = time.monotonic()

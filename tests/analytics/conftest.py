@@ -43,7 +43,7 @@ class Pair:
 
     def copy(self) -> Copied:
         with session(self.analytics) as connection:
-            return copy_changes(connection)
+            return copy_changes(connection, self.dbt.settings)
 
     def at_source(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return ask(self.source, statement, *values)

@@ -13,6 +13,7 @@ import pytest
 
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import Dsn, session
+from omniledger.settings import get_settings
 from tests.conftest import Server, ask, requires
 from tests.migrations.operator import Said, omniledger
 
@@ -48,7 +49,7 @@ def attach(dsn: Dsn, source: Dsn, *options: str) -> Said:
 
 def copy(dsn: Dsn) -> dict[str, int]:
     with session(dsn) as connection:
-        return copy_changes(connection).rows
+        return copy_changes(connection, get_settings()).rows
 
 
 def test_status_says_where_the_source_is_and_how_much_changed(analytics: Dsn, source: Dsn) -> None:
@@ -135,6 +136,27 @@ def test_a_database_with_a_ledger_of_its_own_is_left_alone(server: Server, sourc
     assert ask(dsn, "select to_regnamespace('ledger') is null") == [(True,)]
 
 
+@pytest.mark.parametrize("table", ["auth_service.users", "auth_service.roles", "omni2.mcp_servers"])
+def test_a_gateway_that_logged_nothing_yet_is_left_alone_too(
+    elsewhere: Server, source: Dsn, table: str
+) -> None:
+    dsn = elsewhere.state("empty:upgraded")
+    others = "email, username, " if table.endswith("users") else ""
+    values = "'a@example.org', 'a', " if others else ""
+    ask(dsn, f"insert into {table} ({others}name) values ({values}'first')")
+    refused = attach(dsn, source)
+    assert (refused.code, f"has rows of its own in {table}" in refused.refusal) == (4, True)
+    assert ask(dsn, f"select name from {table}") == [("first",)]
+
+
+def test_a_database_is_no_source_of_itself(server: Server, source: Dsn) -> None:
+    dsn = server.state("empty:upgraded")
+    requires(dsn, 14)
+    refused = attach(dsn, dsn)
+    assert (refused.code, "The source is this database itself" in refused.refusal) == (4, True)
+    assert ask(dsn, "select count(*) from pg_foreign_server") == [(0,)]
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -206,3 +228,7 @@ def test_a_detached_server_keeps_the_copy_and_no_password(analytics: Dsn, source
     assert ask(analytics, "select count(*) from pg_user_mappings") == [(0,)]
     assert ask(analytics, "select count(*) > 0 from ledger.ingests") == [(True,)]
     assert omniledger(analytics, "analytics", "detach").code == 4
+    # A copy is no rows of its own.
+    rows = ask(analytics, "select count(*) from omni2.audit_logs")
+    assert attach(analytics, source).code == 0
+    assert ask(analytics, "select count(*) from omni2.audit_logs") == rows

@@ -1,12 +1,16 @@
 """There and back: what a downgrade leaves is what an upgrade found."""
 
+from types import ModuleType
+
 import psycopg
 import pytest
 
+from migrations import going_back, hand_made
 from omniledger import revisions
 from omniledger.database import connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, ask
+from tests.killing import killed_at
 from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
 
@@ -188,6 +192,62 @@ def test_an_empty_database_gets_everything_and_an_old_name_that_works(each_serve
     assert ask(dsn, "select id, message from public.audit_logs") == [(1, "first")]
     revisions.upgrade(dsn)
     assert ask(dsn, "select id, message from audit_logs") == [(1, "first")]
+
+
+def test_a_row_that_could_not_go_back_is_named_before_anything_is_changed(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("empty:upgraded")
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (timestamp, user_id, tokens_input, tokens_output)"
+        " select now(), 1, 10, 10 from generate_series(1, 4)",
+    )
+    before = dump(dsn)
+    with pytest.raises(
+        NotReadyError, match=r"question in 4 rows [(]id 1, 2, 3 and 1 more[)]; succ"
+    ):
+        revisions.downgrade(dsn, "base")
+    assert dump(dsn) == before
+    ask(dsn, "update omni2.audit_logs set question = '', success = true")
+    revisions.downgrade(dsn, "base")
+    assert ask(dsn, "select count(*) from omni2.audit_logs") == [(4,)]
+    with pytest.raises(psycopg.errors.NotNullViolation, match="question"):
+        ask(dsn, "insert into omni2.audit_logs (timestamp, success) values (now(), true)")
+
+
+@pytest.mark.parametrize("way", ["head", "base"])
+@pytest.mark.parametrize(
+    "place", [(going_back, "require"), (hand_made, "put_back")], ids=lambda place: place[1]
+)
+def test_a_way_back_that_was_stopped_goes_on_either_way(
+    server: Server, place: tuple[ModuleType, str], way: str
+) -> None:
+    """Stopped after the columns are proved to have values; a killed one leaves a check, too."""
+    dsn = server.state("cost_float_by_hand")
+    revisions.upgrade(dsn)
+    with killed_at(*place):
+        revisions.downgrade(dsn, "base")
+    with connect(dsn) as connection:
+        assert revisions.current(connection) == "0003"
+    # Rows that the ledger takes are still taken.
+    ask(dsn, "insert into omni2.audit_logs (timestamp, user_id, cost_usd) values (now(), 1, 0.5)")
+    if way == "base":
+        ask(dsn, "update omni2.audit_logs set question = '', success = true where question is null")
+        revisions.downgrade(dsn, "base")
+        assert ask(dsn, "select count(*) from omni2.audit_logs where cost_usd = 0.5") == [(1,)]
+        revisions.upgrade(dsn)
+        return
+    ask(
+        dsn,
+        "alter table omni2.audit_logs add constraint omniledger_question_required"
+        " check (question is not null) not valid",
+    )
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select bool_and(holds) from ledger.merge_runs") == [(True,)]
+    ask(dsn, "insert into omni2.audit_logs (timestamp, user_id) values (now(), 1)")
+    kept = "select count(*) from omni2.audit_logs where question is null and cost_usd = 0.5"
+    assert ask(dsn, kept) == [(1,)]
 
 
 def test_current_check_and_history_know_the_head(server: Server) -> None:

@@ -20,16 +20,16 @@ from expectations import gate
 from expectations.verdict import Verdict
 from migrations.merge.pacing import Pace
 from omniledger.database import Connection, connect
-from omniledger.errors import NotReadyError, OmniledgerError, SettingsError
+from omniledger.errors import LocalError, NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
 from omniledger.merging.verifying import verify
-from omniledger.pruning import archiving
+from omniledger.pruning import archiving, removing
 from omniledger.pruning.removing import Removed, look, prune
 from omniledger.publish import publish
-from omniledger.runs import recorded
+from omniledger.runs import Began, recorded
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
-from tests.killing import Killed
+from tests.killing import Killed, killed_at
 from tests.migrations.operator import omniledger
 from tests.models.conftest import Marts, Prepared, event_at, request_at
 
@@ -125,8 +125,8 @@ def days_of(marts: Marts, table: str) -> list[str]:
     return [day for (day,) in rows]
 
 
-def judged(marts: Marts, folder: Path) -> Verdict:
-    return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home")
+def judged(marts: Marts, folder: Path, began: Began | None = None) -> Verdict:
+    return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home", began)
 
 
 def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path: Path) -> None:
@@ -135,7 +135,9 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
         table: ask(marts.dsn, f"select r.* from omni2.{table} as r order by id")
         for table in ("audit_logs", "mcp_health_log")
     }
-    found = look(marts.dsn, marts.dbt.settings, BEFORE)
+    looked = look(marts.dsn, marts.dbt.settings, BEFORE)
+    found = looked.tables
+    assert looked.before == BEFORE
     assert [(one.table, one.rows) for one in found] == [("audit_logs", 13), ("mcp_health_log", 6)]
     assert all(one.size > 40 * one.rows for one in found)
     in_all = {table: len(rows) for table, rows in raw.items()}
@@ -186,6 +188,46 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_what_is_written_to_a_pruned_day_stops_no_later_run(marts: Marts, tmp_path: Path) -> None:
+    """A late request, a late check, and a row that stayed and is changed; other days go on."""
+    [(kept,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
+    ask(
+        marts.dsn,
+        "create table public.votes (audit_id integer references omni2.audit_logs (id));"
+        f" insert into public.votes values ({kept})",
+    )
+    pruned(marts)
+    request_at(marts, "2026-02-12 12:00+00", user_id=1, tokens_input=1000, tokens_output=1000)
+    event_at(marts, "2026-02-12 09:30+00", "timeout")
+    ask(marts.dsn, "update omni2.audit_logs set tokens_output = 11 where id = %s", kept)
+    before = published(marts)
+    for _ in range(2):
+        request_at(marts, "2026-03-02 12:30+00", user_id=9, cost_usd="1")
+        with recorded(marts.dsn) as one:
+            marts.run()
+            verdict = judged(marts, tmp_path, one.began)
+            assert verdict.passed, verdict.reason()
+            with connect(marts.dsn, autocommit=True) as connection:
+                publish_judged(connection, one.run_id)
+            one.end("published")
+    assert [len(w.sample) for w in verdict.warnings if w.suite == "pruned_days"] == [2, 1]
+    after = published(marts)
+    assert after["fct_daily_usage"] != before["fct_daily_usage"]
+    for mart, place in (("fct_daily_usage", 1), ("fct_daily_health", 1)):
+        old = [row for row in before[mart] if row[place] < BEFORE]
+        assert old and [row for row in after[mart] if row[place] < BEFORE] == old
+
+
+def test_a_day_that_was_not_pruned_is_still_refused_where_it_is_stale(
+    marts: Marts, tmp_path: Path
+) -> None:
+    pruned(marts)
+    request_at(marts, "2026-02-20 12:00+00", user_id=9, cost_usd="1")
+    with recorded(marts.dsn) as one:
+        verdict = judged(marts, tmp_path, one.began)
+    assert "No day is older than a change of it" in verdict.reason()
 
 
 def columns(marts: Marts, mart: str) -> list[str]:
@@ -265,6 +307,96 @@ def test_killed_at_any_point_it_goes_on_where_it_was(
     rows = sum(pq.read_table(file).num_rows for file in folder.rglob("*.parquet"))
     assert rows == 19
     assert sum(pruned(marts).rows.values()) == 0
+
+
+def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) -> None:
+    """A row that nobody references any more since the file was written waits for the next one."""
+    [(held,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
+    ask(
+        marts.dsn,
+        "create table public.votes (audit_id integer references omni2.audit_logs (id));"
+        f" insert into public.votes values ({held})",
+    )
+    with killed_at(removing, "_in_batches"):
+        pruned(marts, archive=tmp_path)
+    ask(marts.dsn, "truncate public.votes")
+    assert pruned(marts, archive=tmp_path).rows["audit_logs"] == 12
+    assert archived(tmp_path) == 12
+    assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
+    removed = prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=tmp_path)
+    assert removed.rows["audit_logs"] == 4
+    assert archived(tmp_path) == 16
+    assert days_of(marts, "audit_logs") == list(STAYING[1:])
+
+
+def archived(folder: Path) -> int:
+    """The requests in all files."""
+    return sum(pq.read_table(file).num_rows for file in folder.glob("*/audit_logs/*.parquet"))
+
+
+def test_an_archive_that_cannot_be_written_is_refused_before_anything_is_decided(
+    marts: Marts,
+) -> None:
+    with pytest.raises(LocalError, match=r"/proc/nope can't be written: .*; nothing was removed"):
+        pruned(marts, archive=Path("/proc/nope"))
+    assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
+
+
+def test_a_removal_goes_on_in_another_folder(marts: Marts, tmp_path: Path) -> None:
+    with killed_at(archiving, "_keep_name"):
+        pruned(marts, archive=tmp_path / "one")
+    said: list[str] = []
+    removed = pruned(marts, archive=tmp_path / "two", say=said.append)
+    assert removed.rows == {"audit_logs": 13, "mcp_health_log": 6}
+    assert said[0] == (
+        f"Going on with the removal of rows from before {BEFORE}; "
+        f"what went already stays in {tmp_path / 'one'}."
+    )
+    assert archived(tmp_path / "two") == 13
+    pruned(marts, archive=tmp_path / "two", say=said.append)
+    assert len([text for text in said if text.startswith("Going on")]) == 1
+
+
+def test_an_unfinished_removal_is_decided_again_before_it_goes_on(marts: Marts) -> None:
+    """Here somebody's hand wrote it, of days that the marts need and rows that no figure holds."""
+    forged = (
+        "insert into ledger.prunings (before_date, before_at, built_xmin) values"
+        " (%s, %s, (select max((figures ->> 'xmin')::bigint) + %s from ledger.runs))"
+    )
+
+    def refused(before: str, ahead: int, error: type[OmniledgerError], match: str) -> None:
+        ask(marts.dsn, forged, before, before, ahead)
+        for act in (look, prune):
+            with pytest.raises(error, match=match):
+                act(marts.dsn, marts.dbt.settings, date(2026, 2, 1))
+        assert ask(marts.dsn, "select count(*) from omni2.audit_logs") == [(22,)]
+        ask(marts.dsn, "delete from ledger.prunings")
+
+    refused("2027-01-01", 0, SettingsError, "still needed; .*nobody meant that day, delete row ")
+    refused("2026-02-20", 1, NotReadyError, "newer than what is published; `omniledger run`")
+    request_at(marts, "2026-02-12 10:00+00", user_id=9, cost_usd="1")
+    marts.run()
+    ask(marts.dsn, "delete from omni2.audit_logs where id = (select max(id) from omni2.audit_logs)")
+    refused("2026-02-20", 0, NotReadyError, "fct_daily_usage of 2026-02-12 isn't published")
+
+
+def test_what_is_said_names_the_day_that_is_meant(marts: Marts, tmp_path: Path) -> None:
+    """An earlier day than that of a removal that was begun, or has ended."""
+    earlier = date(2026, 2, 11)
+
+    def said(*options: str) -> str:
+        told = omniledger(marts.dsn, "prune", "--before", str(earlier), *options)
+        assert told.code == 0, told.refusal
+        return told.output
+
+    with killed_at(removing, "_remove"):
+        pruned(marts)
+    assert "13 rows from before 2026-02-20 would go" in said("--dry-run")
+    assert "13 rows removed; those from 2026-02-20 on stay" in said()
+    assert "0 rows from before 2026-02-20 would go" in said("--dry-run")
+    told = said("--archive", str(tmp_path))
+    assert "0 rows removed; those from 2026-02-20 on stay" in told
+    assert "They are in" not in told
 
 
 def test_a_killed_process_leaves_what_a_second_one_ends(marts: Marts) -> None:
@@ -349,8 +481,12 @@ def test_rows_that_others_reference_stay_with_what_references_them(marts: Marts)
     assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
 
 
-def test_the_merge_is_still_proved_when_its_rows_are_pruned(server: Server, tmp_path: Path) -> None:
+def test_the_merge_is_still_proved_when_its_rows_are_pruned(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is published here, which would have to be."""
     dsn = server.state("investigation:upgraded")
+    monkeypatch.setattr(removing, "require_still_right", lambda *_, **__: None)
     ask(
         dsn,
         "insert into ledger.prunings (before_date, before_at, built_xmin)"
