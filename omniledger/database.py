@@ -25,8 +25,8 @@ OLDEST_SERVER = 130000
 """PostgreSQL 13 brought pg_current_xact_id(), which exact incremental models need."""
 
 _PIN = """
-    select set_config(s.name, w.value, false)
-    from pg_settings as s
+    select pg_catalog.set_config(s.name, w.value, false)
+    from pg_catalog.pg_settings as s
     inner join (
         values
         -- Poolers keep these apart for each of their clients.
@@ -40,14 +40,17 @@ _PIN = """
         ('quote_all_identifiers', 'off', false),
         -- Rather an error than the figures of those rows that a policy lets us see.
         ('row_security', 'off', false),
+        -- Whoever can create in a schema of it could have us call what fits better than the
+        -- server's own.
+        ('search_path', 'pg_catalog, pg_temp', false),
         ('statement_timeout', '0', false),
         ('TimeZone', 'UTC', false),
         ('transaction_timeout', '0', false)
     ) as w (name, value, is_kept) on s.name = w.name
     where
-        split_part(s.setting, ',', 1) <> w.value
+        pg_catalog.split_part(s.setting, ',', 1) <> w.value
         and s.source <> 'client'
-        and (w.is_kept or pg_backend_pid() = %s)
+        and (w.is_kept or pg_catalog.pg_backend_pid() = %s)
 """
 """Make a session ours, but for what the address itself says of it.
 

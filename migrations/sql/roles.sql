@@ -2,11 +2,18 @@ do $omniledger$
 declare
     role_name text;
     statement text;
-    owner_name text := (
+    owner_name text;
+    statements text[];
+    callers_path text := pg_catalog.current_setting('search_path');
+begin
+    -- Who runs this may all: whoever can create in a schema of its search path must not have it
+    -- call a function of theirs. The next upgrade's or psql's statements get back what they had.
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+    owner_name := (
         select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ledger'
     );
-    statements text[] := array[]::text[];
-begin
+    statements := array[]::text[];
+
     -- Roles belong to the whole cluster: another database may have made them.
     foreach role_name in array array[
         'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
@@ -18,6 +25,7 @@ begin
                 when duplicate_object or unique_violation then null;
                 when insufficient_privilege then
                     raise notice 'The role % is not made, for that takes CREATEROLE; `omniledger roles sql` prints what an administrator runs.', role_name;
+                    perform set_config('search_path', callers_path, false);
                     return;
             end;
         end if;
@@ -239,5 +247,6 @@ begin
                 raise notice 'Left to an administrator (`omniledger roles sql`): %;', statement;
         end;
     end loop;
+    perform set_config('search_path', callers_path, false);
 end
 $omniledger$

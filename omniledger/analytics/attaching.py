@@ -207,7 +207,7 @@ def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
         with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
             connection.execute(statement.encode())
     try:
-        connection.execute("create extension if not exists postgres_fdw")
+        connection.execute("create extension if not exists postgres_fdw schema public")
     except psycopg.errors.InsufficientPrivilege:
         raise NotReadyError(
             "This login may not create the extension postgres_fdw: have an administrator run "
