@@ -15,6 +15,9 @@ import pytest
 from migrations.roles import granting, revoking
 from omniledger import revisions
 from omniledger.database import Dsn, connect
+from omniledger.errors import NotReadyError
+from omniledger.roles import RUNNER
+from omniledger.runs import turn
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 from tests.models.test_roles import member
@@ -128,3 +131,30 @@ def test_what_the_address_says_of_the_search_path_holds(server: Server) -> None:
         assert connection.execute("show search_path").fetchone() == ("pg_catalog, pg_temp",)
     with connect(dsn, options="-c search_path=public") as connection:
         assert connection.execute("show search_path").fetchone() == ("public",)
+
+
+def test_a_superuser_does_not_work_on_the_marts_of_others(server: Server) -> None:
+    """A trigger on a mart, whose owner may make one, would act with all rights."""
+    dsn = server.state("investigation:upgraded")
+    with turn(dsn):
+        pass
+    with member(dsn, RUNNER) as runner:
+        with (
+            pytest.raises(NotReadyError, match=f"is a superuser, and {runner.user} may"),
+            turn(dsn),
+        ):
+            pass
+        for command in ("run", "publish", "schedule"):
+            refused = omniledger(dsn, command)
+            assert (refused.code, f"as {runner.user} is" in refused.refusal) == (4, True)
+        doctor = omniledger(dsn, "doctor", "--json")
+        assert doctor.code == 1
+        assert [p for p in doctor.document()["problems"] if "is a superuser" in p]
+        with turn(runner):
+            pass
+        assert omniledger(runner, "doctor", "--json").document()["problems"] == []
+        # Whose tables an upgrade works on is trusted already.
+        ask(dsn, f"alter table omni2.audit_logs owner to {runner.user}")
+        with turn(dsn):
+            pass
+        ask(dsn, "alter table omni2.audit_logs owner to current_user")
