@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Judgement", "Verdict", "judge", "warm_up"]
 
+_FOUND_BEFORE = "select from ledger.gate_results where run_id = %s limit 1"
+_FORGET = "delete from ledger.gate_results where run_id = %s"
+
 _STORE = """
 insert into ledger.gate_results (
     run_id, suite, expectation, column_name, severity, passed, observed, unexpected_count, sample,
@@ -194,7 +197,9 @@ def _store(connection: Connection, verdict: Verdict, judged_at: datetime) -> Non
         for r in verdict.results
     ]
     with connection.transaction():
-        connection.execute("delete from ledger.gate_results where run_id = %s", [verdict.run_id])
+        # Runners may add what was found, and take nothing back; a run judges once.
+        if connection.execute(_FOUND_BEFORE, [verdict.run_id]).rowcount:
+            connection.execute(_FORGET, [verdict.run_id])
         connection.execute(
             _STORE,
             {"run_id": verdict.run_id, "judged_at": judged_at, "results": as_json(rows)},

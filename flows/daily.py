@@ -25,7 +25,7 @@ from omniledger.merging.carrying import is_pending
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
-from omniledger.roles import let_runners_own
+from omniledger.roles import let_runners_own, require_no_superuser
 from omniledger.runs import Part, Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
@@ -51,6 +51,7 @@ def check_schema(dsn: Dsn, settings: Settings) -> bool:
     """
     with session(dsn) as connection:
         revisions.require_head(connection)
+        require_no_superuser(connection)
         settings.store(connection)
         return is_pending(connection, settings)
 

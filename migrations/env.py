@@ -35,6 +35,8 @@ def configure(**how: Any) -> None:
 
 def run_offline() -> None:
     configure(url="postgresql+psycopg://", literal_binds=True, dialect_opts={"paramstyle": "named"})
+    # As `connect` has it, for whoever runs what is printed.
+    context.execute("set search_path = pg_catalog, pg_temp")
     context.execute(f"set lock_timeout = '{LOCK_TIMEOUT_MS}ms'")
     context.execute("create schema if not exists ledger")
     with context.begin_transaction():

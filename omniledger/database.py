@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,8 +25,8 @@ OLDEST_SERVER = 130000
 """PostgreSQL 13 brought pg_current_xact_id(), which exact incremental models need."""
 
 _PIN = """
-    select set_config(s.name, w.value, false)
-    from pg_settings as s
+    select pg_catalog.set_config(s.name, w.value, false)
+    from pg_catalog.pg_settings as s
     inner join (
         values
         -- Poolers keep these apart for each of their clients.
@@ -40,14 +40,17 @@ _PIN = """
         ('quote_all_identifiers', 'off', false),
         -- Rather an error than the figures of those rows that a policy lets us see.
         ('row_security', 'off', false),
+        -- Whoever can create in a schema of it could have us call what fits better than the
+        -- server's own.
+        ('search_path', 'pg_catalog, pg_temp', false),
         ('statement_timeout', '0', false),
         ('TimeZone', 'UTC', false),
         ('transaction_timeout', '0', false)
     ) as w (name, value, is_kept) on s.name = w.name
     where
-        split_part(s.setting, ',', 1) <> w.value
+        pg_catalog.split_part(s.setting, ',', 1) <> w.value
         and s.source <> 'client'
-        and (w.is_kept or pg_backend_pid() = %s)
+        and (w.is_kept or pg_catalog.pg_backend_pid() = %s)
 """
 """Make a session ours, but for what the address itself says of it.
 
@@ -63,6 +66,8 @@ _PINNED = """
 """
 """What `_PIN` had to change, as libpq's options."""
 
+_ENCODE = "where a password has @, / or : in it, write %40, %2F and %3A"
+
 
 @dataclass(frozen=True)
 class Dsn:
@@ -76,11 +81,18 @@ class Dsn:
     options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, url: str) -> Dsn:
+    def parse(
+        cls, url: str, called: str = "DATABASE_URL", environ: Mapping[str, str] = os.environ
+    ) -> Dsn:
         """Read a libpq URL or keyword string, or an SQLAlchemy URL.
 
+        Args:
+            called: by what name people gave it.
+            environ: libpq's variables, for what it leaves open.
+
         Raises:
-            SettingsError: it is none of them.
+            SettingsError: it is none of them; the sentence quotes nothing of it but an option's
+                name, for a part of a password may stand anywhere in it.
         """
         # A file that keeps a secret mostly ends in a new line.
         url = url.strip()
@@ -93,30 +105,33 @@ class Dsn:
             unknown = re.search(r'(?:query parameter: |connection option )"(\w+)"', str(error))
             if unknown is not None:
                 raise SettingsError(
-                    f"DATABASE_URL has the option {unknown[1]}, which is a driver's own and not "
+                    f"{called} has the option {unknown[1]}, which is a driver's own and not "
                     "PostgreSQL's; leave it out, and ask for TLS with sslmode=require."
                 ) from None
             raise SettingsError(
-                "DATABASE_URL is no PostgreSQL address; write it like "
+                f"{called} is no PostgreSQL address; write it like "
                 "postgresql://user@host:5432/database."
             ) from None
         if "service" in parts:
             raise SettingsError(
-                "DATABASE_URL names a service, which not every program here can look up; write "
+                f"{called} names a service, which not every program here can look up; write "
                 "its host, port, database and user instead."
             )
-        environ = os.environ
         user = parts.pop("user", environ.get("PGUSER") or _login())
-        try:
-            port = int(parts.pop("port", environ.get("PGPORT") or "5432"))
-        except ValueError:
-            raise SettingsError(
-                "DATABASE_URL names several servers; give the one that takes writes."
-            ) from None
+        host = parts.pop("host", environ.get("PGHOST") or "localhost")
+        dbname = parts.pop("dbname", environ.get("PGDATABASE") or user)
+        # What libpq takes for the host or the database is then the rest of the password.
+        if "@" in host or (separator and "@" in dbname and "%40" not in rest):
+            raise SettingsError(f"{called} has an @ too many; {_ENCODE}.")
+        port = parts.pop("port", environ.get("PGPORT") or "5432")
+        if "," in port:
+            raise SettingsError(f"{called} names several servers; give the one that takes writes.")
+        if not (port.isascii() and port.isdigit()):
+            raise SettingsError(f"The port in {called} is no number; {_ENCODE}.")
         return cls(
-            host=parts.pop("host", environ.get("PGHOST") or "localhost"),
-            port=port,
-            dbname=parts.pop("dbname", environ.get("PGDATABASE") or user),
+            host=host,
+            port=int(port),
+            dbname=dbname,
             user=user,
             password=parts.pop("password", environ.get("PGPASSWORD") or ""),
             options=tuple(sorted(parts.items())),

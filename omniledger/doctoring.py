@@ -15,10 +15,11 @@ from pydantic import SecretStr
 
 from omniledger import revisions, versions
 from omniledger.alerts.channels import require_known
-from omniledger.database import Dsn, connect
+from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
 from omniledger.masking import masked
+from omniledger.roles import require_no_superuser
 from omniledger.scheduling.prefect_server import problem_of
 from omniledger.scheduling.status import is_kept
 from omniledger.settings import Settings, get_settings
@@ -113,9 +114,19 @@ def _reached(kind: str, dsn: Dsn) -> Place:
         with connect(dsn, autocommit=True) as connection:
             version = connection.info.parameter_status("server_version") or "unknown"
             at = _revision(connection)
+            problem = _problem_of_login(connection)
     except OmniledgerError as error:
         return Place(kind, dsn.safe(), "it can't be used", str(error))
-    return Place(kind, dsn.safe(), f"PostgreSQL {version}, {at} (newest {revisions.head()})")
+    state = f"PostgreSQL {version}, {at} (newest {revisions.head()})"
+    return Place(kind, dsn.safe(), state, problem)
+
+
+def _problem_of_login(connection: Connection) -> str:
+    try:
+        require_no_superuser(connection)
+    except OmniledgerError as error:
+        return str(error)
+    return ""
 
 
 def _revision(connection: Any) -> str:

@@ -23,6 +23,9 @@ _LASTING = "password|pg_hba|does not exist|could not translate"
 
 _FULL = "too many (?:connections|clients)|connection slots are reserved|no more connections allowed"
 
+_OF_RUNS = r"(?:table|view) (?:stg|int|fct|dim|contract)_"
+"""What a relation is called that a run has made."""
+
 _PASSING = re.compile(
     "server closed the connection|terminating connection|connection (?:already closed|refused)"
     "|could not connect|the database system is|could not serialize|deadlock detected"
@@ -49,7 +52,7 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
         return NotReadyError(
             f"{dsn.user} may not do this: {first_line(error)}; "
             "run the command as the owner of the gateway's tables, or as a login with the role "
-            "for it (docs/security.md)."
+            f"for it (docs/security.md){_of_runners(error, dsn)}."
         )
     if error.sqlstate == "53100":
         return DatabaseError(
@@ -75,6 +78,13 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
         f"The database refused a step: {first_line(error)}{_detail(error)}; "
         "mend that and run the command again, it goes on where it was."
     )
+
+
+def _of_runners(error: BaseException, dsn: Dsn) -> str:
+    """What makes the owner of the gateway's tables one of those whose the marts are."""
+    if not re.search(_OF_RUNS, str(error)):
+        return ""
+    return f"; what runs made is the runners': `grant omniledger_runner to {dsn.user}`"
 
 
 def is_of_another_server(error: psycopg.Error) -> bool:

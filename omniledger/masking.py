@@ -2,8 +2,9 @@
 
 import re
 
-_URL = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
-_TOKEN = re.compile(r"(https?://)[^\s:/@]+@")
+# To the last @: an earlier one is of a password that nobody encoded.
+_URL = re.compile(r"(\w+://[^\s:/]*:)\S+@")
+_TOKEN = re.compile(r"(https?://)[^\s:/]+@")
 _KEYWORD = re.compile(
     r"((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)('[^']*'\S*|\S+)", re.IGNORECASE
 )

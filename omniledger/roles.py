@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from omniledger.database import Connection
+from omniledger.errors import NotReadyError
 
 OWNER, WRITER, RUNNER, READER = ROLES = (
     "omniledger_owner",
@@ -17,6 +18,48 @@ OWNER, WRITER, RUNNER, READER = ROLES = (
 _HAVE_RIGHTS = """
 select from pg_roles where rolname = %s and has_schema_privilege(oid, 'ledger', 'usage')
 """
+
+
+_RUNNERS_BESIDE_SUPERUSER = """
+select r.rolname
+from pg_roles as r
+inner join pg_roles as runner on runner.rolname = %s
+where
+    (select rolsuper from pg_roles where rolname = session_user)
+    and r.rolcanlogin
+    and not r.rolsuper
+    and pg_has_role(r.oid, runner.oid, 'member')
+    and not exists (
+        select
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname in ('omni2', 'ledger')
+            and c.relkind in ('r', 'p')
+            and pg_has_role(r.oid, c.relowner, 'member')
+    )
+order by 1
+limit 1
+"""
+"""A login that may change what runs made, and does not own what upgrades work on anyway."""
+
+
+def require_no_superuser(connection: Connection) -> None:
+    """Refuse to work on the marts as a superuser where others own them.
+
+    Whoever owns a mart can hang a trigger on it, or put a view in its place, and so have a function
+    called with all rights of whoever writes or reads it.
+
+    Raises:
+        NotReadyError: it names a login to use instead.
+    """
+    row = connection.execute(_RUNNERS_BESIDE_SUPERUSER, [RUNNER]).fetchone()
+    if row is not None:
+        raise NotReadyError(
+            f"{connection.info.user} is a superuser, and {row[0]} may change what a run works on: "
+            "a trigger on a mart would act with all rights; name a member of omniledger_runner in "
+            f"DATABASE_URL, as {row[0]} is (docs/security.md)."
+        )
 
 
 def grant_again(connection: Connection, legacy_schema: str) -> None:

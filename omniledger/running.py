@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import Connection, session
+from omniledger.roles import require_no_superuser
 from omniledger.sessions import require_lasting
 from omniledger.settings import Settings, get_settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
     _collect_garbage_seldom()
-    wait_for_prefect = _begin(revisions.require_head)
+    wait_for_prefect = _begin(_require_marts)
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
 
@@ -43,11 +44,17 @@ def run_merge() -> Certificate | None:
 
 def run_prune() -> Removed:
     """Remove old raw rows as a flow; its errors come out as they are."""
-    wait_for_prefect = _begin(revisions.require_head)
+    wait_for_prefect = _begin(_require_marts)
     from flows.prune import prune_raw
 
     wait_for_prefect()
     return prune_raw.with_options(retries=0)()
+
+
+def _require_marts(connection: Connection) -> None:
+    """Refuse a database that isn't upgraded, and a login that must not work on its marts."""
+    revisions.require_head(connection)
+    require_no_superuser(connection)
 
 
 def _begin(require_ready: Callable[[Connection], object]) -> Callable[[], None]:

@@ -18,6 +18,7 @@ from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, as_json, session
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
 from omniledger.moments import in_utc
+from omniledger.roles import require_no_superuser
 from omniledger.sessions import require_lasting, try_lock
 
 LOCK = 0x6F6D6E6972756E73
@@ -272,8 +273,10 @@ def no_run_at_work(connection: Connection) -> Iterator[None]:
     """Keep runs away inside the block.
 
     Raises:
-        NotReadyError: another run is at work on this database.
+        NotReadyError: another run is at work on this database, or this is a superuser where
+            others own the marts.
     """
+    require_no_superuser(connection)
     with only_one(
         connection,
         LOCK,

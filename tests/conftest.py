@@ -78,6 +78,7 @@ def from_files(*files: Path) -> State:
     """A starting state out of SQL files."""
 
     def fill(connection: Connection) -> None:
+        connection.execute("reset search_path")
         for file in files:
             connection.execute(file.read_text().encode())
 
@@ -289,8 +290,17 @@ def requires(dsn: Dsn, major: int) -> None:
         pytest.skip(f"it came with PostgreSQL {major}")
 
 
+@contextmanager
+def as_gateway(dsn: Dsn, *, autocommit: bool = False, **parameters: Any) -> Iterator[Connection]:
+    """A session with the search path that the server gives it, and not ours."""
+    with connect(dsn, autocommit=True, **parameters) as connection:
+        connection.execute("reset search_path")
+        connection.autocommit = autocommit
+        yield connection
+
+
 def ask(dsn: Dsn, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Rows of a query, committed."""
-    with connect(dsn) as connection:
+    """Rows of a query, committed, as the gateway or an operator asks it."""
+    with as_gateway(dsn) as connection:
         cursor = connection.execute(query.encode(), values or None)
         return cursor.fetchall() if cursor.description else []

@@ -222,7 +222,7 @@ def refused(dsn: Dsn, query: str) -> str:
 
 
 def test_a_foreign_tables_server_that_is_away_is_not_taken_for_the_database(foreign: Dsn) -> None:
-    said = refused(foreign, "select * from away")
+    said = refused(foreign, "select * from public.away")
     assert said.startswith(
         f"PassingError: {foreign.safe()} answers, but can't reach the server of a foreign table: "
         'could not connect to server "away": '
@@ -231,7 +231,7 @@ def test_a_foreign_tables_server_that_is_away_is_not_taken_for_the_database(fore
 
 
 def test_a_foreign_tables_server_that_refuses_the_login_says_so(foreign: Dsn) -> None:
-    said = refused(foreign, "select * from refusing")
+    said = refused(foreign, "select * from public.refusing")
     assert said.startswith(f"DatabaseError: {foreign.safe()} answers, but can't reach the server")
     assert f'password authentication failed for user "{foreign.user}"; start that server' in said
 
@@ -243,7 +243,7 @@ def test_what_a_foreign_tables_server_answers_is_called_its_own(foreign: Dsn) ->
         f"alter user mapping for current_user server refusing options (set password"
         f" '{foreign.password}')",
     )
-    said = refused(foreign, "select * from nowhere")
+    said = refused(foreign, "select * from public.nowhere")
     assert said.startswith(
         f"NotReadyError: The server of a foreign table that {foreign.safe()} reads refused: "
         'relation "public.gone" does not exist; mend that there'

@@ -33,6 +33,44 @@ def test_an_address_is_the_same_place_in_every_spelling(address: str) -> None:
     assert (dsn.user, dsn.host) == ("me", dsn.environment()["PGHOST"])
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://sec:S3cat@rt@127.0.0.1/p3",
+        "postgresql+psycopg://sec:S3c?at@rt@127.0.0.1/p3",
+        "postgresql://sec:12/S3cat@127.0.0.1:5432/p3",
+        "postgresql://sec:S3cat/rt@127.0.0.1:5432/p3",
+        "postgresql://sec@corp:S3cat@127.0.0.1/p3",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_not_told_in_part(address: str) -> None:
+    with pytest.raises(SettingsError, match="write %40, %2F and %3A") as refused:
+        Dsn.parse(address)
+    assert "cat" not in str(refused.value) and "rt@" not in str(refused.value)
+
+
+def test_a_database_may_have_an_at_in_its_name() -> None:
+    assert Dsn.parse("postgresql://me@host/a%40b").dbname == "a@b"
+    assert Dsn.parse("host=host user=me dbname=a@b").dbname == "a@b"
+
+
+def test_a_port_is_a_number() -> None:
+    with pytest.raises(SettingsError, match="The port in DATABASE_URL is no number"):
+        Dsn.parse("postgresql://me:secret@host:notaport/db")
+
+
+def test_another_address_is_called_by_its_name_and_takes_nothing_of_the_surroundings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("PGUSER", "here"), ("PGPASSWORD", "ours"), ("PGPORT", "6543")):
+        monkeypatch.setenv(name, value)
+    found = Dsn.parse("postgresql://there/db", "SOURCE_URL", environ={})
+    assert (found.password, found.port) == ("", 5432)
+    assert found.user != "here"
+    with pytest.raises(SettingsError, match=r"^SOURCE_URL is no PostgreSQL address"):
+        Dsn.parse("nonsense", "SOURCE_URL", environ={})
+
+
 def test_of_several_servers_one_must_be_named() -> None:
     with pytest.raises(SettingsError, match="names several servers; give the one that takes"):
         Dsn.parse("postgresql://me@one,two/gateway?target_session_attrs=read-write")

@@ -80,12 +80,16 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
     "url",
     [
         "postgresql://me:{}@host/db",
+        "postgresql://me:an@{}@host/db",
+        "postgresql://me:a/b@{}@host/db",
+        "postgresql://me@corp:{}@host/db",
         "postgresql+psycopg://me:{}@host:5432/db?sslmode=require",
         "postgresql://host/db?user=me&password={}",
         "host=h user=me password={} dbname=d",
         "host=h password = '{}' dbname=d",
         "json://me:{}@127.0.0.1/hook",
         "https://{}@host/api",
+        "https://an@{}@host/api",
     ],
 )
 def test_every_spelling_of_a_password_is_masked(url: str) -> None:

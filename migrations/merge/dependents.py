@@ -95,10 +95,10 @@ def carried(connection: Connection, relation: str) -> Iterator[None]:
 
 
 def _read(connection: Connection, relation: str) -> list[_View]:
-    # Without a search path every name in a definition is written in full.
-    connection.execute("set local search_path = ''")
-    rows = connection.execute(_VIEWS, {"relation": relation}).fetchall()
-    connection.execute("reset search_path")
+    with connection.transaction(force_rollback=True):
+        # Without a search path every name in a definition is written in full.
+        connection.execute("set local search_path = ''")
+        rows = connection.execute(_VIEWS, {"relation": relation}).fetchall()
     return [
         _View(name, definition, owner, options, defaults, Labels.read(connection, name))
         for name, definition, owner, options, defaults in rows

@@ -2,11 +2,18 @@ do $omniledger$
 declare
     role_name text;
     statement text;
-    owner_name text := (
+    owner_name text;
+    statements text[];
+    callers_path text := pg_catalog.current_setting('search_path');
+begin
+    -- Who runs this may all: whoever can create in a schema of its search path must not have it
+    -- call a function of theirs. The next upgrade's or psql's statements get back what they had.
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+    owner_name := (
         select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ledger'
     );
-    statements text[] := array[]::text[];
-begin
+    statements := array[]::text[];
+
     -- Roles belong to the whole cluster: another database may have made them.
     foreach role_name in array array[
         'omniledger_owner', 'omniledger_writer', 'omniledger_runner', 'omniledger_reader'
@@ -18,6 +25,7 @@ begin
                 when duplicate_object or unique_violation then null;
                 when insufficient_privilege then
                     raise notice 'The role % is not made, for that takes CREATEROLE; `omniledger roles sql` prints what an administrator runs.', role_name;
+                    perform set_config('search_path', callers_path, false);
                     return;
             end;
         end if;
@@ -38,6 +46,18 @@ begin
     );
     -- A way back drops views that runs made.
     statements := statements || array['grant omniledger_runner to omniledger_owner'];
+    -- What runs make is the runners': the owners of the tables go on running.
+    statements := statements || array(
+        select distinct format('grant omniledger_runner to %I', r.rolname)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        inner join pg_roles as r on c.relowner = r.oid
+        where
+            n.nspname in ('omni2', 'ledger')
+            and c.relkind in ('r', 'p', 'v', 'S')
+            and r.rolname <> 'omniledger_owner'
+            and not pg_has_role(r.oid, 'omniledger_runner', 'usage')
+    );
     statements := statements || array(
         select format('grant usage, create on schema %I to omniledger_owner', n.nspname)
         from pg_namespace as n
@@ -92,7 +112,8 @@ begin
         'grant execute on function ledger.map_users() to omniledger_runner',
         'revoke execute on function ledger.refresh_limits() from public',
         'grant execute on function ledger.refresh_limits() to omniledger_runner',
-        format('alter default privileges for role %I in schema ledger grant select, insert, update, delete on tables to omniledger_runner', owner_name),
+        format('alter default privileges for role %I in schema ledger grant select on tables to omniledger_runner', owner_name),
+        format('alter default privileges for role %I in schema ledger revoke insert, update, delete on tables from omniledger_runner', owner_name),
         format('alter default privileges for role %I in schema ledger grant usage on sequences to omniledger_runner', owner_name)
     ];
     statements := statements || array(
@@ -102,11 +123,36 @@ begin
         where
             n.nspname = 'ledger'
             and c.relkind = 'r'
-            and c.relname not in (
-                'alembic_version', 'deleted_days', 'merge_runs', 'user_map', 'audit_logs_legacy',
-                'audit_matches', 'audit_merge_changes', 'audit_quarantine', 'audit_servers',
-                'audit_tombstones'
+            and c.relname in (
+                'alerts', 'bill_imports', 'ingests', 'limit_history', 'model_history',
+                'model_names', 'model_prices', 'provider_buckets', 'provider_costs',
+                'provider_costs_history', 'provider_usage', 'provider_usage_history', 'run_steps',
+                'runs', 'settings'
             )
+    );
+    -- An earlier version gave these: a removal that a runner noted the owner would carry out, and
+    -- what the gate found, and who published it all the same, is only added to.
+    statements := statements || array(
+        select format('revoke insert, update, delete on %s from omniledger_runner', c.oid::regclass)
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname = 'ledger'
+            and c.relname in (
+                'forced_publications', 'gate_results', 'pruned_servers', 'prunings'
+            )
+    );
+    statements := statements || array(
+        select format('grant insert %s on %s to omniledger_runner', w.columns, c.oid::regclass)
+        from (
+            values
+            ('gate_results', ''),
+            -- Who and when, the server says.
+            ('forced_publications', '(run_id, why, overridden, days, rows_published)')
+        ) as w (name, columns)
+        inner join pg_class as c on w.name = c.relname
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where n.nspname = 'ledger'
     );
     statements := statements || array(
         select format('grant select on %s to omniledger_runner', c.oid::regclass)
@@ -201,5 +247,6 @@ begin
                 raise notice 'Left to an administrator (`omniledger roles sql`): %;', statement;
         end;
     end loop;
+    perform set_config('search_path', callers_path, false);
 end
 $omniledger$

@@ -3,23 +3,30 @@ declare
     role_name text;
     statement text;
     role_id oid;
-    schemas text[] := array[
+    schemas text[];
+    owner_name text;
+    statements text[];
+    is_written_through boolean;
+    callers_path text := pg_catalog.current_setting('search_path');
+begin
+    -- As in the SQL that grants: nobody's functions but the server's.
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+    schemas := array[
         'omni2', 'ledger', 'analytics', 'analytics_build', 'auth_service', '{legacy_schema}'
     ];
-    owner_name text := (
+    owner_name := (
         select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ledger'
     );
-    statements text[] := array[
+    statements := array[
         'grant execute on function ledger.map_users() to public',
         'grant execute on function ledger.refresh_limits() to public'
     ];
     -- A gateway that writes through the role goes on, all the way back.
-    is_written_through boolean := exists (
+    is_written_through := exists (
         select from pg_auth_members as m
         inner join pg_roles as r on m.roleid = r.oid
         where r.rolname = 'omniledger_writer' and pg_has_role(m.member, m.roleid, 'usage')
     );
-begin
     if is_written_through and to_regclass('ledger.audit_logs_legacy') is not null then
         statements := statements || array[
             'grant select, insert, update, delete on ledger.audit_logs_legacy to omniledger_writer'
@@ -86,5 +93,6 @@ begin
     exception
         when dependent_objects_still_exist or insufficient_privilege or invalid_schema_name then null;
     end;
+    perform set_config('search_path', callers_path, false);
 end
 $omniledger$

@@ -7,14 +7,14 @@ Locks: SHARE ROW EXCLUSIVE for an instant at each trigger.
 Way back: the triggers are dropped.
 
 Revision ID: 0036
-Revises: 0034
+Revises: 0035
 """
 
 from migrations.ddl import run_live
 from migrations.triggers import make_trigger
 
 revision = "0036"
-down_revision = "0034"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 

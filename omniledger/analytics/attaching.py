@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 
 from migrations.roles import granting
 from omniledger import revisions
@@ -21,7 +21,7 @@ from omniledger.analytics.link import (
 )
 from omniledger.catalog import columns_of
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError
+from omniledger.errors import NotReadyError, SettingsError
 from omniledger.settings import Settings
 
 OLDEST_SERVER = 140000
@@ -54,27 +54,47 @@ select
 """
 
 _HUSH = (
-    "set local log_statement = 'none'",
-    "set local log_min_duration_statement = -1",
-    "set local log_min_duration_sample = -1",
-    "set local log_parameter_max_length = 0",
+    ("log_statement", "none"),
+    ("log_min_duration_statement", "-1"),
+    ("log_min_duration_sample", "-1"),
+    ("log_parameter_max_length", "0"),
+    ("log_parameter_max_length_on_error", "0"),
+    ("auto_explain.log_min_duration", "-1"),
+    ("pg_stat_statements.track", "none"),
+    ("pgaudit.log", "none"),
 )
-"""What keeps even bound values out of the log, where this login may say so."""
+"""What keeps bound values, and statements inside of others, from being kept, where this login may
+say so."""
 
-_WOULD_LOG = """
-select
-    current_setting('log_parameter_max_length') <> '0'
-    and (
-        current_setting('log_statement') = 'all'
-        or exists (
-            select
-            from pg_settings
-            where
-                name in ('log_min_duration_statement', 'log_min_duration_sample')
-                and setting::bigint between 0 and 1000
-        )
-    )
+# How long a statement takes, and whether its transaction is sampled, nobody can promise.
+_WOULD_KEEP = """
+    select name
+    from pg_settings
+    where
+        case name
+            when 'log_parameter_max_length' then setting <> '0' and (
+                current_setting('log_statement') = 'all'
+                or current_setting('log_min_duration_statement') <> '-1'
+                or current_setting('log_min_duration_sample') <> '-1'
+                or current_setting('log_transaction_sample_rate')::float > 0
+            )
+            when 'auto_explain.log_min_duration'
+                then
+                    setting <> '-1'
+                    and current_setting('auto_explain.log_parameter_max_length', true) <> '0'
+            when 'pg_stat_statements.track' then setting = 'all'
+            when 'pgaudit.log' then setting not in ('', 'none')
+            else false
+        end
+    order by name
 """
+
+_SECRET = {
+    option.keyword.decode()
+    for option in pq.Conninfo.get_defaults()
+    if b"*" in option.dispchar and option.keyword != b"password"
+}
+"""Options of an address that are secrets, and that nobody has a hidden way for."""
 
 _COLUMNS = """
 select column_name, column_type
@@ -151,8 +171,10 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
 
     Raises:
         NotReadyError: the database has rows of its own or is the source, or a right is missing.
+        SettingsError: the source's address has a secret that can't be kept.
         PassingError: the analytics server can't reach the source.
     """
+    _require_hidden(source)
     with session(dsn) as connection:
         _require_fit(connection, settings)
         is_at_head = revisions.current(connection) == revisions.head()
@@ -191,6 +213,15 @@ def detach(dsn: Dsn) -> None:
         connection.execute(_of_link("drop schema {foreign} cascade"))
 
 
+def _require_hidden(source: Dsn) -> None:
+    """Refuse a secret that could only be said in a statement's text, before anything is said."""
+    for name in sorted(_SECRET.intersection(dict(source.options))):
+        raise SettingsError(
+            f"The source's address has the option {name}, which a server would log in plain text; "
+            "leave it out, and log in with a password or with a key that has none."
+        )
+
+
 def _require_fit(connection: Connection, settings: Settings) -> None:
     """Refuse a database in which a table with rows of its own would be replaced by a copy."""
     if connection.info.server_version < OLDEST_SERVER:
@@ -218,11 +249,11 @@ def _require_another(connection: Connection, source: Snapshot) -> None:
 
 
 def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
-    for statement in _HUSH:
+    for setting in _HUSH:
         with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute(statement.encode())
+            connection.execute("select set_config(%s, %s, true)", setting)
     try:
-        connection.execute("create extension if not exists postgres_fdw")
+        connection.execute("create extension if not exists postgres_fdw schema public")
     except psycopg.errors.InsufficientPrivilege:
         raise NotReadyError(
             "This login may not create the extension postgres_fdw: have an administrator run "
@@ -251,17 +282,28 @@ def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
             options=listed,
         )
     )
-    if source.password and connection.execute(_WOULD_LOG).fetchone() == (True,):
-        raise NotReadyError(
-            "The analytics server writes the values of statements to its log, and would write the "
-            "source's password there: have an administrator run `alter role "
-            f"{connection.info.user} set log_parameter_max_length = 0`, then attach again."
-        )
+    if source.password:
+        _require_discreet(connection)
     for login in {run_as, connection.info.user}:
         connection.execute(_SAY, [login, source.user, source.password])
         connection.execute(_MAP_USER)
     connection.execute(_SAY, ["", "", ""])
     connection.execute(_of_link("create schema if not exists {foreign}"))
+
+
+def _require_discreet(connection: Connection) -> None:
+    """Refuse a server that would write the password into its log or its statistics."""
+    quiet = dict(_HUSH)
+    changes = [
+        f"`alter role {connection.info.user} set {name} = {quiet[name]}`"
+        for (name,) in connection.execute(_WOULD_KEEP)
+    ]
+    if changes:
+        raise NotReadyError(
+            "The analytics server writes the values of statements to its log or its statistics, "
+            "and would write the source's password there: have an administrator run "
+            f"{' and '.join(changes)}, then attach again."
+        )
 
 
 def _make_foreign(connection: Connection, table: Table, columns: Columns) -> None:

@@ -36,15 +36,19 @@ def attach(source_url: str, run_as: str | None) -> None:
     import os
     from dataclasses import replace
 
+    from click.core import ParameterSource
+
     from omniledger.analytics import attaching
     from omniledger.database import Dsn, target
     from omniledger.moments import in_utc
     from omniledger.settings import get_settings
 
-    source = Dsn.parse(source_url)
+    # libpq's variables are of the analytics server.
+    source = Dsn.parse(source_url, "SOURCE_URL", environ={})
+    given = click.get_current_context().get_parameter_source("source_url")
     if password := os.environ.get("OMNILEDGER_SOURCE_PASSWORD"):
         source = replace(source, password=password)
-    elif source.password and source.password not in os.environ.get("OMNILEDGER_SOURCE_URL", ""):
+    elif source.password and given is ParameterSource.COMMANDLINE:
         click.echo(
             "The password stands on the command line, where others of this machine can read it; "
             "the next time set OMNILEDGER_SOURCE_PASSWORD.",

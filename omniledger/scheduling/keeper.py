@@ -18,6 +18,7 @@ from omniledger.errors import LocalError
 from omniledger.files import replacing
 from omniledger.masking import masked
 from omniledger.ports import is_taken
+from omniledger.roles import require_no_superuser
 from omniledger.scheduling.prefect_server import (
     PrefectServer,
     close_killed,
@@ -139,6 +140,7 @@ def keep(plan: Plan, port: int, settings: Settings) -> None:
     with session(autocommit=True) as connection:
         revisions.require_head(connection)
         require_lasting(connection)
+        require_no_superuser(connection)
     with _alone(settings.home / "prefect") as state:
         keeper = Keeper(plan, port, settings)
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from omniledger.analytics import attaching
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import Dsn, session
 from omniledger.settings import get_settings
@@ -81,7 +82,7 @@ def test_the_password_is_in_no_log_statement_or_output(
     assert (said.code, wrong.code) == (0, 3)
     assert "password authentication failed" in wrong.refusal
     log = (elsewhere_root / "server.log").read_text(errors="replace")
-    assert "set local log_statement" in log
+    assert "select set_config($1, $2, true)" in log
     seen = ask(analytics, "select coalesce(string_agg(query, ' '), '') from pg_stat_activity")
     for text in (told, log, str(seen)):
         assert PASSWORD not in text
@@ -108,6 +109,86 @@ def test_a_server_that_would_log_the_password_is_refused(elsewhere: Server, sour
     finally:
         ask(dsn, f"alter database {dsn.dbname} owner to {dsn.user}")
         ask(dsn, f"drop owned by {login} cascade; drop role {login}")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "log_min_duration_statement = 60000",
+        "log_min_duration_sample = 60000",
+        "log_transaction_sample_rate = 0.5",
+    ],
+)
+def test_nothing_may_tell_the_password_however_seldom(
+    elsewhere: Server, source: Dsn, setting: str
+) -> None:
+    dsn = elsewhere.new()
+    login = f"seldom_{dsn.dbname}"
+    ask(dsn, f"create role {login} login password '{PASSWORD}'")
+    ask(dsn, f"alter database {dsn.dbname} owner to {login}")
+    ask(dsn, f"grant create on schema public to {login}; create extension postgres_fdw")
+    ask(dsn, f"grant usage on foreign data wrapper postgres_fdw to {login}")
+    ask(dsn, f"alter role {login} set {setting}")
+    try:
+        refused = attach(replace(dsn, user=login, password=PASSWORD), source)
+        assert (refused.code, "set log_parameter_max_length = 0`" in refused.refusal) == (4, True)
+    finally:
+        ask(dsn, f"alter database {dsn.dbname} owner to {dsn.user}")
+        ask(dsn, f"drop owned by {login} cascade; drop role {login}")
+
+
+def test_a_sampled_transaction_tells_no_password(
+    analytics: Dsn, source: Dsn, elsewhere_root: Path
+) -> None:
+    """It is chosen before anything can be hushed."""
+    login = analytics.user
+    ask(analytics, f"alter role {login} set log_transaction_sample_rate = 1")
+    try:
+        assert attach(analytics, source).code == 0
+    finally:
+        ask(analytics, f"alter role {login} reset all")
+    log = (elsewhere_root / "server.log").read_text(errors="replace")
+    assert "create server" in log
+    assert PASSWORD not in log
+
+
+def test_a_keys_password_is_refused_before_a_server_hears_of_it(
+    analytics: Dsn, source: Dsn, elsewhere_root: Path
+) -> None:
+    options = (("sslkey", "/k"), ("sslpassword", "tell-nobody-key-4711"))
+    before = ask(analytics, "select srvoptions from pg_foreign_server")
+    refused = attach(analytics, replace(source, options=options))
+    assert (refused.code, "has the option sslpassword" in refused.refusal) == (2, True)
+    assert "4711" not in refused.refusal
+    assert ask(analytics, "select srvoptions from pg_foreign_server") == before
+    assert "tell-nobody-key" not in (elsewhere_root / "server.log").read_text(errors="replace")
+
+
+def test_a_source_takes_nothing_of_this_servers_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only a password that stands on the command line is said to stand there."""
+    given: list[Dsn] = []
+    said: list[str] = []
+
+    def attached(dsn: Dsn, source: Dsn, *_: object) -> attaching.Attached:
+        given.append(source)
+        return attaching.Attached((), None, False)
+
+    monkeypatch.setattr(attaching, "attach", attached)
+    monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
+    here = Dsn("here", 5432, "figures", "me")
+    ours = {"PGPASSWORD": "ours", "PGUSER": "ours", "PGPORT": "1", "PGDATABASE": "ours"}
+    omniledger(here, "analytics", "attach", "postgresql://copier@there/gateway", **ours)
+    secret = {"OMNILEDGER_SOURCE_URL": "postgresql://copier:a%40b@there/gateway"}
+    omniledger(here, "analytics", "attach", **ours, **secret)
+    assert given == [
+        Dsn("there", 5432, "gateway", "copier"),
+        Dsn("there", 5432, "gateway", "copier", "a@b"),
+    ]
+    assert not [text for text in said if "command line" in text]
+    omniledger(here, "analytics", "attach", "postgresql://copier:a@there/gateway")
+    assert [text for text in said if "command line" in text]
+    bad = omniledger(here, "analytics", "attach", "postgresql://there:x/db", **ours)
+    assert (bad.code, "The port in SOURCE_URL is no number" in bad.refusal) == (2, True)
 
 
 def test_another_login_may_run_what_it_needs_and_no_more(analytics: Dsn, source: Dsn) -> None:

@@ -18,7 +18,7 @@ from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.ports import free_port
 from omniledger.settings import PROJECT_DIR
-from tests.conftest import Server, ask
+from tests.conftest import Server, as_gateway, ask
 
 WAIT_SECONDS = 120
 """How long anything may take before a test gives up, s; nothing sleeps for as long."""
@@ -270,7 +270,7 @@ def broken_promises(dsn: Dsn, history: int) -> list[str]:
             where question like 'old %' or question = 'only the gateway'
         """,
     }
-    with connect(dsn) as connection:
+    with as_gateway(dsn) as connection:
         return [
             f"not so: {what}"
             for what, query in checks.items()

@@ -12,7 +12,7 @@ import pytest
 from migrations.patience import patiently
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
-from tests.conftest import Server, ask, started
+from tests.conftest import Server, as_gateway, ask, started
 from tests.faults.harness import Upgrade, wait_until
 from tests.replica import STREAMING
 
@@ -28,7 +28,7 @@ BUILD_WAITS = "select count(*) from pg_stat_progress_create_index where phase li
 @contextmanager
 def somebody(dsn: Dsn, *statements: str) -> Iterator[Connection]:
     """A session of an application named "reporting" in the middle of a transaction."""
-    with connect(dsn, application_name="reporting") as session:
+    with as_gateway(dsn, application_name="reporting") as session:
         for statement in statements:
             session.execute(statement.encode())
         yield session
@@ -53,7 +53,7 @@ def test_it_gives_up_with_the_name_of_who_holds_a_lock_and_goes_on_later(
     with somebody(dsn, holds) as holder:
         upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: "1"})
         # Nobody queues behind it for longer than one of its tries.
-        with connect(dsn, autocommit=True, options="-c statement_timeout=1s") as writer:
+        with as_gateway(dsn, autocommit=True, options="-c statement_timeout=1s") as writer:
             while not upgrade.is_over():
                 writer.execute(WRITE)
                 time.sleep(0.02)
@@ -137,7 +137,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def by_itself(dsn: Dsn, *statements: str) -> None:
     """Statements that can't run inside of a transaction."""
-    with connect(dsn, autocommit=True) as session:
+    with as_gateway(dsn, autocommit=True) as session:
         for statement in statements:
             session.execute(statement.encode())
 

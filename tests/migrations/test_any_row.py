@@ -152,6 +152,8 @@ class Twins:
     def __init__(self, old: Dsn, new: Dsn) -> None:
         self.old = connect(old, autocommit=True)
         self.new = connect(new, autocommit=True)
+        for side in (self.old, self.new):
+            side.execute("reset search_path")
 
     def insert(self, table: sql.SQL, row: Row) -> tuple[int, int] | None:
         """The new row's id on each side; None where the old side refused it."""

@@ -1,13 +1,14 @@
 """What was carried goes on: triggers, types, ids and computed columns under the old name."""
 
 from decimal import Decimal
+from importlib import import_module
 
 import psycopg
 import pytest
 
 from omniledger import revisions
 from omniledger.database import Dsn, connect
-from tests.conftest import Server, ask
+from tests.conftest import Server, as_gateway, ask
 from tests.migrations.conftest import SetSetting
 from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
@@ -71,7 +72,7 @@ def test_a_search_column_kept_by_the_server_itself_goes_on_and_so_does_a_notific
     each_server: Server,
 ) -> None:
     dsn = each_server.state("lineage_without_message_search:upgraded")
-    with connect(dsn, autocommit=True) as connection:
+    with as_gateway(dsn, autocommit=True) as connection:
         connection.execute("listen audit_errors")
         rows = connection.execute(
             "insert into audit_logs (message, question, status) values"
@@ -112,7 +113,7 @@ def test_a_trigger_runs_as_the_writer_as_it_did(server: Server) -> None:
     )
     try:
         revisions.upgrade(dsn)
-        with connect(dsn) as connection:
+        with as_gateway(dsn) as connection:
             connection.execute(f"set role {role}".encode())
             connection.execute("insert into audit_logs (message) values ('mine')")
             connection.execute("update audit_logs set status = 'done' where message = 'mine'")
@@ -411,6 +412,28 @@ def test_generated_columns_are_computed_for_what_is_written(each_server: Server)
         (None, None),
         (5, "HELLO"),
     ]
+
+
+def test_what_an_earlier_version_noted_of_a_merge_gets_its_names_in_full(server: Server) -> None:
+    """It noted them as the gateway's search path reads them."""
+    dsn = server.state("odd_columns:upgraded")
+    [(noted,)] = ask(dsn, "select shape from ledger.merge_runs")
+    assert "public.mood" in str(noted)
+    before = import_module("migrations.versions.0035_narrow_runners").down_revision
+    revisions.downgrade(dsn, before)
+    short = (
+        "update ledger.merge_runs set shape = replace(shape::text, 'public.mood', 'mood')::jsonb"
+    )
+    ask(dsn, short)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select shape from ledger.merge_runs") == [(noted,)]
+    assert omniledger(dsn, "merge", "verify").code == 0
+    # On the copy of another server's notes there is no such type.
+    ask(dsn, short.replace("'mood')", "'elsewhere')"))
+    before_that = ask(dsn, "select shape from ledger.merge_runs")
+    revisions.downgrade(dsn, before)
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select shape from ledger.merge_runs") == before_that
 
 
 def test_odd_columns_are_written_through_the_old_name(server: Server) -> None:

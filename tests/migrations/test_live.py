@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from omniledger import revisions
-from omniledger.database import Dsn, connect
-from tests.conftest import Server, ask
+from omniledger.database import Dsn
+from tests.conftest import Server, as_gateway, ask
 
 INSERT = """
     INSERT INTO audit_logs (user_id, message, tokens_input, tokens_output, tokens_cached, success)
@@ -119,7 +119,7 @@ class Gateway:
 
     def _read_prepared(self, threshold: int) -> None:
         """Read as psycopg does: prepared on the server at the first or second use."""
-        with connect(self.dsn, autocommit=True, prepare_threshold=threshold) as connection:
+        with as_gateway(self.dsn, autocommit=True, prepare_threshold=threshold) as connection:
             try:
                 while not self.stop.is_set():
                     for query in READS:

@@ -13,7 +13,7 @@ from migrations.merge.statements import Statements
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
-from tests.conftest import Server, ask
+from tests.conftest import Server, as_gateway, ask
 from tests.killing import killed_at
 
 FATES = """
@@ -331,7 +331,7 @@ def test_an_upgrade_killed_at_any_step_goes_on_where_it_was(each_server: Server)
     [
         (
             "create materialized view public.daily as select created_at from public.audit_logs",
-            "materialized view daily",
+            r"materialized view public\.daily",
         ),
         (
             "alter table public.audit_logs add parent integer references public.audit_logs (id)",
@@ -438,7 +438,7 @@ def test_a_role_that_only_writes_the_old_name_goes_on_writing(server: Server) ->
             f" grant usage on sequence public.audit_logs_id_seq to {role}",
         )
         revisions.upgrade(dsn)
-        with connect(dsn) as connection:
+        with as_gateway(dsn) as connection:
             connection.execute(f"set role {role}".encode())
             row = connection.execute(
                 "insert into audit_logs (user_id, message, tokens_input, tokens_output)"

@@ -19,7 +19,7 @@ from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
 from omniledger.settings import PROJECT_DIR
-from tests.conftest import Server, ask, requires, version
+from tests.conftest import Server, as_gateway, ask, requires, version
 from tests.killing import Killed, killed_at
 from tests.migrations.operator import CERTIFICATE, omniledger, put_off
 from tests.test_cli import run
@@ -429,7 +429,7 @@ def test_the_docs_quote_what_postgresql_says_of_the_view(each_server: Server) ->
         "create function f() returns trigger language plpgsql as 'begin return new; end'",
     )
     for statement, said in quoted:
-        with pytest.raises(psycopg.Error) as refused, connect(dsn) as connection:
+        with pytest.raises(psycopg.Error) as refused, as_gateway(dsn) as connection:
             if statement.startswith("copy"):
                 with connection.cursor().copy(statement.encode()):
                     pass

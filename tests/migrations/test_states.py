@@ -16,7 +16,7 @@ from migrations.merge import run
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError, SettingsError
-from tests.conftest import Server, ask, requires
+from tests.conftest import Server, as_gateway, ask, requires
 from tests.killing import killed_at
 from tests.migrations.conftest import SetSetting
 from tests.migrations.dumps import dump
@@ -277,7 +277,7 @@ SINCE = {
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_can_not_be_carried_is_named_with_the_way_out(untouched: Dsn, why: str) -> None:
     requires(untouched, SINCE.get(why, 13))
-    with connect(untouched) as connection:
+    with as_gateway(untouched) as connection:
         connection.execute(REFUSED[why].encode())
         with pytest.raises(NotReadyError, match="nothing was changed: see what to do") as refused:
             inspect(connection, "public")
@@ -451,7 +451,7 @@ def owner(server: Server) -> Iterator[Dsn]:
 
 
 @pytest.mark.parametrize(
-    "table", ["omni2.audit_logs", "omni2.mcp_servers", "auth_service.users", "users"]
+    "table", ["omni2.audit_logs", "omni2.mcp_servers", "auth_service.users", "public.users"]
 )
 def test_rows_that_a_policy_may_hide_from_us_are_named_before_any_change(
     owner: Dsn, table: str

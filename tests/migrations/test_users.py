@@ -8,8 +8,8 @@ import pytest
 
 from migrations import turns
 from omniledger import revisions
-from omniledger.database import Dsn, connect
-from tests.conftest import Server, ask
+from omniledger.database import Dsn
+from tests.conftest import Server, as_gateway, ask
 from tests.killing import Killed
 from tests.migrations.operator import omniledger
 
@@ -262,7 +262,7 @@ def test_in_one_id_space_the_operators_word_counts_too(server: Server) -> None:
     )
     revisions.upgrade(dsn)
     omniledger(dsn, "users", "map", "2", "5")
-    with connect(dsn) as connection:
+    with as_gateway(dsn) as connection:
         connection.execute("insert into audit_logs (user_id, message) values (2, 'x')")
     assert (person(dsn, 102), person(dsn, 112)) == (5, 5)
     omniledger(dsn, "users", "unmap", "2")

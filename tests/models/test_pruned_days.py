@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from expectations import gate
 from expectations.verdict import Verdict
 from migrations.merge.pacing import Pace
+from migrations.roles import granting
 from omniledger.database import Connection, connect
 from omniledger.errors import LocalError, NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
@@ -26,12 +29,14 @@ from omniledger.merging.verifying import verify
 from omniledger.pruning import archiving, removing
 from omniledger.pruning.removing import Removed, look, prune
 from omniledger.publish import publish
+from omniledger.roles import RUNNER
 from omniledger.runs import Began, recorded
-from omniledger.settings import Settings
+from omniledger.settings import PROJECT_DIR, Settings
 from tests.conftest import Server, ask
 from tests.killing import Killed, killed_at
 from tests.migrations.operator import omniledger
 from tests.models.conftest import Marts, Prepared, event_at, request_at
+from tests.models.test_roles import member
 
 BEFORE = date(2026, 2, 20)
 GOING = ("2026-02-09", "2026-02-10", "2026-02-12", "2026-02-19")
@@ -127,6 +132,19 @@ def days_of(marts: Marts, table: str) -> list[str]:
 
 def judged(marts: Marts, folder: Path, began: Began | None = None) -> Verdict:
     return gate.judge(marts.dsn, uuid4(), folder / "site", folder / "home", began)
+
+
+def test_a_runner_removes_raw_rows_with_what_the_docs_grant_and_not_without(marts: Marts) -> None:
+    ask(marts.dsn, granting("public"))
+    said = (PROJECT_DIR / "docs" / "security.md").read_text()
+    grants = [line for line in said.splitlines() if re.match("grant .* to LOGIN;", line)]
+    with member(marts.dsn, RUNNER) as pruner:
+        theirs = replace(marts, dsn=pruner)
+        with pytest.raises(NotReadyError, match="permission denied"):
+            pruned(theirs)
+        for grant in grants:
+            ask(marts.dsn, grant.replace("LOGIN", pruner.user))
+        assert sum(pruned(theirs).rows.values()) > 0
 
 
 def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path: Path) -> None:

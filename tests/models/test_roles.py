@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ import pytest
 from expectations import gate
 from migrations.roles import granting
 from omniledger import modelling, revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn, connect, session
 from omniledger.errors import NotReadyError
 from omniledger.marts import BUILD, MARTS
 from omniledger.pricing import loading
@@ -174,6 +175,68 @@ def test_the_runner_builds_and_publishes_and_the_reader_reads(
             "create table analytics.x (y text)",
             "create view analytics.x as select 1",
         )
+
+
+def test_a_runner_takes_nothing_back_and_has_no_raw_row_removed(dsn: Dsn) -> None:
+    """A removal that it noted the owner's next `prune` would carry out."""
+    force = (
+        "insert into ledger.forced_publications"
+        " (run_id, why, overridden, days, rows_published{}) select r, 'so', '[]', '{{}}', 1{}"
+        " from gen_random_uuid() as r"
+    )
+    ask(dsn, "create table ledger.later (x integer)")
+    with member(dsn, RUNNER) as runner:
+        ask(runner, force.format("", ""))
+        assert ask(dsn, "select forced_by from ledger.forced_publications") == [(runner.user,)]
+        ask(
+            runner,
+            "insert into ledger.gate_results (run_id, suite, expectation, severity, passed)"
+            " select r, 's', 'e', 'stop', false from gen_random_uuid() as r",
+        )
+        assert ask(runner, "select count(*) from ledger.later") == [(0,)]
+        denied(
+            runner,
+            force.format(", forced_by", ", 'somebody else'"),
+            force.format(", forced_at", ", '2020-01-01'"),
+            "delete from ledger.gate_results",
+            "update ledger.gate_results set passed = true",
+            "insert into ledger.prunings (before_date, before_at, built_xmin)"
+            " values ('2030-01-01', '2030-01-01', 9e15)",
+            "update ledger.prunings set finished_at = null",
+            "delete from ledger.prunings",
+            "insert into ledger.pruned_servers values (1, now(), now())",
+            "delete from ledger.pruned_servers",
+            "insert into ledger.later values (1)",
+        )
+
+
+def test_runners_get_back_what_0035_took_and_lose_it_again(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    before = import_module("migrations.versions.0035_narrow_runners").down_revision
+    may = (
+        "select has_table_privilege(%s, 'ledger.prunings', 'insert'),"
+        " has_table_privilege(%s, 'ledger.gate_results', 'delete')"
+    )
+    revisions.downgrade(dsn, before)
+    assert ask(dsn, may, RUNNER, RUNNER) == [(True, True)]
+    revisions.upgrade(dsn)
+    assert ask(dsn, may, RUNNER, RUNNER) == [(False, False)]
+
+
+def test_the_owner_of_the_tables_reads_what_runs_made(prepared: Prepared) -> None:
+    dsn = prepared.restore("empty").dsn
+    with member(dsn, None) as owner:
+        grants = f"grant usage on schema omni2, ledger, analytics_build to {owner.user}"
+        ask(dsn, f"alter table omni2.audit_logs owner to {owner.user}; {grants}")
+        counting = "select count(*) from analytics_build.fct_daily_usage"
+        way_out = f"`grant omniledger_runner to {owner.user}`"
+        with pytest.raises(NotReadyError, match=way_out), session(owner) as connection:
+            connection.execute(counting.encode())
+        for _ in range(2):
+            ask(dsn, granting("public"))
+        assert ask(owner, counting) == [(0,)]
+        prepared.dbt(owner, "run", "--select", "dim_users")
+        ask(dsn, "alter table omni2.audit_logs owner to current_user")
 
 
 def test_a_login_without_createrole_upgrades_and_an_administrator_makes_the_roles(
