@@ -62,7 +62,7 @@ def test_an_index_that_does_what_ours_does_not_is_left_alone(server: Server) -> 
         "own_last": "(user_id NULLS FIRST)",
         "own_named": "(user_id)",
         "own_pattern": "(mcp_target varchar_pattern_ops)",
-        "own_payload": "(user_id) INCLUDE (question)",
+        "own_payload": "(user_id) INCLUDE (error_id)",
         "own_sorted": '(mcp_target COLLATE "C")',
         "own_unique": "(user_id, id)",
         "own_wider": "(user_id, error_id)",
