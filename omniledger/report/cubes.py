@@ -21,6 +21,9 @@ from omniledger.report.snapshot import Row, Snapshot
 CELLS_KEPT = 30_000
 """Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
 
+COST_CELLS = 10_000
+"""Rows of cost by server that a page can carry; with more of them that table follows no filter."""
+
 TOOLS_NAMED = 25
 HEALTH_DAYS = 90
 
@@ -118,6 +121,28 @@ group by 1, 2, 3
     },
 )  # fmt: skip
 
+_COST_FIGURES = (
+    "requests", "requests_shared", "requests_cost_unknown", "calls", "tokens_total",
+    "cost_recorded_usd", "cost_recomputed_usd", "cost_usd",
+)  # fmt: skip
+
+# What called no server is no server's: its key is one that no server can have.
+_COSTS = Shape(
+    "analytics.fct_daily_mcp_cost",
+    f"""
+select
+    usage_date as day,
+    case when is_no_server then '' else mcp_server end as server,
+    coalesce(llm_model, '') as model,
+    {", ".join(f"sum({name}) as {name}" for name in _COST_FIGURES)}
+from analytics.fct_daily_mcp_cost
+where (select count(*) from analytics.fct_daily_mcp_cost) <= {COST_CELLS}
+group by 1, 2, 3
+""",  # noqa: S608
+    ("server", "model"),
+    dict.fromkeys(_COST_FIGURES, "sum"),
+)
+
 _HEALTH_FIGURES = {
     "up_seconds": "sum", "down_seconds": "sum", "unknown_seconds": "sum",
     "disabled_seconds": "sum", "incidents": "sum", "error_budget_seconds": "sum",
@@ -142,10 +167,13 @@ where
 
 def read(snapshot: Snapshot) -> dict[str, Any]:
     """The cubes by name; a mart without a row has none."""
-    shapes = {"usage": _USAGE, "tools": _TOOLS, "health": _HEALTH}
+    shapes = {"usage": _USAGE, "costs": _COSTS, "tools": _TOOLS, "health": _HEALTH}
     cubes = {name: _cube(snapshot, shape) for name, shape in shapes.items()}
     if usage := cubes["usage"]:
         usage["members"]["user"] = _users(snapshot, usage["members"]["user"])
+    if costs := cubes["costs"]:
+        for member in costs["members"]["server"]:
+            member["name"] = member["name"] if member["key"] else "no server"
     if health := cubes["health"]:
         health["members"]["server"] = _servers(snapshot, health["members"]["server"])
     return {name: cube for name, cube in cubes.items() if cube}

@@ -90,7 +90,7 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """The page's script: its parts in one, all of them ours."""
-    parts = ("cubes", "writing", "pictures", "tables", "filters")
+    parts = ("cubes", "writing", "pictures", "tables", "rows", "drawings", "filters")
     texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
     return '\n"use strict";\n' + "\n".join(texts)
 

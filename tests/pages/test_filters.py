@@ -228,3 +228,108 @@ def test_two_thousand_users_can_be_filtered_one_by_one(
         assert figures_of(seen)[0] == "1"
         assert seen.text("#cost-recomputed") == "$0.0001234"
         assert seen.complaints == []
+
+
+BY_SERVER = """
+select
+    mcp_server, sum(requests)::bigint, sum(tokens_total)::bigint, sum(cost_recomputed_usd),
+    sum(cost_recorded_usd)
+from analytics.fct_daily_mcp_cost
+where {where}
+group by is_no_server, mcp_server
+order by is_no_server, sum(cost_recomputed_usd) desc
+"""
+
+
+def rows_of(seen: Seen, article: str) -> list[list[str]]:
+    rows = seen.page.locator(f"[aria-labelledby={article}] tbody tr:visible").all()
+    return [[cell.strip() for cell in row.inner_text().split("\t")] for row in rows]
+
+
+def csv_in(seen: Seen, article: str) -> tuple[str, list[dict[str, str]]]:
+    """The name of the CSV that a part of the page offers, and its rows."""
+    link = seen.page.locator(f"[aria-labelledby={article}] .csv a").first
+    text = unquote((link.get_attribute("href") or "").partition(",")[2]).removeprefix("\ufeff")
+    return link.get_attribute("download") or "", list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ("from=2026-02-11&model=claude-3-5-haiku",
+         "usage_date >= '2026-02-11' and llm_model = 'claude-3-5-haiku'"),
+        ("server=search&to=2026-02-11", "usage_date <= '2026-02-11' and mcp_server = 'search'"),
+    ],
+)  # fmt: skip
+def test_cost_by_server_follows_dates_model_and_server(
+    large: tuple[site.SiteServer, Dsn], look: Look, query: str, where: str
+) -> None:
+    server, dsn = large
+    expected = ask(dsn, BY_SERVER.format(where=where))
+    seen = filtered(look, f"{server.url}?{query}")
+    *rows, last = rows_of(seen, "by-server") + ([] if "model" in query else [[]])
+    assert [(row[0], row[1], row[4], row[5], row[6]) for row in rows] == [
+        (name, formats.count(requests), formats.count(tokens), formats.usd(cost), formats.usd(paid))
+        for name, requests, tokens, cost, paid in expected
+    ]
+    if "model" in query:
+        total = figures_in(dsn, where)
+        assert [last[0], last[1], last[6]] == ["All", total[0], total[4]]
+        assert last[4] == formats.count(sum(row[2] for row in expected))
+    name, read = csv_in(seen, "by-server")
+    assert name == "omniledger-cost-by-server-filtered.csv"
+    assert [(one["server"], Decimal(one["cost_recorded_usd"])) for one in read] == [
+        (name, paid) for name, *_, paid in expected
+    ]
+    assert seen.page.locator("[aria-labelledby=by-server] .live svg:visible").count() == 1
+    assert seen.complaints == []
+
+
+def test_what_does_not_follow_a_filter_says_so(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = large
+    seen = filtered(look, server.url)
+    assert seen.page.locator(".unfiltered").count() == 0
+    seen = filtered(look, f"{server.url}?user=3&server=search")
+    said = {
+        "by-model": "Not filtered by server.",
+        "by-server": "Not filtered by user.",
+        "cost-basis": "Not filtered by user or server.",
+        "costs": "Not filtered by user or server.",
+        "crossings": "Not filtered by server.",
+        "tools-title": "Not filtered by user.",
+        "health-title": "Not filtered by user.",
+    }
+    for part, sentence in said.items():
+        assert sentence in seen.text(f"[aria-labelledby={part}]"), part
+    note = "xpath=//p[contains(., 'say which model')]/preceding-sibling::*[1]"
+    assert seen.page.locator(note).inner_text() == "Not filtered by user."
+    seen.page.click("#filter button")
+    expect(seen.page.locator(".unfiltered")).to_have_count(0)
+
+
+def test_the_chart_of_limits_shows_the_users_of_its_table(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?user=3")
+    texts = seen.page.locator("[aria-labelledby=quota-day] figure svg:visible text")
+    [row] = rows_of(seen, "quota-day")
+    assert texts.all_text_contents()[2:] == [row[0], row[3]] == ["user 3", "82.5 %"]
+
+
+def test_a_filter_by_server_says_what_it_is_of(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, dsn = large
+    [(_, requests, _, cost, _)] = ask(dsn, BY_SERVER.format(where="mcp_server = 'search'"))
+    seen = filtered(look, f"{server.url}?server=search")
+    of_server = f"{formats.plural(requests, 'request')} called search: {formats.usd(cost)} is its"
+    assert of_server in seen.text("#filter output")
+    assert "usage is of all servers" in seen.text("#filter output")
+    assert seen.text("#requests") not in seen.text("#filter output")
+    seen = filtered(look, f"{server.url}?server=files&user=1")
+    said = seen.text("#filter output")
+    assert f"{seen.text('#requests')} requests, {seen.text('#cost-recomputed')}" in said
+    assert "No request called files" in said

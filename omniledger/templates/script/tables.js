@@ -14,6 +14,7 @@ function replaceChildren(node, ...children) {
 function restoreAll() {
   for (const [node, children] of originals) node.replaceChildren(...children);
   originals.clear();
+  for (const note of document.querySelectorAll(".unfiltered")) note.remove();
   for (const row of document.querySelectorAll("[data-left-out]")) {
     row.hidden = false;
     row.removeAttribute("data-left-out");
@@ -60,6 +61,11 @@ function descending(name) {
   };
 }
 
+function dearer(one, other) {
+  return descending("cost_recomputed_usd")(one, other) || descending("requests")(one, other) ||
+    (one.key < other.key ? -1 : 1);
+}
+
 // The dearest first; what is past the list, or was summed when the page was built, is one row.
 function usageRows(cube, cells, by) {
   const days = daysOf(cube);
@@ -69,9 +75,6 @@ function usageRows(cube, cells, by) {
     return { ...group, ...(by === "day" ? { name: day, key: day } : cube.members[by][group.key]) };
   });
   const later = (one, other) => (one.key < other.key ? 1 : -1);
-  const dearer = (one, other) =>
-    descending("cost_recomputed_usd")(one, other) || descending("requests")(one, other) ||
-    (one.key < other.key ? -1 : 1);
   const single = groups.filter((row) => !row.count).sort(by === "day" ? later : dearer);
   const shown = single.slice(0, by === "day" ? DAYS_LISTED : NAMED);
   const rest = [...single.slice(shown.length), ...groups.filter((row) => row.count)];
@@ -106,6 +109,50 @@ function fillUsage(cube, cells) {
     replaceChildren(place, text ?? (write === usd ? "not known" : "not recorded"));
   }
   return total;
+}
+
+const SERVER_COLUMNS = [
+  ["requests", count], ["requests_shared", count], ["calls", count], ["tokens_total", count],
+  ["cost_recomputed_usd", usd], ["cost_recorded_usd", usd], ["requests_cost_unknown", count],
+];
+
+// The dearest first and what called no server last, as the page has them. Of several servers together
+// the requests are left blank: they would count twice.
+function serverRows(cube, cells) {
+  const at = membersOf(cube, "server");
+  const groups = groupsOf(cube, cells, (cell) => at[cell]);
+  const named = groups.map((group) => ({ ...group, ...cube.members.server[group.key] }));
+  const single = named.filter((row) => row.key !== "").sort(dearer);
+  const rows = single.slice(0, NAMED);
+  const rest = single.slice(NAMED);
+  const blank = { requests: null, requests_shared: null, requests_cost_unknown: null, isRest: true };
+  if (rest.length) {
+    rows.push({ ...sumOf(cube, rest), ...blank, name: plural(rest.length, "other server") });
+  }
+  return [...rows, ...named.filter((row) => row.key === "")];
+}
+
+// `requests` are those of all servers, each counted once; null where the filter leaves one server.
+function fillServers(cube, cells, requests) {
+  const rows = serverRows(cube, cells);
+  const total = sumOf(cube, groupsOf(cube, cells, () => 0));
+  const all = { ...total, requests, requests_shared: null, calls: null, requests_cost_unknown: null };
+  const table = document.querySelector("table[data-servers]");
+  const listed = requests === null ? rows : [...rows, { ...all, name: "All", isRest: true }];
+  replaceChildren(table.tBodies[0], ...listed.map((row) => html(
+    "tr", row.isRest || row.key === "" ? { class: "rest" } : {},
+    html("th", { scope: "row" }, html("bdi", {}, row.name)),
+    ...SERVER_COLUMNS.map(([name, write]) => {
+      const text = write(row[name], cube.figures[name].scale);
+      return row.isRest && text === null ? html("td", {}) : numberCell(text, "not known");
+    }),
+  )));
+  const figures = Object.entries(cube.figures);
+  offerCsv(table, ["server", ...figures.map(([name]) => name), "is_no_server", "is_rest"], rows.map((row) => [
+    csvCell(row.name), ...figures.map(([name, { scale }]) => decimal(row[name], scale)),
+    ...[row.key === "", Boolean(row.isRest)].map((is) => (is ? "True" : "False")),
+  ]));
+  return { rows, total };
 }
 
 function fillTools(cube, cells) {
@@ -193,42 +240,4 @@ function offerDays(cube) {
     csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, day),
     ...names.map((name) => decimal(valuesOf(cube.figures[name])[cell], cube.figures[name].scale)),
   ]));
-}
-
-function leaveOut(row) {
-  row.hidden = true;
-  row.setAttribute("data-left-out", "");
-}
-
-// Rows that are of one day, user or server: those that the filter doesn't want are left out.
-function hideRows(filter) {
-  for (const row of document.querySelectorAll("tr[data-day], tr[data-user], tr[data-server]")) {
-    const { day, until, user, server } = row.dataset;
-    const isOut =
-      (day !== undefined && filter.to && day > filter.to) ||
-      (day !== undefined && filter.from && (until ?? day) < filter.from) ||
-      (user !== undefined && filter.user !== null && user !== filter.user) ||
-      (server !== undefined && filter.server !== null && server !== filter.server);
-    if (isOut) leaveOut(row);
-  }
-  for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) {
-    const rows = [...table.tBodies[0].rows];
-    const left = rows.filter((row) => !row.hidden).length;
-    const note = html("span", { class: "left" }, ` Filtered: ${left} of ${plural(rows.length, "row")}.`);
-    replaceChildren(table.caption, ...table.caption.cloneNode(true).childNodes, note);
-  }
-}
-
-function csvOf(names, rows) {
-  const text = [names, ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
-  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
-}
-
-function offerCsv(table, names, rows) {
-  const link = table.closest("[data-csv], article, section").querySelector(".csv");
-  if (!link) return;
-  const made = link.firstElementChild.cloneNode(true);
-  made.href = csvOf(names, rows);
-  made.download = made.download.replace(".csv", "-filtered.csv");
-  replaceChildren(link, made);
 }
