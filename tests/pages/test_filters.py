@@ -333,3 +333,105 @@ def test_a_filter_by_server_says_what_it_is_of(
     said = seen.text("#filter output")
     assert f"{seen.text('#requests')} requests, {seen.text('#cost-recomputed')}" in said
     assert "No request called files" in said
+
+
+OLDER = """
+insert into analytics.fct_daily_quota (
+    quota_key, usage_date, user_id, cost_recorded_usd, cost_unpriced_usd, cost_used_usd,
+    cost_limit_usd, used_share, is_exceeded, overspend_usd
+)
+values ('older', '2025-06-10', 1, 12, 0, 12, 12, 1, true, 0);
+insert into analytics.fct_daily_health (
+    health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds
+)
+values ('older', '2025-06-10', 1, 86400, 80000, 6400, 0, 0);
+insert into analytics.fct_bill_reconciliation (
+    reconciliation_key, bill_date, is_settled, ledger_usd, billed_usd, difference_usd
+)
+values ('older', '2025-06-10', true, 1, 1, 0);
+insert into analytics.fct_incidents (
+    incident_key, opened_date, mcp_server_id, opened_at, closed_at, down_seconds, checks
+)
+select
+    'more ' || n, opened_at::date, 1 + n % 2, opened_at, opened_at + interval '1 minute', 60, 1
+from generate_series(1, 90) as n
+cross join lateral (
+    select timestamptz '2026-02-11 09:00+00' - n * interval '10 minutes' as opened_at
+) as each
+"""
+"""Days that the page's lists don't reach, and more incidents than one lists."""
+
+
+def captions_of(seen: Seen) -> dict[str, str]:
+    parts = ("crossings", "servers", "incidents", "costs", "budget")
+    return {part: seen.text(f"[aria-labelledby={part}] caption") for part in parts}
+
+
+def test_lists_that_are_cut_say_since_when_they_list(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    dsn = published(OLDER)
+    with connect(dsn) as connection:
+        site.build(connection, tmp_path)
+    [(oldest,)] = ask(
+        dsn,
+        "select min(opened_date)::text from ("
+        "select opened_date from analytics.fct_incidents where closed_at is not null"
+        " order by opened_at desc limit 49) as listed",
+    )
+    since = {
+        "crossings": "2025-11-13: the dates you chose are older, see analytics.fct_daily_quota.",
+        "servers": "2026-02-10: the dates you chose are older, see analytics.fct_daily_health.",
+        "budget": "2026-02-10: the dates you chose are older, see analytics.fct_daily_health.",
+        "incidents": f"{oldest}: the dates you chose are older, see analytics.fct_incidents.",
+        "costs": "2025-11-12: the dates you chose are older, see analytics.fct_daily_usage and"
+        " analytics.fct_bill_reconciliation.",
+    }
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?from=2025-06-01&to=2025-06-30")
+        for part, caption in captions_of(seen).items():
+            assert caption.endswith(f" Filtered: this begins on {since[part]}")
+        seen = filtered(look, f"{server.url}?server=search")
+        listed = seen.page.locator("[aria-labelledby=incidents] tbody tr:visible").count()
+        assert captions_of(seen)["incidents"].endswith(
+            f" Filtered: {listed} of 50 rows. This begins on {oldest}: for older ones see"
+            " analytics.fct_incidents."
+        )
+        seen = filtered(look, f"{server.url}?from=2026-02-12&server=search")
+        assert "begins on" not in "".join(captions_of(seen).values())
+        seen = filtered(look, server.url)
+        told = "3 crossings, $0.520001 of overspend in all since 13 Nov 2025"
+        assert captions_of(seen)["crossings"] == told
+        assert "begins on" not in seen.text("main")
+        assert seen.complaints == []
+
+
+BY_NIGHT = """
+update analytics.fct_incidents
+set opened_at = '2026-02-11 23:30+00', closed_at = '2026-02-12 22:30+00', opened_date = '2026-02-12'
+where incident_key = 'i';
+insert into analytics.fct_hourly_health (
+    hourly_health_key, health_date, mcp_server_id, hour_at, up_seconds, down_seconds,
+    unknown_seconds, disabled_seconds, checks
+)
+values
+    ('g', '2026-02-12', 1, '2026-02-11 23:00+00', 1800, 1800, 0, 0, 12),
+    ('h', '2026-02-11', 1, '2026-02-11 22:00+00', 0, 3600, 0, 0, 12)
+"""
+"""Down in the hour before midnight of UTC, which in Berlin is the day after."""
+
+
+def test_incidents_and_hours_are_of_the_days_of_the_reporting_zone(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with connect(published(BY_NIGHT)) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        for day, incidents, hours in (("11", ["files"], 1), ("12", ["server 9", "search"], 1)):
+            seen = filtered(look, f"{server.url}?from=2026-02-{day}&to=2026-02-{day}")
+            rows = rows_of(seen, "incidents")
+            assert [row[0] for row in rows] == incidents
+            assert len(rows_of(seen, "hours")) == hours
+        seen = filtered(look, f"{server.url}?from=2026-02-13")
+        assert [row[0] for row in rows_of(seen, "incidents")] == ["server 9"]

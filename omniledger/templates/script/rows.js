@@ -1,9 +1,13 @@
 // Leave out rows that a filter doesn't want, say what it leaves alone, and offer what is shown as CSV.
 
+function kindsOf(filter) {
+  return ["dates", "user", "model", "server"].filter((kind) => (
+    kind === "dates" ? filter.from !== null || filter.to !== null : filter[kind] !== null));
+}
+
 // Each part says in `data-follows` what it follows; of the rest it says that it doesn't, once.
 function markUnfiltered(filter) {
-  const chosen = ["dates", "user", "model", "server"].filter((kind) => (
-    kind === "dates" ? filter.from !== null || filter.to !== null : filter[kind] !== null));
+  const chosen = kindsOf(filter);
   const missedBy = (part) => chosen.filter((kind) => !part.dataset.follows.split(" ").includes(kind));
   for (const part of document.querySelectorAll("[data-follows]")) {
     const around = part.parentElement.closest("[data-follows]");
@@ -21,22 +25,39 @@ function leaveOut(row) {
   row.setAttribute("data-left-out", "");
 }
 
-// Rows that are of one day, user or server: those that the filter doesn't want are left out.
+// How many rows a filter leaves of a table, and since when it lists any where that matters: what is
+// older is in no list, which is not to say that nothing was.
+function leftIn(part, filter) {
+  const { since, older } = part.dataset;
+  const follows = part.closest("[data-follows]").dataset.follows.split(" ");
+  if (!kindsOf(filter).some((kind) => follows.includes(kind))) return "";
+  if (since && filter.to !== null && filter.to < since) {
+    return ` this begins on ${since}: the dates you chose are older, see ${older}.`;
+  }
+  const rows = [...(part.tBodies?.[0].rows ?? [])];
+  const left = rows.filter((row) => !row.hidden).length;
+  const listed = rows.length ? ` ${left} of ${plural(rows.length, "row")}.` : "";
+  const isCut = since && (filter.from === null || filter.from <= since);
+  return listed + (isCut ? ` This begins on ${since}: for older ones see ${older}.` : "");
+}
+
+// Rows that are of one day, user or server: those that the filter doesn't want are left out. What
+// lasts has an empty `until`.
 function hideRows(filter) {
   for (const row of document.querySelectorAll("tr[data-day], tr[data-user], tr[data-server]")) {
     const { day, until, user, server } = row.dataset;
     const isOut =
       (day !== undefined && filter.to && day > filter.to) ||
-      (day !== undefined && filter.from && (until ?? day) < filter.from) ||
+      (day !== undefined && filter.from && until !== "" && (until ?? day) < filter.from) ||
       (user !== undefined && filter.user !== null && user !== filter.user) ||
       (server !== undefined && filter.server !== null && server !== filter.server);
     if (isOut) leaveOut(row);
   }
-  for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) {
-    const rows = [...table.tBodies[0].rows];
-    const left = rows.filter((row) => !row.hidden).length;
-    const note = html("span", { class: "left" }, ` Filtered: ${left} of ${plural(rows.length, "row")}.`);
-    replaceChildren(table.caption, ...table.caption.cloneNode(true).childNodes, note);
+  for (const part of document.querySelectorAll("[data-since], table:has(tr[data-left-out])")) {
+    const said = leftIn(part, filter);
+    const place = part.caption ?? part;
+    const note = html("span", { class: "left" }, ` Filtered:${said}`);
+    if (said) replaceChildren(place, ...place.cloneNode(true).childNodes, note);
   }
 }
 
