@@ -57,9 +57,10 @@ _SUMMED = (
     "cost_difference_usd",
 )  # fmt: skip
 
-_USAGE = Shape(
-    "analytics.fct_daily_usage",
-    f"""
+
+def usage_shape(cells_kept: int = CELLS_KEPT) -> Shape:
+    """Usage by user, model and source, with so many rows by user at the most."""
+    query = f"""
 with ranked as (
     select
         coalesce(user_id::text, '') as member,
@@ -72,17 +73,20 @@ with ranked as (
 
 select
     usage.usage_date as day,
-    case when ranked.cells <= {CELLS_KEPT} then ranked.member else '{OTHERS}' end as "user",
+    case when ranked.cells <= {cells_kept} then ranked.member else '{OTHERS}' end as "user",
     coalesce(usage.llm_model, '') as model,
     coalesce(usage.source_system, '') as source,
     {", ".join(f"sum(usage.{name}) as {name}" for name in _SUMMED)}
 from analytics.fct_daily_usage as usage
 inner join ranked on coalesce(usage.user_id::text, '') = ranked.member
 group by 1, 2, 3, 4
-""",  # noqa: S608 -- names of ours
-    ("user", "model", "source"),
-    dict.fromkeys(_SUMMED, "sum"),
-)
+"""  # noqa: S608 -- names of ours
+    figures = dict.fromkeys(_SUMMED, "sum")
+    return Shape("analytics.fct_daily_usage", query, ("user", "model", "source"), figures)
+
+
+_USAGE = usage_shape()
+
 
 _TOOLS = Shape(
     "analytics.fct_daily_tool_usage",
@@ -255,8 +259,9 @@ def _users(snapshot: Snapshot, members: list[dict[str, Any]]) -> list[dict[str, 
     ids = [int(member["key"]) for member in members if member["key"].lstrip("-").isdigit()]
     found = snapshot.rows("analytics.dim_users", queries.USERS, ids=ids)
     names = {str(row["user_id"]): snapshot.person(row) for row in found}
-    counted = snapshot.rows("analytics.fct_daily_usage", queries.USAGE_COUNTS)[0]["users"]
-    others = counted - len(ids)
+    counted = snapshot.rows("analytics.fct_daily_usage", queries.USAGE_COUNTS)[0]
+    alone = sum(member["key"] != OTHERS for member in members)
+    others = counted["users"] + counted["has_unknown_user"] - alone
 
     def named(key: str) -> dict[str, Any]:
         if key == OTHERS:

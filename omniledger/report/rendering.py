@@ -91,7 +91,9 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """The page's script: its parts in one, all of them ours."""
-    parts = ("cubes", "writing", "pictures", "tables", "rows", "drawings", "filters")
+    parts = (
+        "cubes", "writing", "pictures", "tables", "rows", "drawings", "address", "filters",
+    )  # fmt: skip
     texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
     return '\n"use strict";\n' + "\n".join(texts)
 

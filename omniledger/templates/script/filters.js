@@ -1,25 +1,7 @@
 // The filter of the page: dates, user, model and server, kept in the address so that what is shown
 // can be sent to somebody.
 
-const FIELDS = ["from", "to", "user", "model", "server"];
 const CLOCKS_SET = "2000-01-01";
-
-function readAddress() {
-  const query = new URLSearchParams(location.search);
-  const read = Object.fromEntries(FIELDS.map((name) => [name, query.get(name)]));
-  return { ...read, user: read.user === "none" ? "" : read.user };
-}
-
-function writeAddress(filter) {
-  const query = new URLSearchParams();
-  for (const name of FIELDS) if (filter[name] !== null) query.set(name, filter[name] || "none");
-  const text = query.toString();
-  try {
-    history.replaceState(null, "", `${location.pathname}${text ? `?${text}` : ""}${location.hash}`);
-  } catch {
-    // A page opened from a folder may not change its address in every browser.
-  }
-}
 
 function options(select, every, members) {
   select.append(new Option(every, ""));
@@ -36,12 +18,23 @@ function prepare(form, cubes) {
   users.sort((one, other) => one.name.localeCompare(other.name));
   const name = (one) => (one.detail ? `${one.name} (${one.detail})` : one.name);
   options(form.user, "All users", users.map((one) => [one.key, name(one)]));
+  sayCut(form.user, users.length, usage?.members.user.find((one) => one.count)?.count);
   options(form.model, "All models", unique((usage?.members.model ?? []).map((one) => one.name)));
   const called = (costs?.members.server ?? []).filter((one) => one.key !== "");
   const servers = [tools, health].flatMap((cube) => cube?.members.server ?? []).concat(called);
   options(form.server, "All servers", unique(servers.map((one) => one.name)));
   const [first, last] = span(Object.values(cubes));
   for (const field of [form.from, form.to]) Object.assign(field, { min: first, max: last });
+}
+
+// The page carries so many users one by one, the dearest; the others can't be told apart.
+function sayCut(select, chosen, others) {
+  if (!others) return;
+  const only = `only the ${chosen} dearest of ${count(chosen + others)} can be chosen`;
+  const option = new Option(`O${only.slice(1)}`, "");
+  option.disabled = true;
+  select.append(option);
+  select.dataset.cut = `, where ${only}`;
 }
 
 // A day before clocks were set can still be typed, or said in the address.
@@ -85,29 +78,27 @@ function showUsage(usage, filter) {
 function showCosts(costs, usage, filter) {
   const { server } = filter;
   const alone = `tools and health are of ${server} alone, usage is of all servers.`;
-  if (!costs) return server === null ? "" : ` By server: ${alone}`;
+  if (!costs) return server === null ? "" : `By server: ${alone}`;
   const every = usage ? groupsOf(usage, leftOf(usage, filter, "model"), () => 0) : [];
   const requests = server === null && usage ? sumOf(usage, every).requests ?? 0 : null;
   const { rows, total } = fillServers(costs, leftOf(costs, filter, "model", "server"), requests);
   drawSpend(costs, "server", rows);
   if (server === null) return "";
   const whose = filter.user === null ? "" : " of all users";
-  if (!total.requests) return ` No request called ${server}; ${alone}`;
+  if (!total.requests) return `No request called ${server}; ${alone}`;
   const share = usd(total.cost_recomputed_usd, costs.figures.cost_recomputed_usd.scale);
   const cost = share === null ? "their cost is not known" : `${share} is its share of their cost`;
-  return ` ${plural(total.requests, "request")}${whose} called ${server}: ${cost}; ${alone}`;
+  return `${plural(total.requests, "request")}${whose} called ${server}: ${cost}; ${alone}`;
 }
 
-function apply(filter, cubes, said) {
+function apply(filter, cubes, said, faults) {
   restoreAll();
   eraseDrawings();
   const isActive = FIELDS.some((name) => filter[name] !== null);
   document.body.classList.toggle("is-filtered", isActive);
-  const missing = said.dataset.missing ?? "";
-  delete said.dataset.missing;
-  if (!isActive) return void (said.textContent = missing || "Everything is shown.");
+  if (!isActive) return void (said.textContent = [...faults, "Everything is shown."].join(" "));
   const { usage, costs, tools, health } = cubes;
-  const sentences = [missing, usage ? showUsage(usage, filter) : "", showCosts(costs, usage, filter)];
+  const sentences = [usage ? showUsage(usage, filter) : "", showCosts(costs, usage, filter)];
   if (tools) drawTools(fillTools(tools, leftOf(tools, filter, "server")));
   if (health) {
     const cells = leftOf(health, filter, "server");
@@ -117,7 +108,7 @@ function apply(filter, cubes, said) {
   hideRows(filter);
   if (filter.user !== null) drawLimits();
   markUnfiltered(filter);
-  said.textContent = sentences.join("").trim();
+  said.textContent = [...faults, ...sentences].filter(Boolean).join(" ");
 }
 
 async function start() {
@@ -127,30 +118,39 @@ async function start() {
   const cubes = await unpack(template);
   const said = form.querySelector("output");
   prepare(form, cubes);
-  const filter = readAddress();
-  for (const name of FIELDS) {
-    form[name].value = filter[name] === "" ? "none" : filter[name] ?? "";
-    if (form[name].value === "") {
-      // What the address asks for isn't here (any more).
-      form[name].value = "";
-      if (filter[name] !== null) said.dataset.missing = `No such ${name} here: all are shown. `;
-      filter[name] = null;
-    }
-  }
-  const change = () => {
-    for (const name of FIELDS) {
-      const value = form[name].value;
-      filter[name] = value === "" ? null : name === "user" && value === "none" ? "" : value;
-    }
-    writeAddress(filter);
-    apply(filter, cubes, said);
-  };
-  form.addEventListener("change", change);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(change));
   if (cubes.health) offerDays(cubes.health);
   form.hidden = false;
-  apply(filter, cubes, said);
+  obey(form, (filter, faults) => apply(filter, cubes, said, faults));
+}
+
+// Show what the address asks for, and whatever is chosen from then on.
+function obey(form, show) {
+  let [shown, moved] = [null, null];
+  const follow = () => {
+    if (location.search === shown) return;
+    const filter = readAddress();
+    const faults = [...fillForm(form, filter), ...turnDates(filter)];
+    fillForm(form, filter);
+    writeAddress(filter, false);
+    [shown, moved] = [location.search, null];
+    show(filter, faults);
+  };
+  // A date that is typed or stepped through changes many times: all of them are one step for Back.
+  const change = (event) => {
+    const filter = readForm(form);
+    const faults = turnDates(filter);
+    writeAddress(filter, event === undefined || event.target !== moved);
+    moved = event?.target.type === "date" ? event.target : null;
+    shown = location.search;
+    show(filter, faults);
+  };
+  const settle = () => (moved = null);
+  form.addEventListener("change", change);
+  form.addEventListener("focusout", settle);
+  form.addEventListener("submit", (event) => { event.preventDefault(); settle(); });
+  form.addEventListener("reset", () => setTimeout(change));
+  window.addEventListener("popstate", follow);
+  follow();
 }
 
 document.addEventListener("DOMContentLoaded", start);
