@@ -149,6 +149,7 @@ def test_health_and_incidents_follow_dates_and_server(
     assert cells.locator("[data-figure=unknown_seconds]").inner_text() == formats.duration(unknown)
     names = seen.page.locator("[aria-labelledby=incidents] tbody tr:visible th").all_inner_texts()
     assert set(names) <= {"files"}
+    seen = filtered(look, server.url)
     link = seen.page.locator("a[download='omniledger-health-by-day.csv']").get_attribute("href")
     listed = list(csv.DictReader(io.StringIO(unquote((link or "").partition(",")[2])[1:])))
     assert len(listed) == ask(dsn, "select count(*) from analytics.fct_daily_health")[0][0]
@@ -525,3 +526,46 @@ def test_users_that_cannot_be_chosen_are_told_of(
         )
         assert told in seen.text("#filter output")
         assert seen.page.url == server.url
+
+
+QUOTED = """
+update analytics.fct_incidents set first_error = E'no "route",\\nnone' where mcp_server_id = 2
+"""
+
+
+def test_the_csv_beside_a_filtered_list_has_the_rows_that_are_shown(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    dsn = published(BY_NIGHT, QUOTED)
+    with connect(dsn) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?user=2&to=2026-02-11&server=files")
+        lists = {
+            "quota-day": ("quota", "user_id", ["2"]),
+            "crossings": ("crossings", "user_id", []),
+            "incidents": ("incidents", "server", ["files"]),
+            "hours": ("hours", "server", []),
+            "costs": ("costs", "day", ["2026-02-11", "2026-02-10"]),
+        }
+        for part, (name, column, expected) in lists.items():
+            download, rows = csv_in(seen, part)
+            assert download == f"omniledger-{name}-filtered.csv"
+            assert [row[column] for row in rows] == expected, part
+            assert len(rows_of(seen, part)) == len(expected), part
+        assert csv_in(seen, "incidents")[1][0]["first_error"] == 'no "route", none'
+        download, [row] = csv_in(seen, "servers")
+        assert download == "omniledger-servers-filtered.csv"
+        assert (row["server_id"], row["server"], row["up_seconds"]) == ("2", "files", "120000")
+        days = seen.page.locator("a[download='omniledger-health-by-day-filtered.csv']")
+        listed = unquote(days.get_attribute("href") or "").splitlines()[1:]
+        assert [line.split(",")[:2] for line in listed] == [
+            ["files", "2026-02-10"], ["files", "2026-02-11"],
+        ]  # fmt: skip
+        seen = filtered(look, f"{server.url}?to=2026-02-10")
+        bill = seen.page.locator("a[download='omniledger-bill-filtered.csv']").get_attribute("href")
+        assert len(unquote(bill or "").splitlines()) == 2
+        assert seen.page.locator("a[download='omniledger-bill-causes.csv']").count() == 1
+        seen.page.click("#filter button")
+        expect(seen.page.locator("a[download*='-filtered']")).to_have_count(0)
+        assert seen.complaints == []

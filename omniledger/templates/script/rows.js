@@ -59,6 +59,7 @@ function hideRows(filter) {
     const note = html("span", { class: "left" }, ` Filtered:${said}`);
     if (said) replaceChildren(place, ...place.cloneNode(true).childNodes, note);
   }
+  for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) offerRows(table);
 }
 
 function csvOf(names, rows) {
@@ -66,11 +67,28 @@ function csvOf(names, rows) {
   return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
 }
 
-function offerCsv(table, names, rows) {
-  const link = table.closest("[data-csv], article, section").querySelector(".csv");
-  if (!link) return;
-  const made = link.firstElementChild.cloneNode(true);
-  made.href = csvOf(names, rows);
+function csvBeside(table) {
+  return table.closest("[data-csv], details, article, section").querySelector(".csv");
+}
+
+function offer(place, href) {
+  const made = place.firstElementChild.cloneNode(true);
+  made.href = href;
   made.download = made.download.replace(".csv", "-filtered.csv");
-  replaceChildren(link, made);
+  replaceChildren(place, made);
+}
+
+function offerCsv(table, names, rows) {
+  const place = csvBeside(table);
+  if (place) offer(place, csvOf(names, rows));
+}
+
+// Of the CSV beside a table, the lines of the rows that are left; tables of health make their own.
+function offerRows(table) {
+  const place = csvBeside(table);
+  if (!place || originals.has(place) || table.querySelector("[data-health]")) return;
+  const [kind, text] = place.firstElementChild.href.split(/,(.*)/s);
+  const [names, ...lines] = decodeURIComponent(text).match(/(?:"[^"]*"|[^"\r\n])*\r\n/g);
+  const left = lines.filter((_, at) => !table.tBodies[0].rows[at].hidden);
+  offer(place, `${kind},${encodeURIComponent([names, ...left].join(""))}`);
 }

@@ -228,16 +228,36 @@ function fillHealth(cube, cells) {
       replaceChildren(cell, text ?? (name.endsWith("_ms") ? "not known" : unknown("not known")));
     }
   }
+  offerHealth(cube, cells, byKey);
 }
+
+const DAYS_CSV = "a[download='omniledger-health-by-day.csv']";
 
 // The table lists the newest days of each server; its CSV has all that the chart shows.
 function offerDays(cube) {
-  const link = document.querySelector("a[download='omniledger-health-by-day.csv']");
-  if (!link) return;
-  const names = Object.keys(cube.figures);
-  const servers = membersOf(cube, "server");
-  link.href = csvOf(["server", "day", ...names], daysOf(cube).map((day, cell) => [
-    csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, day),
-    ...names.map((name) => decimal(valuesOf(cube.figures[name])[cell], cube.figures[name].scale)),
-  ]));
+  const link = document.querySelector(DAYS_CSV);
+  if (link) link.href = csvOf(...dayRecords(cube, [...daysOf(cube).keys()]));
+}
+
+function dayRecords(cube, cells) {
+  const figures = Object.entries(cube.figures);
+  const [servers, days] = [membersOf(cube, "server"), daysOf(cube)];
+  return [["server", "day", ...figures.map(([name]) => name)], cells.map((cell) => [
+    csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, days[cell]),
+    ...figures.map(([, figure]) => decimal(valuesOf(figure)[cell], figure.scale)),
+  ])];
+}
+
+// What is left of the servers and of their days.
+function offerHealth(cube, cells, byKey) {
+  const figures = Object.entries(cube.figures);
+  const rows = [...document.querySelectorAll("tr[data-health][id]")].filter((row) => !row.hidden);
+  const table = document.querySelector("table:has(tr[data-health][id])");
+  offerCsv(table, ["server_id", "server", ...figures.map(([name]) => name)], rows.map((row) => {
+    const group = byKey.get(row.dataset.health);
+    const name = csvCell(row.querySelector("bdi").textContent);
+    return [row.dataset.health, name, ...figures.map(([figure, { scale }]) => decimal(group[figure], scale))];
+  }));
+  const days = document.querySelector(DAYS_CSV);
+  if (days) offerCsv(days, ...dayRecords(cube, cells));
 }
