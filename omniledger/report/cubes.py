@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omniledger.report import queries
+from omniledger.report import billing, queries
 from omniledger.report.formats import plural, visible
 from omniledger.report.snapshot import Row, Snapshot
 
@@ -26,6 +26,7 @@ COST_CELLS = 10_000
 
 TOOLS_NAMED = 25
 HEALTH_DAYS = 90
+BILL_DAYS = billing.DAYS_SHOWN
 
 OTHERS = "..."
 """The key of members that are summed; no user has it. The script knows it too.
@@ -147,6 +148,23 @@ group by 1, 2, 3
     dict.fromkeys(_COST_FIGURES, "sum"),
 )
 
+# A bill is of no user, and its models bear other names than those of usage.
+_BILL = Shape(
+    "analytics.fct_bill_reconciliation",
+    f"""
+select bill_date as day, sum(billed_usd) as billed_usd
+from analytics.fct_bill_reconciliation
+where
+    bill_date > (
+        select max(newest.bill_date) - {BILL_DAYS}
+        from analytics.fct_bill_reconciliation as newest
+    )
+group by bill_date
+""",  # noqa: S608
+    (),
+    {"billed_usd": "sum"},
+)
+
 _HEALTH_FIGURES = {
     "up_seconds": "sum", "down_seconds": "sum", "unknown_seconds": "sum",
     "disabled_seconds": "sum", "incidents": "sum", "error_budget_seconds": "sum",
@@ -171,7 +189,7 @@ where
 
 def read(snapshot: Snapshot) -> dict[str, Any]:
     """The cubes by name; a mart without a row has none."""
-    shapes = {"usage": _USAGE, "costs": _COSTS, "tools": _TOOLS, "health": _HEALTH}
+    shapes = {"usage": _USAGE, "costs": _COSTS, "tools": _TOOLS, "health": _HEALTH, "bill": _BILL}
     cubes = {name: _cube(snapshot, shape) for name, shape in shapes.items()}
     if usage := cubes["usage"]:
         usage["members"]["user"] = _users(snapshot, usage["members"]["user"])
@@ -225,7 +243,7 @@ def _lines(shape: Shape) -> str:
         return "".join(f", {pattern.format(n=name)}" for name in names)
 
     dimensions, figures = shape.dimensions, tuple(shape.figures)
-    order = ", ".join(f"{name}_at" for name in dimensions) + ", day"
+    order = ", ".join([*(f"{name}_at" for name in dimensions), "day"])
     scale = "max(coalesce(scale(trim_scale({n}::numeric)), 0)) as {n}_scale"
     member = """string_agg({n}_at::text, ' ') as "{n}\""""
     units = "replace(round(sorted.{n}::numeric, {n}_scale)::text, '.', '')"

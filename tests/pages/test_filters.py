@@ -569,3 +569,25 @@ def test_the_csv_beside_a_filtered_list_has_the_rows_that_are_shown(
         seen.page.click("#filter button")
         expect(seen.page.locator("a[download*='-filtered']")).to_have_count(0)
         assert seen.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("query", "billed"),
+    [
+        ("from=2026-02-11", ["2026-02-11: $0.43"]),
+        ("to=2026-02-11&server=search", ["2026-02-10: $1.02", "2026-02-11: $0.43"]),
+        ("user=1", []),
+        ("from=2026-02-11&model=claude-3-5-haiku", []),
+    ],
+)
+def test_the_bill_is_drawn_where_the_filter_leaves_it_whole(
+    large: tuple[site.SiteServer, Dsn], look: Look, query: str, billed: list[str]
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?{query}")
+    figure = seen.page.locator("figure[data-picture=spend-by-day]")
+    drawn = figure.locator(".live rect[fill='var(--teal)'] title").all_text_contents()
+    assert drawn == billed
+    assert ("Billed" in figure.locator(".live text").all_text_contents()) == bool(billed)
+    assert ("billed" in figure.locator("figcaption").inner_text()) == bool(billed)
+    assert seen.complaints == []

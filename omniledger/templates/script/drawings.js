@@ -2,7 +2,7 @@
 
 const DEAREST = { Recomputed: "var(--blue)" };
 const LIMIT = { "Within the limit": "var(--blue)", "Over the limit": "var(--down)" };
-const SPEND = { Recomputed: "var(--blue)", Recorded: "var(--amber)" };
+const SPEND = { Recomputed: "var(--blue)", Recorded: "var(--amber)", Billed: "var(--teal)" };
 const CALLS = { Succeeded: "var(--blue)", Failed: "var(--down)", Blocked: "var(--amber)" };
 const STATES = { Up: "var(--up)", Down: "var(--down)", Unknown: HATCH, Disabled: "var(--quiet)" };
 const ROWS_DRAWN = 12;
@@ -24,16 +24,32 @@ function eraseDrawings() {
   for (const figure of document.querySelectorAll("figure.filtered")) figure.classList.remove("filtered");
 }
 
-function calendarOf(cube, cells) {
-  const days = cells.map((cell) => daysOf(cube)[cell]);
-  if (!days.length) return [];
-  const [first, last] = days.reduce(([a, b], day) => [Math.min(a, day), Math.max(b, day)], [Infinity, 0]);
-  const start = Math.max(first, last - DAYS_LISTED + 1);
-  return Array.from({ length: last - start + 1 }, (_, at) => dayAfter(cube.first, start + at));
+function datesOf(cube, cells) {
+  return [...new Set(cells.map((cell) => daysOf(cube)[cell]))].map((day) => dayAfter(cube.first, day));
 }
 
-function drawUsage(cube, cells) {
-  const days = calendarOf(cube, cells);
+// Every day from the first to the last, or the newest of them.
+function calendarOf(dates) {
+  if (!dates.length) return [];
+  const [first, last] = [dates.reduce((a, b) => (a < b ? a : b)), dates.reduce((a, b) => (a > b ? a : b))];
+  const steps = (Date.parse(last) - Date.parse(first)) / DAY_MS;
+  const start = Math.max(0, steps - DAYS_LISTED + 1);
+  return Array.from({ length: steps - start + 1 }, (_, at) => dayAfter(first, start + at));
+}
+
+// The bill by day as a series; null where the filter leaves only a part of what was billed.
+function billedOf(bill, filter) {
+  if (!bill || filter.user !== null || filter.model !== null) return null;
+  const { scale } = bill.figures.billed_usd;
+  const cells = leftOf(bill, filter).filter((cell) => valuesOf(bill.figures.billed_usd)[cell] !== null);
+  return new Map(datesOf(bill, cells).map((day, at) => {
+    const units = valuesOf(bill.figures.billed_usd)[cells[at]];
+    return [day, { size: Number(units) / 10 ** scale, hover: `${day}: ${usd(units, scale)}` }];
+  }));
+}
+
+function drawUsage(cube, cells, billed) {
+  const days = calendarOf([...datesOf(cube, cells), ...(billed?.keys() ?? [])]);
   const rows = usageRows(cube, cells, "day").filter((row) => !row.isRest);
   const seriesOf = (name, write) => new Map(rows.filter((row) => row[name] !== null).map((row) => {
     const text = write(row[name], cube.figures[name].scale);
@@ -42,9 +58,12 @@ function drawUsage(cube, cells) {
   const empty = (width) => drawBars("Nothing is left by the filter.", width, {}, []);
   const spend = {
     Recomputed: seriesOf("cost_recomputed_usd", usd), Recorded: seriesOf("cost_recorded_usd", usd),
+    ...(billed?.size ? { Billed: billed } : {}),
   };
+  const colors = Object.fromEntries(Object.keys(spend).map((name) => [name, SPEND[name]]));
+  if (!spend.Billed) for (const words of document.querySelectorAll("[data-billed]")) leaveOut(words);
   draw("spend-by-day", (width) => days.length
-    ? drawColumns("Cost by day, filtered, in US dollars.", width, SPEND, days, spend, "", 200) : empty(width));
+    ? drawColumns("Cost by day, filtered, in US dollars.", width, colors, days, spend, "", 200) : empty(width));
   draw("tokens-by-day", (width) => {
     const box = html("div", {});
     for (const kind of days.length ? ["Input", "Output", "Cached"] : []) {
@@ -91,7 +110,8 @@ function drawTools(rows) {
 }
 
 function drawHealth(cube, cells) {
-  const [servers, dayOf, days] = [membersOf(cube, "server"), daysOf(cube), calendarOf(cube, cells)];
+  const [servers, dayOf] = [membersOf(cube, "server"), daysOf(cube)];
+  const days = calendarOf(datesOf(cube, cells));
   const strips = new Map();
   for (const cell of cells) {
     if (!strips.has(servers[cell])) {

@@ -66,10 +66,10 @@ function requestsOf(cube, sum) {
   return `${plural(sum.requests, "request")}, ${cost ?? "cost not known"}`;
 }
 
-function showUsage(usage, filter) {
+function showUsage(usage, bill, filter) {
   const cells = leftOf(usage, filter, "user", "model");
   const total = fillUsage(usage, cells);
-  drawUsage(usage, cells);
+  drawUsage(usage, cells, billedOf(bill, filter));
   return FIELDS.some((name) => name !== "server" && filter[name] !== null)
     ? `Filtered: ${requestsOf(usage, total)}.` : "";
 }
@@ -97,8 +97,8 @@ function apply(filter, cubes, said, faults) {
   const isActive = FIELDS.some((name) => filter[name] !== null);
   document.body.classList.toggle("is-filtered", isActive);
   if (!isActive) return void (said.textContent = [...faults, "Everything is shown."].join(" "));
-  const { usage, costs, tools, health } = cubes;
-  const sentences = [usage ? showUsage(usage, filter) : "", showCosts(costs, usage, filter)];
+  const { usage, bill, costs, tools, health } = cubes;
+  const sentences = [usage ? showUsage(usage, bill, filter) : "", showCosts(costs, usage, filter)];
   if (tools) drawTools(fillTools(tools, leftOf(tools, filter, "server")));
   if (health) {
     const cells = leftOf(health, filter, "server");
