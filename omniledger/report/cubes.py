@@ -21,7 +21,7 @@ from omniledger.report.snapshot import Row, Snapshot
 CELLS_KEPT = 30_000
 """Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
 
-COST_CELLS = 10_000
+COST_CELLS = 6_000
 """Rows of cost by server that a page can carry; with more of them that table follows no filter."""
 
 TOOLS_NAMED = 25

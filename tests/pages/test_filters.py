@@ -591,3 +591,25 @@ def test_the_bill_is_drawn_where_the_filter_leaves_it_whole(
     assert ("Billed" in figure.locator(".live text").all_text_contents()) == bool(billed)
     assert ("billed" in figure.locator("figcaption").inner_text()) == bool(billed)
     assert seen.complaints == []
+
+
+MANY_TOOLS = """
+insert into analytics.fct_daily_tool_usage
+select 'busy ' || n, '2026-02-12', 'busy', 'tool ' || n, 100000 + n, 0, 0, 1, 1, 1, 700, now()
+from generate_series(1, 25) as n
+"""
+
+
+def test_tools_that_are_not_told_apart_are_said_to_be(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with connect(published(MANY_TOOLS)) as connection:
+        site.build(connection, tmp_path)
+    said = "Only the busiest tools of all servers are told apart: for the others see"
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?server=search")
+        [row] = seen.page.locator("#tools tbody tr").all_inner_texts()
+        assert row.split("\t")[:3] == ["other tools", "search", "1,452"]
+        assert f"{said} analytics.fct_daily_tool_usage." in seen.text("#tools caption")
+        seen = filtered(look, f"{server.url}?server=busy")
+        assert said not in seen.text("#tools caption")

@@ -55,9 +55,7 @@ function hideRows(filter) {
   }
   for (const part of document.querySelectorAll("[data-since], table:has(tr[data-left-out])")) {
     const said = leftIn(part, filter);
-    const place = part.caption ?? part;
-    const note = html("span", { class: "left" }, ` Filtered:${said}`);
-    if (said) replaceChildren(place, ...place.cloneNode(true).childNodes, note);
+    if (said) addTo(part.caption ?? part, ` Filtered:${said}`);
   }
   for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) offerRows(table);
 }

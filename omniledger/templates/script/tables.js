@@ -11,6 +11,11 @@ function replaceChildren(node, ...children) {
   node.replaceChildren(...children);
 }
 
+function addTo(place, text) {
+  const note = html("span", { class: "left" }, text);
+  replaceChildren(place, ...place.cloneNode(true).childNodes, note);
+}
+
 function restoreAll() {
   for (const [node, children] of originals) node.replaceChildren(...children);
   originals.clear();
@@ -169,7 +174,13 @@ function fillTools(cube, cells) {
   const single = named.filter((row) => row.tool.key !== "...").sort(descending("calls"));
   const rest = named.filter((row) => row.tool.key === "...");
   const rows = single.map((row) => ({ ...row, name: row.tool.name }));
-  if (rest.length) rows.push({ ...sumOf(cube, rest), name: "other tools", server: "", isRest: true });
+  if (rest.length) {
+    const [server, ...others] = new Set(rest.map((row) => row.server));
+    const whose = others.length ? "" : server;
+    rows.push({ ...sumOf(cube, rest), name: "other tools", server: whose, isRest: true });
+    addTo(table.caption, " Only the busiest tools of all servers are told apart: for the others see"
+      + " analytics.fct_daily_tool_usage.");
+  }
   const scale = (name) => cube.figures[name].scale;
   replaceChildren(table.tBodies[0], ...rows.map((row) => html(
     "tr", row.isRest ? { class: "rest" } : {},
