@@ -613,3 +613,20 @@ def test_tools_that_are_not_told_apart_are_said_to_be(
         assert f"{said} analytics.fct_daily_tool_usage." in seen.text("#tools caption")
         seen = filtered(look, f"{server.url}?server=busy")
         assert said not in seen.text("#tools caption")
+
+
+def test_users_that_the_list_of_limits_lacks_are_told_of(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    crowd = (
+        "insert into analytics.fct_daily_quota (quota_key, usage_date, user_id, cost_recorded_usd,"
+        " cost_unpriced_usd, cost_used_usd, cost_limit_usd, used_share, is_exceeded, overspend_usd)"
+        " select 'crowd ' || n, '2026-02-12', n, 9, 0, 9, 10, 0.9, false, 0"
+        " from generate_series(1000, 1060) as n"
+    )
+    with connect(published(crowd)) as connection:
+        site.build(connection, tmp_path)
+    with serving(tmp_path) as server:
+        seen = filtered(look, f"{server.url}?user=3")
+        told = "Filtered: 0 of 50 rows. For users who aren’t listed see analytics.fct_daily_quota."
+        assert seen.text("[aria-labelledby=quota-day] caption").endswith(told)

@@ -28,7 +28,7 @@ function leaveOut(row) {
 // How many rows a filter leaves of a table, and since when it lists any where that matters: what is
 // older is in no list, which is not to say that nothing was.
 function leftIn(part, filter) {
-  const { since, older } = part.dataset;
+  const { since, older, more } = part.dataset;
   const follows = part.closest("[data-follows]").dataset.follows.split(" ");
   if (!kindsOf(filter).some((kind) => follows.includes(kind))) return "";
   if (since && filter.to !== null && filter.to < since) {
@@ -36,7 +36,8 @@ function leftIn(part, filter) {
   }
   const rows = [...(part.tBodies?.[0].rows ?? [])];
   const left = rows.filter((row) => !row.hidden).length;
-  const listed = rows.length ? ` ${left} of ${plural(rows.length, "row")}.` : "";
+  const others = more ? ` For ${more}.` : "";
+  const listed = rows.length ? ` ${left} of ${plural(rows.length, "row")}.${others}` : "";
   const isCut = since && (filter.from === null || filter.from <= since);
   return listed + (isCut ? ` This begins on ${since}: for older ones see ${older}.` : "");
 }
