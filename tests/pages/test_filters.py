@@ -630,3 +630,30 @@ def test_users_that_the_list_of_limits_lacks_are_told_of(
         seen = filtered(look, f"{server.url}?user=3")
         told = "Filtered: 0 of 50 rows. For users who aren’t listed see analytics.fct_daily_quota."
         assert seen.text("[aria-labelledby=quota-day] caption").endswith(told)
+
+
+@pytest.mark.parametrize("by", ["day", "model", "user", "source"])
+def test_the_csv_of_usage_has_the_same_columns_filtered_and_tells_users_apart(
+    large: tuple[site.SiteServer, Dsn], look: Look, by: str
+) -> None:
+    server, dsn = large
+    seen = filtered(look, server.url)
+    _, every = csv_in(seen, f"by-{by}")
+    seen = filtered(look, f"{server.url}?from=2000-01-01")
+    name, left = csv_in(seen, f"by-{by}")
+    assert name == f"omniledger-usage-by-{by}-filtered.csv"
+    assert list(left[0]) == list(every[0])
+    assert next(iter(left[0])) == "id"
+    for whole, part in zip(every, left, strict=True):
+        known = {column for column, value in part.items() if value != ""}
+        assert {"name", "requests", "tokens_input", "is_rest"} <= known
+        for column in known:
+            is_money = column.endswith("_usd")
+            one, other = part[column], whole[column]
+            assert Decimal(one) == Decimal(other) if is_money else one == other
+    if by == "user":
+        ids = {one["id"] for one in every}
+        column = "coalesce(user_id::text, '')"
+        assert ids == {
+            row for (row,) in ask(dsn, f"select distinct {column} from analytics.fct_daily_usage")
+        }

@@ -61,13 +61,22 @@ function hideRows(filter) {
   for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) offerRows(table);
 }
 
+function csvLink(lines) {
+  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(lines.join(""))}`;
+}
+
 function csvOf(names, rows) {
-  const text = [names, ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
-  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
+  return csvLink([names, ...rows].map((cells) => `${cells.join(",")}\r\n`));
 }
 
 function csvBeside(table) {
   return table.closest("[data-csv], details, article, section").querySelector(".csv");
+}
+
+// The lines of the CSV that the page itself has there.
+function recordsOf(place) {
+  const text = decodeURIComponent(place.firstElementChild.href.split(/,(.*)/s)[1]).slice(1);
+  return text.match(/(?:"[^"]*"|[^"\r\n])*\r\n/g);
 }
 
 function offer(place, href) {
@@ -86,8 +95,7 @@ function offerCsv(table, names, rows) {
 function offerRows(table) {
   const place = csvBeside(table);
   if (!place || originals.has(place) || table.querySelector("[data-health]")) return;
-  const [kind, text] = place.firstElementChild.href.split(/,(.*)/s);
-  const [names, ...lines] = decodeURIComponent(text).match(/(?:"[^"]*"|[^"\r\n])*\r\n/g);
+  const [names, ...lines] = recordsOf(place);
   const left = lines.filter((_, at) => !table.tBodies[0].rows[at].hidden);
-  offer(place, `${kind},${encodeURIComponent([names, ...left].join(""))}`);
+  offer(place, csvLink([names, ...left]));
 }

@@ -89,14 +89,29 @@ function usageRows(cube, cells, by) {
   return [...shown, { ...sumOf(cube, rest), name, isRest: true }];
 }
 
+// The columns of the page's own CSV; what the page doesn't carry day by day is empty.
+function offerUsage(cube, table, rows) {
+  const { by } = table.dataset;
+  const [names] = recordsOf(csvBeside(table));
+  const columns = names.trim().split(",");
+  offerCsv(table, columns, rows.map((row) => {
+    const hasId = !row.isRest && row.key !== "";
+    const words = {
+      id: hasId ? (by === "user" ? row.key : row.name) : "", name: row.name, detail: row.detail ?? "",
+      day: by === "day" && hasId ? row.key : "", is_rest: row.isRest ? "True" : "False",
+    };
+    return columns.map((name) => {
+      const figure = cube.figures[name];
+      return figure ? decimal(row[name], figure.scale) : csvCell(words[name] ?? "");
+    });
+  }));
+}
+
 function fillUsage(cube, cells) {
   for (const table of document.querySelectorAll("table[data-by]")) {
     const rows = usageRows(cube, cells, table.dataset.by);
     replaceChildren(table.tBodies[0], ...rows.map((row) => usageRow(cube, row)));
-    offerCsv(table, ["name", ...Object.keys(cube.figures)], rows.map((row) => [
-      csvCell(row.name),
-      ...Object.entries(cube.figures).map(([name, { scale }]) => decimal(row[name], scale)),
-    ]));
+    offerUsage(cube, table, rows);
   }
   const total = sumOf(cube, groupsOf(cube, cells, () => 0));
   for (const place of document.querySelectorAll("[data-total]")) {
