@@ -657,3 +657,20 @@ def test_the_csv_of_usage_has_the_same_columns_filtered_and_tells_users_apart(
         assert ids == {
             row for (row,) in ask(dsn, f"select distinct {column} from analytics.fct_daily_usage")
         }
+
+
+def test_servers_are_the_least_healthy_first_on_the_days_that_are_left(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = large
+    seen = filtered(look, server.url)
+    before = [row[0] for row in rows_of(seen, "servers")]
+    seen = filtered(look, f"{server.url}?from=2026-02-12")
+    worst = ["server 9", "files", "search"]
+    assert [row[0] for row in rows_of(seen, "servers")] == worst
+    assert [row[0] for row in rows_of(seen, "budget")] == worst
+    drawn = seen.page.locator("figure[data-picture=health] .live text").all_text_contents()
+    assert [text for text in drawn if text in before] == worst
+    seen.page.click("#filter button")
+    expect(seen.page.locator(".live")).to_have_count(0)
+    assert [row[0] for row in rows_of(seen, "servers")] == before

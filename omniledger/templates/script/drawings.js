@@ -112,12 +112,15 @@ function drawTools(rows) {
 function drawHealth(cube, cells) {
   const [servers, dayOf] = [membersOf(cube, "server"), daysOf(cube)];
   const days = calendarOf(datesOf(cube, cells));
-  const strips = new Map();
+  // As many as are drawn, in the order of the table.
+  const listed = [...document.querySelectorAll("tr[data-health][id]")].filter((row) => !row.hidden);
+  const keys = listed.slice(0, SERVERS_DRAWN).map((row) => row.dataset.health);
+  const strips = new Map(keys.map((key) => {
+    const at = cube.members.server.findIndex((one) => one.key === key);
+    return [at, { name: cube.members.server[at].name, parts: new Map() }];
+  }));
   for (const cell of cells) {
-    if (!strips.has(servers[cell])) {
-      if (strips.size === SERVERS_DRAWN) continue;
-      strips.set(servers[cell], { name: cube.members.server[servers[cell]].name, parts: new Map() });
-    }
+    if (!strips.has(servers[cell])) continue;
     const day = dayAfter(cube.first, dayOf[cell]);
     const times = Object.keys(STATES).map((state) => (
       [state, Number(valuesOf(cube.figures[`${state.toLowerCase()}_seconds`])[cell] ?? 0)]));

@@ -254,7 +254,20 @@ function fillHealth(cube, cells) {
       replaceChildren(cell, text ?? (name.endsWith("_ms") ? "not known" : unknown("not known")));
     }
   }
+  orderHealth(byKey);
   offerHealth(cube, cells, byKey);
+}
+
+// The least healthy first, on the days that are left.
+function orderHealth(byKey) {
+  const worse = (one, other) =>
+    descending("down_seconds")(one, other) || descending("unknown_seconds")(one, other);
+  for (const body of document.querySelectorAll("tbody:has(> tr[data-health])")) {
+    const groupOf = (row) => byKey.get(row.dataset.health);
+    const rows = [...body.rows];
+    const left = rows.filter(groupOf).sort((one, other) => worse(groupOf(one), groupOf(other)));
+    replaceChildren(body, ...left, ...rows.filter((row) => !groupOf(row)));
+  }
 }
 
 const DAYS_CSV = "a[download='omniledger-health-by-day.csv']";
