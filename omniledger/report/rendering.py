@@ -92,7 +92,8 @@ def _style() -> str:
 def _script() -> str:
     """The page's script: its parts in one, all of them ours."""
     parts = (
-        "cubes", "writing", "pictures", "tables", "rows", "drawings", "address", "filters",
+        "cubes", "writing", "pictures", "tables", "health", "rows", "drawings", "address",
+        "filters",
     )  # fmt: skip
     texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
     return '\n"use strict";\n' + "\n".join(texts)

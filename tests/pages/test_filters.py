@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from omniledger import site
 from omniledger.database import Dsn, connect
-from omniledger.report import cubes, formats
+from omniledger.report import cube_shapes, formats
 from tests.browser import Seen
 from tests.conftest import Server, ask
 from tests.pages.conftest import Published, serving
@@ -514,7 +514,7 @@ def test_dates_chosen_the_wrong_way_round_are_turned(
 def test_users_that_cannot_be_chosen_are_told_of(
     published: Published, look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cubes, "_USAGE", cubes.usage_shape(cells_kept=4))
+    monkeypatch.setitem(cube_shapes.SHAPES, "usage", cube_shapes.usage_shape(cells_kept=4))
     with connect(published()) as connection:
         site.build(connection, tmp_path)
     with serving(tmp_path) as server:

@@ -29,7 +29,7 @@ function leaveOut(row) {
 // older is in no list, which is not to say that nothing was.
 function leftIn(part, filter) {
   const { since, older, more } = part.dataset;
-  const follows = part.closest("[data-follows]").dataset.follows.split(" ");
+  const follows = (part.closest("[data-follows]")?.dataset.follows ?? "").split(" ");
   if (!kindsOf(filter).some((kind) => follows.includes(kind))) return "";
   if (since && filter.to !== null && filter.to < since) {
     return ` this begins on ${since}: the dates you chose are older, see ${older}.`;
