@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from omniledger.report.figures import UsageFigures
@@ -30,6 +30,7 @@ CAUSES = {
 _BILL = f"""
 select
     bill_date,
+    min(oldest_date) as oldest_date,
     count(distinct bill_date) as days,
     count(distinct bill_date) filter (where not is_settled) as days_unsettled,
     bool_and(is_settled) as is_settled,
@@ -38,7 +39,9 @@ select
     sum(billed_usd) as billed_usd,
     sum(difference_usd) as difference_usd,
     {", ".join(f"sum({name}) filter (where billed_usd is not null) as {name}" for name in CAUSES)}
-from analytics.fct_bill_reconciliation
+from (
+    select *, min(bill_date) over () as oldest_date from analytics.fct_bill_reconciliation
+) as bill
 where
     bill_date > (
         select max(newest.bill_date) - %(days)s
@@ -91,6 +94,8 @@ class BillFigures:
 
     total: BillDay
     days: tuple[BillDay, ...]
+    first_day: date | None = None
+    """The first day shown; None where the provider reported on none before it."""
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -119,7 +124,11 @@ def read(snapshot: Snapshot) -> BillFigures | None:
     """The bill section; None without a bill."""
     rows = snapshot.rows("analytics.fct_bill_reconciliation", _BILL, days=DAYS_SHOWN)
     days = tuple(_day(row) for row in rows if row["bill_date"] is not None)
-    return BillFigures(_day(rows[0]), days) if days else None
+    if not days:
+        return None
+    newest = max(day.day for day in days if day.day)
+    first = newest - timedelta(days=DAYS_SHOWN - 1)
+    return BillFigures(_day(rows[0]), days, first if rows[0]["oldest_date"] < first else None)
 
 
 def _day(row: Row) -> BillDay:
@@ -142,3 +151,11 @@ def cost_days(usage: UsageFigures | None, bill: BillFigures | None) -> tuple[Cos
         )
         for day in sorted({*ours, *theirs}, reverse=True)
     )
+
+
+def costs_since(usage: UsageFigures | None, bill: BillFigures | None) -> date | None:
+    """The day from which on `cost_days` are all there; None where none is left out."""
+    days = [row.day for row in usage.by_day if row.day] if usage else []
+    is_cut = usage is not None and len(days) < usage.days
+    firsts = [min(days) if is_cut else None, bill.first_day if bill else None]
+    return max((first for first in firsts if first is not None), default=None)

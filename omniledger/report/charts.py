@@ -74,7 +74,8 @@ def spend_by_day(costs: Sequence[CostDay]) -> Markup:
             return shapes.columns(records, width, colors, calendar, height=220, number="$,~r")
         if len(days) > 1:
             return shapes.rows(records, width, colors, offset=True)
-        return shapes.rows([r | {"row": r["series"]} for r in records], width, colors)
+        rows = shapes.rows([r | {"row": r["series"]} for r in records], width, colors)
+        return rows.properties(title=formats.day(days[0].day))
 
     label = f"Cost by day, {', '.join(colors).lower()}, in US dollars."
     return draw("spend-by-day", label, build)
@@ -129,7 +130,8 @@ def tokens_by_day(usage: UsageFigures) -> Markup:
 
         if len(days) == 1:
             records = [r | {"row": r["series"]} for kind in kinds.values() for r in kind]
-            return shapes.rows(records, width, dict.fromkeys(kinds, _BLUE))
+            rows = shapes.rows(records, width, dict.fromkeys(kinds, _BLUE))
+            return rows.properties(title=formats.day(date.fromisoformat(days[0].name)))
         charts = [
             one_kind(kind, records, width).properties(title=f"{kind} tokens")
             for kind, records in kinds.items()

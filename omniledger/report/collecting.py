@@ -190,14 +190,15 @@ def _usage_row(row: Row, users: Mapping[str, tuple[str, str]]) -> UsageRow:
     side, member, usage = row["side"], row["member"], _sums(row)
     if row["members"] > 1:
         older = plural(row["members"], "older day") if side == "day" else ""
-        return UsageRow(older or plural(row["members"], f"other {side}"), usage, is_rest=True)
+        return UsageRow("", older or plural(row["members"], f"other {side}"), usage, is_rest=True)
     if side == "day":
-        return UsageRow(row["first_day"].isoformat(), usage, day=row["first_day"])
+        day = row["first_day"]
+        return UsageRow(day.isoformat(), day.isoformat(), usage, day=day)
     if side == "user":
         unnamed = "unknown user" if member is None else f"user {member}"
         name, detail = users.get(member, (unnamed, ""))
-        return UsageRow(name, usage, detail=detail)
-    return UsageRow(visible(member or "not stated"), usage)
+        return UsageRow(member or "", name, usage, detail=detail)
+    return UsageRow(visible(member or ""), visible(member or "not stated"), usage)
 
 
 def _tools(snapshot: Snapshot) -> tuple[ToolRow, ...]:

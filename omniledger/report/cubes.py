@@ -11,141 +11,25 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from omniledger.report import queries
+from omniledger.report.cube_shapes import OTHERS, SHAPES, Shape
 from omniledger.report.formats import plural, visible
 from omniledger.report.snapshot import Row, Snapshot
-
-CELLS_KEPT = 30_000
-"""Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
-
-TOOLS_NAMED = 25
-HEALTH_DAYS = 90
-
-OTHERS = "..."
-"""The key of members that are summed; no user has it. The script knows it too.
-
-It stands in SQL, so it is ASCII: a database whose encoding lacks a character refuses the query.
-"""
 
 _EXACT_IN_SCRIPT = 2**53
 """Whole numbers below it are exact in a script's own numbers; others become its big integers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Where a cube comes from: its mart, its query, its dimensions and how each figure is joined.
-
-    The query has a `day`, each dimension as text, and each figure; `figures` says whether rows are
-    summed (`sum`), the greatest holds (`max`), or the newest day's (`last`).
-    """
-
-    mart: str
-    query: str
-    dimensions: tuple[str, ...]
-    figures: Mapping[str, str]
-
-
-_SUMMED = (
-    "requests", "errors", "blocked", "tokens_input", "tokens_output", "tokens_cached",
-    "tokens_cache_write", "requests_cost_recorded", "cost_recomputed_usd", "cost_recorded_usd",
-    "cost_difference_usd",
-)  # fmt: skip
-
-_USAGE = Shape(
-    "analytics.fct_daily_usage",
-    f"""
-with ranked as (
-    select
-        coalesce(user_id::text, '') as member,
-        sum(count(*)) over (
-            order by sum(cost_recomputed_usd) desc nulls last, sum(requests) desc, user_id
-        ) as cells
-    from analytics.fct_daily_usage
-    group by user_id
-)
-
-select
-    usage.usage_date as day,
-    case when ranked.cells <= {CELLS_KEPT} then ranked.member else '{OTHERS}' end as "user",
-    coalesce(usage.llm_model, '') as model,
-    coalesce(usage.source_system, '') as source,
-    {", ".join(f"sum(usage.{name}) as {name}" for name in _SUMMED)}
-from analytics.fct_daily_usage as usage
-inner join ranked on coalesce(usage.user_id::text, '') = ranked.member
-group by 1, 2, 3, 4
-""",  # noqa: S608 -- names of ours
-    ("user", "model", "source"),
-    dict.fromkeys(_SUMMED, "sum"),
-)
-
-_TOOLS = Shape(
-    "analytics.fct_daily_tool_usage",
-    f"""
-with ranked as (
-    select
-        mcp_server,
-        tool,
-        row_number() over (order by sum(calls) desc, mcp_server, tool) as place
-    from analytics.fct_daily_tool_usage
-    group by mcp_server, tool
-)
-
-select
-    usage.usage_date as day,
-    coalesce(usage.mcp_server, '') as server,
-    case when ranked.place <= {TOOLS_NAMED} then coalesce(usage.tool, '') else '{OTHERS}' end
-        as tool,
-    sum(usage.calls) as calls,
-    sum(usage.errors) as errors,
-    sum(usage.blocked) as blocked,
-    max(usage.users) as users,
-    max(usage.p50_duration_ms) as p50_duration_ms,
-    max(usage.p95_duration_ms) as p95_duration_ms
-from analytics.fct_daily_tool_usage as usage
-inner join ranked
-    on
-        coalesce(usage.mcp_server, '') = coalesce(ranked.mcp_server, '')
-        and coalesce(usage.tool, '') = coalesce(ranked.tool, '')
-group by 1, 2, 3
-""",  # noqa: S608
-    ("server", "tool"),
-    {
-        "calls": "sum", "errors": "sum", "blocked": "sum",
-        "users": "max", "p50_duration_ms": "max", "p95_duration_ms": "max",
-    },
-)  # fmt: skip
-
-_HEALTH_FIGURES = {
-    "up_seconds": "sum", "down_seconds": "sum", "unknown_seconds": "sum",
-    "disabled_seconds": "sum", "incidents": "sum", "error_budget_seconds": "sum",
-    "error_budget_left_seconds": "sum",
-    "p50_response_ms": "last", "p95_response_ms": "last", "p99_response_ms": "last",
-}  # fmt: skip
-
-_HEALTH = Shape(
-    "analytics.fct_daily_health",
-    f"""
-select health_date as day, mcp_server_id::text as server, {", ".join(_HEALTH_FIGURES)}
-from analytics.fct_daily_health
-where
-    health_date > (
-        select max(newest.health_date) - {HEALTH_DAYS} from analytics.fct_daily_health as newest
-    )
-""",  # noqa: S608
-    ("server",),
-    _HEALTH_FIGURES,
-)
-
-
 def read(snapshot: Snapshot) -> dict[str, Any]:
     """The cubes by name; a mart without a row has none."""
-    shapes = {"usage": _USAGE, "tools": _TOOLS, "health": _HEALTH}
-    cubes = {name: _cube(snapshot, shape) for name, shape in shapes.items()}
+    cubes = {name: _cube(snapshot, shape) for name, shape in SHAPES.items()}
     if usage := cubes["usage"]:
         usage["members"]["user"] = _users(snapshot, usage["members"]["user"])
+    if costs := cubes["costs"]:
+        for member in costs["members"]["server"]:
+            member["name"] = member["name"] if member["key"] else "no server"
     if health := cubes["health"]:
         health["members"]["server"] = _servers(snapshot, health["members"]["server"])
     return {name: cube for name, cube in cubes.items() if cube}
@@ -193,7 +77,7 @@ def _lines(shape: Shape) -> str:
         return "".join(f", {pattern.format(n=name)}" for name in names)
 
     dimensions, figures = shape.dimensions, tuple(shape.figures)
-    order = ", ".join(f"{name}_at" for name in dimensions) + ", day"
+    order = ", ".join([*(f"{name}_at" for name in dimensions), "day"])
     scale = "max(coalesce(scale(trim_scale({n}::numeric)), 0)) as {n}_scale"
     member = """string_agg({n}_at::text, ' ') as "{n}\""""
     units = "replace(round(sorted.{n}::numeric, {n}_scale)::text, '.', '')"
@@ -227,8 +111,9 @@ def _users(snapshot: Snapshot, members: list[dict[str, Any]]) -> list[dict[str, 
     ids = [int(member["key"]) for member in members if member["key"].lstrip("-").isdigit()]
     found = snapshot.rows("analytics.dim_users", queries.USERS, ids=ids)
     names = {str(row["user_id"]): snapshot.person(row) for row in found}
-    counted = snapshot.rows("analytics.fct_daily_usage", queries.USAGE_COUNTS)[0]["users"]
-    others = counted - len(ids)
+    counted = snapshot.rows("analytics.fct_daily_usage", queries.USAGE_COUNTS)[0]
+    alone = sum(member["key"] != OTHERS for member in members)
+    others = counted["users"] + counted["has_unknown_user"] - alone
 
     def named(key: str) -> dict[str, Any]:
         if key == OTHERS:

@@ -71,8 +71,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """The usage of one day, model, user or source; `is_rest` sums the ones not shown by name."""
+    """The usage of one day, model, user or source; `is_rest` sums the ones not shown by name.
 
+    `id` tells users of one name apart; it is empty where there is none.
+    """
+
+    id: str
     name: str
     usage: Usage
     detail: str = ""

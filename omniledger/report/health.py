@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from omniledger.report.formats import visible
@@ -22,7 +22,9 @@ _STATES = {"running": "up", "disabled": "disabled", "deleted": "deleted"}
 # A percentile over days can't be made of each day's: that of the newest day with one is told.
 _HEALTH = """
 with newest as (
-    select max(health_date) - %(days)s + 1 as first_day
+    select
+        max(health_date) - %(days)s + 1 as first_day,
+        min(health_date) <= max(health_date) - %(days)s as has_older
     from analytics.fct_daily_health
 )
 
@@ -66,7 +68,8 @@ select
     max(health.health_date) filter (where health.responses > 0) as response_date,
     max(health.objective_share) as objective_share,
     sum(health.error_budget_seconds) as error_budget_seconds,
-    sum(health.error_budget_left_seconds) as error_budget_left_seconds
+    sum(health.error_budget_left_seconds) as error_budget_left_seconds,
+    bool_or(newest.has_older) as has_older
 from analytics.fct_daily_health as health
 inner join newest on health.health_date >= newest.first_day
 left join {servers} as servers on health.mcp_server_id = servers.mcp_server_id
@@ -86,6 +89,7 @@ _INCIDENTS = """
 select
     incidents.mcp_server_id,
     servers.mcp_server_name,
+    incidents.opened_date,
     incidents.opened_at,
     incidents.closed_at,
     coalesce(incidents.ended_as, '') as ended_as,
@@ -142,11 +146,16 @@ class ServerHealth:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Time that a server was down in one stretch; `closed_at` is None while it still is."""
+    """Time that a server was down in one stretch; `closed_at` is None while it still is.
+
+    Dates are days of the reporting time zone.
+    """
 
     server_id: int
     server: str
+    opened_date: date
     opened_at: datetime
+    closed_date: date | None
     closed_at: datetime | None
     ended_as: str
     down_seconds: int
@@ -166,6 +175,25 @@ class HealthFigures:
     incidents: tuple[Incident, ...] = ()
     incidents_in_all: int = 0
     incidents_open: int = 0
+    has_older: bool = False
+    """Whether the mart has days before the first one shown."""
+
+    @property
+    def since(self) -> date | None:
+        """The first day shown; None where the mart has none before it."""
+        return self.first_day if self.has_older else None
+
+    @property
+    def incidents_since(self) -> date | None:
+        """The day with which the list of incidents begins; None where it lists them all."""
+        is_cut = len(self.incidents) < self.incidents_in_all
+        return self.incidents[-1].opened_date if is_cut else self.since
+
+    @property
+    def listed_since(self) -> date | None:
+        """The first day of the table by day; None where it lists every day."""
+        first = self.last_day - timedelta(days=DAYS_LISTED - 1)
+        return first if self.first_day < first else None
 
     def state(self, server: ServerHealth) -> str:
         """What it was when the figures were published: up, down, unknown, disabled, deleted."""
@@ -206,9 +234,10 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
         last_day=max(dates),
         servers=tuple(_server(row) for row in rows if row["health_date"] is None),
         days=tuple(_server(row) for row in rows if row["health_date"] is not None),
-        incidents=tuple(_incident(row) for row in incidents),
+        incidents=tuple(_incident(snapshot, row) for row in incidents),
         incidents_in_all=incidents[0]["incidents_in_all"] if incidents else 0,
         incidents_open=incidents[0]["incidents_open"] if incidents else 0,
+        has_older=rows[0]["has_older"],
     )
 
 
@@ -230,11 +259,13 @@ def _server(row: Row) -> ServerHealth:
     )
 
 
-def _incident(row: Row) -> Incident:
+def _incident(snapshot: Snapshot, row: Row) -> Incident:
     return Incident(
         server_id=row["mcp_server_id"],
         server=server_name(row),
+        opened_date=row["opened_date"],
         opened_at=row["opened_at"],
+        closed_date=snapshot.day_of(row["closed_at"]) if row["closed_at"] else None,
         closed_at=row["closed_at"],
         ended_as=row["ended_as"],
         down_seconds=row["down_seconds"],

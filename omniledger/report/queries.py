@@ -91,7 +91,8 @@ order by side, least(place, places + 1)
 USAGE_COUNTS = """
 select
     count(distinct llm_model)::integer as models,
-    count(distinct user_id)::integer as users
+    count(distinct user_id)::integer as users,
+    bool_or(user_id is null) as has_unknown_user
 from analytics.fct_daily_usage
 """
 

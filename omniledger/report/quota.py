@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from omniledger.report.snapshot import Row, Snapshot
@@ -18,7 +18,8 @@ with shown as (
     select
         coalesce(
             max(usage_date) filter (where usage_date <= %(today)s), max(usage_date)
-        ) as shown_date
+        ) as shown_date,
+        min(usage_date) as oldest_date
     from analytics.fct_daily_quota
 ),
 
@@ -60,8 +61,10 @@ placed as (
 select
     placed.*,
     users.display_name,
-    users.email
+    users.email,
+    shown.oldest_date
 from placed
+cross join shown
 left join {users} as users on placed.user_id = users.user_id
 where placed.place <= %(shown)s
 order by placed.side, placed.place
@@ -111,6 +114,14 @@ class QuotaFigures:
     day: date
     of_day: QuotaSide
     crossings: QuotaSide
+    first_day: date | None = None
+    """The first day of which crossings are told; None where they are told of every day."""
+
+    @property
+    def crossings_since(self) -> date | None:
+        """The day with which the list of crossings begins; None where it lists them all."""
+        rows = self.crossings.rows
+        return rows[-1].day if len(rows) < self.crossings.in_all else self.first_day
 
     @property
     def is_today(self) -> bool:
@@ -128,11 +139,14 @@ def read(snapshot: Snapshot) -> QuotaFigures | None:
     if not of_day:
         return None
     crossings = [row for row in rows if row["side"] == "crossing"]
+    day, oldest = of_day[0]["usage_date"], of_day[0]["oldest_date"]
+    first = day - timedelta(days=DAYS_SHOWN - 1)
     return QuotaFigures(
         today=today,
-        day=of_day[0]["usage_date"],
+        day=day,
         of_day=_side(snapshot, of_day),
         crossings=_side(snapshot, crossings),
+        first_day=first if oldest < first else None,
     )
 
 

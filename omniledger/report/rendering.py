@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from omniledger.report import charts, formats
 from omniledger.report.answers import answers
-from omniledger.report.billing import CAUSES, cost_days
+from omniledger.report.billing import CAUSES, cost_days, costs_since
 from omniledger.report.collecting import Figures
 from omniledger.report.cubes import packed
 from omniledger.report.navigation import links
@@ -39,6 +39,7 @@ def render(figures: Figures) -> str:
         figures=figures,
         answers=answers(figures),
         costs=costs,
+        costs_since=costs_since(figures.usage, figures.bill),
         terms=Terms(figures.definitions),
         packed=packed(figures.cubes) if figures.cubes else "",
         script=_script() if figures.cubes else "",
@@ -90,7 +91,10 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """The page's script: its parts in one, all of them ours."""
-    parts = ("cubes", "writing", "pictures", "tables", "filters")
+    parts = (
+        "cubes", "writing", "pictures", "tables", "health", "rows", "drawings", "address",
+        "filters",
+    )  # fmt: skip
     texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
     return '\n"use strict";\n' + "\n".join(texts)
 

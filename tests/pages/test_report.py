@@ -204,6 +204,21 @@ def test_a_day_of_a_clock_that_was_never_set_stretches_no_chart(published: Publi
     assert "1970" not in charts.spend_by_day(billing.cost_days(figures.usage, figures.bill))
 
 
+def test_charts_of_a_day_that_stands_alone_name_it(published: Published) -> None:
+    dsn = published(
+        "delete from analytics.fct_daily_usage where usage_date < '2026-02-12'",
+        "delete from analytics.fct_bill_reconciliation",
+        "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, llm_model,"
+        " source_system, requests, errors, blocked)"
+        " values ('old', '2023-11-16', 1, 'm', 'chat', 1, 0, 0)",
+    )
+    figures = figures_of(dsn)
+    assert figures.usage is not None
+    spend = charts.spend_by_day(billing.cost_days(figures.usage, figures.bill))
+    for drawing in (spend, charts.tokens_by_day(figures.usage)):
+        assert drawing.count(">12 Feb 2026<") == 2
+
+
 def test_members_past_the_limit_are_one_row_that_keeps_the_sum(published: Published) -> None:
     crowd = (
         "insert into analytics.fct_daily_usage (usage_key, usage_date, user_id, requests,"

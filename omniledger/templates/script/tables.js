@@ -11,9 +11,15 @@ function replaceChildren(node, ...children) {
   node.replaceChildren(...children);
 }
 
+function addTo(place, text) {
+  const note = html("span", { class: "left" }, text);
+  replaceChildren(place, ...place.cloneNode(true).childNodes, note);
+}
+
 function restoreAll() {
   for (const [node, children] of originals) node.replaceChildren(...children);
   originals.clear();
+  for (const note of document.querySelectorAll(".unfiltered")) note.remove();
   for (const row of document.querySelectorAll("[data-left-out]")) {
     row.hidden = false;
     row.removeAttribute("data-left-out");
@@ -60,6 +66,11 @@ function descending(name) {
   };
 }
 
+function dearer(one, other) {
+  return descending("cost_recomputed_usd")(one, other) || descending("requests")(one, other) ||
+    (one.key < other.key ? -1 : 1);
+}
+
 // The dearest first; what is past the list, or was summed when the page was built, is one row.
 function usageRows(cube, cells, by) {
   const days = daysOf(cube);
@@ -69,9 +80,6 @@ function usageRows(cube, cells, by) {
     return { ...group, ...(by === "day" ? { name: day, key: day } : cube.members[by][group.key]) };
   });
   const later = (one, other) => (one.key < other.key ? 1 : -1);
-  const dearer = (one, other) =>
-    descending("cost_recomputed_usd")(one, other) || descending("requests")(one, other) ||
-    (one.key < other.key ? -1 : 1);
   const single = groups.filter((row) => !row.count).sort(by === "day" ? later : dearer);
   const shown = single.slice(0, by === "day" ? DAYS_LISTED : NAMED);
   const rest = [...single.slice(shown.length), ...groups.filter((row) => row.count)];
@@ -81,14 +89,29 @@ function usageRows(cube, cells, by) {
   return [...shown, { ...sumOf(cube, rest), name, isRest: true }];
 }
 
+// The columns of the page's own CSV; what the page doesn't carry day by day is empty.
+function offerUsage(cube, table, rows) {
+  const { by } = table.dataset;
+  const [names] = recordsOf(csvBeside(table));
+  const columns = names.trim().split(",");
+  offerCsv(table, columns, rows.map((row) => {
+    const hasId = !row.isRest && row.key !== "";
+    const words = {
+      id: hasId ? (by === "user" ? row.key : row.name) : "", name: row.name, detail: row.detail ?? "",
+      day: by === "day" && hasId ? row.key : "", is_rest: row.isRest ? "True" : "False",
+    };
+    return columns.map((name) => {
+      const figure = cube.figures[name];
+      return figure ? decimal(row[name], figure.scale) : csvCell(words[name] ?? "");
+    });
+  }));
+}
+
 function fillUsage(cube, cells) {
   for (const table of document.querySelectorAll("table[data-by]")) {
     const rows = usageRows(cube, cells, table.dataset.by);
     replaceChildren(table.tBodies[0], ...rows.map((row) => usageRow(cube, row)));
-    offerCsv(table, ["name", ...Object.keys(cube.figures)], rows.map((row) => [
-      csvCell(row.name),
-      ...Object.entries(cube.figures).map(([name, { scale }]) => decimal(row[name], scale)),
-    ]));
+    offerUsage(cube, table, rows);
   }
   const total = sumOf(cube, groupsOf(cube, cells, () => 0));
   for (const place of document.querySelectorAll("[data-total]")) {
@@ -108,6 +131,50 @@ function fillUsage(cube, cells) {
   return total;
 }
 
+const SERVER_COLUMNS = [
+  ["requests", count], ["requests_shared", count], ["calls", count], ["tokens_total", count],
+  ["cost_recomputed_usd", usd], ["cost_recorded_usd", usd], ["requests_cost_unknown", count],
+];
+
+// The dearest first and what called no server last, as the page has them. Of several servers together
+// the requests are left blank: they would count twice.
+function serverRows(cube, cells) {
+  const at = membersOf(cube, "server");
+  const groups = groupsOf(cube, cells, (cell) => at[cell]);
+  const named = groups.map((group) => ({ ...group, ...cube.members.server[group.key] }));
+  const single = named.filter((row) => row.key !== "").sort(dearer);
+  const rows = single.slice(0, NAMED);
+  const rest = single.slice(NAMED);
+  const blank = { requests: null, requests_shared: null, requests_cost_unknown: null, isRest: true };
+  if (rest.length) {
+    rows.push({ ...sumOf(cube, rest), ...blank, name: plural(rest.length, "other server") });
+  }
+  return [...rows, ...named.filter((row) => row.key === "")];
+}
+
+// `requests` are those of all servers, each counted once; null where the filter leaves one server.
+function fillServers(cube, cells, requests) {
+  const rows = serverRows(cube, cells);
+  const total = sumOf(cube, groupsOf(cube, cells, () => 0));
+  const all = { ...total, requests, requests_shared: null, calls: null, requests_cost_unknown: null };
+  const table = document.querySelector("table[data-servers]");
+  const listed = requests === null ? rows : [...rows, { ...all, name: "All", isRest: true }];
+  replaceChildren(table.tBodies[0], ...listed.map((row) => html(
+    "tr", row.isRest || row.key === "" ? { class: "rest" } : {},
+    html("th", { scope: "row" }, html("bdi", {}, row.name)),
+    ...SERVER_COLUMNS.map(([name, write]) => {
+      const text = write(row[name], cube.figures[name].scale);
+      return row.isRest && text === null ? html("td", {}) : numberCell(text, "not known");
+    }),
+  )));
+  const figures = Object.entries(cube.figures);
+  offerCsv(table, ["server", ...figures.map(([name]) => name), "is_no_server", "is_rest"], rows.map((row) => [
+    csvCell(row.name), ...figures.map(([name, { scale }]) => decimal(row[name], scale)),
+    ...[row.key === "", Boolean(row.isRest)].map((is) => (is ? "True" : "False")),
+  ]));
+  return { rows, total };
+}
+
 function fillTools(cube, cells) {
   const table = document.querySelector("table[data-tools]");
   if (!table) return [];
@@ -122,7 +189,13 @@ function fillTools(cube, cells) {
   const single = named.filter((row) => row.tool.key !== "...").sort(descending("calls"));
   const rest = named.filter((row) => row.tool.key === "...");
   const rows = single.map((row) => ({ ...row, name: row.tool.name }));
-  if (rest.length) rows.push({ ...sumOf(cube, rest), name: "other tools", server: "", isRest: true });
+  if (rest.length) {
+    const [server, ...others] = new Set(rest.map((row) => row.server));
+    const whose = others.length ? "" : server;
+    rows.push({ ...sumOf(cube, rest), name: "other tools", server: whose, isRest: true });
+    addTo(table.caption, " Only the busiest tools of all servers are told apart: for the others see"
+      + " analytics.fct_daily_tool_usage.");
+  }
   const scale = (name) => cube.figures[name].scale;
   replaceChildren(table.tBodies[0], ...rows.map((row) => html(
     "tr", row.isRest ? { class: "rest" } : {},
@@ -138,97 +211,4 @@ function fillTools(cube, cells) {
     csvCell(row.server), csvCell(row.name), ...figures.map((name) => decimal(row[name], scale(name))),
   ]));
   return rows;
-}
-
-// Health tables keep their rows; each cell says in `data-figure` what it holds.
-function fillHealth(cube, cells) {
-  const servers = membersOf(cube, "server");
-  const byKey = new Map(groupsOf(cube, cells, (cell) => servers[cell]).map((group) => {
-    return [cube.members.server[group.key].key, group];
-  }));
-  const scaleOf = (name) => cube.figures[name].scale;
-  const seconds = (group, name) => duration(group[name], scaleOf(name));
-  const special = {
-    uptime: (g) => share(g.up_seconds, BigInt(g.up_seconds) + BigInt(g.down_seconds)),
-    coverage: (g) => {
-      const known = BigInt(g.up_seconds) + BigInt(g.down_seconds);
-      return share(known, known + BigInt(g.unknown_seconds));
-    },
-    incidents: (g) => count(g.incidents),
-    budget_used: (g) => share(
-      BigInt(g.down_seconds ?? 0) * 10n ** BigInt(scaleOf("error_budget_seconds")),
-      g.error_budget_seconds,
-    ),
-  };
-  const told = new Map();
-  const medians = valuesOf(cube.figures.p50_response_ms);
-  for (const cell of cells) {
-    const { key } = cube.members.server[servers[cell]];
-    if (medians[cell] !== null) told.set(key, dayAfter(cube.first, daysOf(cube)[cell]));
-  }
-  for (const row of document.querySelectorAll("tr[data-health]")) {
-    const group = byKey.get(row.dataset.health);
-    if (!group) leaveOut(row);
-    else for (const cell of row.querySelectorAll("[data-figure]")) {
-      const name = cell.dataset.figure;
-      if (name === "response_date") {
-        replaceChildren(cell, told.get(row.dataset.health) ?? "");
-        continue;
-      }
-      const text = special[name]?.(group) ?? (name.endsWith("_ms")
-        ? milliseconds(group[name], scaleOf(name))
-        : special[name] ? null : seconds(group, name));
-      replaceChildren(cell, text ?? (name.endsWith("_ms") ? "not known" : unknown("not known")));
-    }
-  }
-}
-
-// The table lists the newest days of each server; its CSV has all that the chart shows.
-function offerDays(cube) {
-  const link = document.querySelector("a[download='omniledger-health-by-day.csv']");
-  if (!link) return;
-  const names = Object.keys(cube.figures);
-  const servers = membersOf(cube, "server");
-  link.href = csvOf(["server", "day", ...names], daysOf(cube).map((day, cell) => [
-    csvCell(cube.members.server[servers[cell]].name), dayAfter(cube.first, day),
-    ...names.map((name) => decimal(valuesOf(cube.figures[name])[cell], cube.figures[name].scale)),
-  ]));
-}
-
-function leaveOut(row) {
-  row.hidden = true;
-  row.setAttribute("data-left-out", "");
-}
-
-// Rows that are of one day, user or server: those that the filter doesn't want are left out.
-function hideRows(filter) {
-  for (const row of document.querySelectorAll("tr[data-day], tr[data-user], tr[data-server]")) {
-    const { day, until, user, server } = row.dataset;
-    const isOut =
-      (day !== undefined && filter.to && day > filter.to) ||
-      (day !== undefined && filter.from && (until ?? day) < filter.from) ||
-      (user !== undefined && filter.user !== null && user !== filter.user) ||
-      (server !== undefined && filter.server !== null && server !== filter.server);
-    if (isOut) leaveOut(row);
-  }
-  for (const table of document.querySelectorAll("table:has(tr[data-left-out])")) {
-    const rows = [...table.tBodies[0].rows];
-    const left = rows.filter((row) => !row.hidden).length;
-    const note = html("span", { class: "left" }, ` Filtered: ${left} of ${plural(rows.length, "row")}.`);
-    replaceChildren(table.caption, ...table.caption.cloneNode(true).childNodes, note);
-  }
-}
-
-function csvOf(names, rows) {
-  const text = [names, ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
-  return `data:text/csv;charset=utf-8,%EF%BB%BF${encodeURIComponent(text)}`;
-}
-
-function offerCsv(table, names, rows) {
-  const link = table.closest("[data-csv], article, section").querySelector(".csv");
-  if (!link) return;
-  const made = link.firstElementChild.cloneNode(true);
-  made.href = csvOf(names, rows);
-  made.download = made.download.replace(".csv", "-filtered.csv");
-  replaceChildren(link, made);
 }

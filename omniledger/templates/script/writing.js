@@ -38,6 +38,10 @@ function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+function either(names) {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
 // A part of a whole in per cent, rounded down to hundredths: 99.999 % is not 100 %.
 function share(part, whole) {
   if (part === null || !whole) return null;
