@@ -26,6 +26,8 @@ _BAR_HEIGHT = "2.75rem"
 
 # dbt's page is made for 960 pixels and more; on a phone the tree of models comes above the model.
 # Colours too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
+# A column that was asked for is scrolled to below what sticks above it: the head of the page and of
+# the table, on a phone only the latter.
 _STYLE = f"""<style>
 .site-bar {{ position: fixed; z-index: 9; top: 0; left: 0; right: 0; height: {_BAR_HEIGHT};
   display: flex; gap: 1.15rem; align-items: center; padding: 0 1rem; overflow-x: auto;
@@ -37,6 +39,7 @@ _STYLE = f"""<style>
 .text-muted {{ color: #56606a !important; }}
 .app-content a, .nav-tabs a {{ color: #00696b !important; }}
 .section-content a, .markdown a {{ text-decoration: underline; }}
+[id^=column-] {{ scroll-margin-top: 12rem; }} [id^=column-].asked > td {{ background: #fbf0da; }}
 @media (max-width: 48rem) {{
   body, .app {{ min-width: 0 !important; width: 100% !important; }}
   .app {{ flex-direction: column !important; }}
@@ -45,8 +48,28 @@ _STYLE = f"""<style>
   .app-menu > .app-header {{ display: none; }}
   .app > .app-content {{ min-height: 0; border-top: 1px solid #dfe1dd; }}
   .app-content .app-pad {{ padding: 12px; }} .app-content .app-pad-h {{ padding: 0 12px; }}
+  .app-content .app-sticky {{ position: static; }} [id^=column-] {{ scroll-margin-top: 4rem; }}
+  .column-expanded > div {{ max-width: calc(100vw - 8rem); }}
 }}
 </style>"""
+
+# dbt's page writes its rows when it likes, and has a hash of its own before that of the column. The
+# column that was asked for is marked and, once, opened, for the row cuts its description short.
+_SCRIPT = """<script>
+(() => {
+  const show = () => {
+    const row = document.getElementById(location.hash.split("#")[2] || " ");
+    const before = document.querySelector(".asked");
+    if (before && before !== row) before.classList.remove("asked");
+    if (!row?.id.startsWith("column-") || row === before) return;
+    row.classList.add("asked");
+    if (!row.classList.contains("column-row-selected")) row.click();
+    row.scrollIntoView();
+  };
+  new MutationObserver(show).observe(document.body, {childList: true, subtree: true});
+  addEventListener("hashchange", show);
+})();
+</script>"""
 
 
 def adapt(page: str) -> str:
@@ -59,7 +82,8 @@ def adapt(page: str) -> str:
     page = page.replace(",minimum-scale=1,maximum-scale=1", "")
     page = _ICON.sub(lambda _: f'<link rel="icon" href="{ICON}"/>', page)
     page = page.replace("<html>", '<html lang="en">', 1)
-    return page.replace("</head>", f"{_STYLE}</head>", 1).replace("<body>", f"<body>{_bar()}", 1)
+    page = page.replace("</head>", f"{_STYLE}</head>", 1)
+    return page.replace("<body>", f"<body>{_bar()}{_SCRIPT}", 1)
 
 
 def _bar() -> str:

@@ -63,13 +63,18 @@ def dbt_page(folder: Path) -> Path:
     empty = ("nodes", "sources", "macros", "exposures", "metrics", "groups", "semantic_models")
     maps = ("saved_queries", "unit_tests", "functions", "parent_map", "child_map", "selectors")
     overview = {"name": "__overview__", "package_name": "dbt", "block_contents": "# Welcome"}
-    column = {"name": "requests", "description": "Requests to a model.", "data_type": "bigint"}
+    described = {f"before_{n}": "One of those before it." for n in range(30)}
+    described["requests"] = "Requests to a model."
+    columns = {
+        name: {"name": name, "description": words, "data_type": "bigint"}
+        for name, words in described.items()
+    }
     mart: dict[str, Any] = {
         "resource_type": "model", "name": "fct_daily_usage", "package_name": "omniledger",
         "unique_id": MART, "fqn": ["omniledger", "marts", "fct_daily_usage"], "raw_code": "select",
         "database": "omniledger", "schema": "analytics_build", "alias": "fct_daily_usage",
         "path": "fct_daily_usage.sql", "original_file_path": "models/fct_daily_usage.sql",
-        "description": "One row for each day.", "columns": {"requests": column}, "tags": [],
+        "description": "One row for each day.", "columns": columns, "tags": ["mart"],
         "meta": {}, "docs": {"show": True}, "config": {"materialized": "incremental"},
         "refs": [], "sources": [], "metrics": [], "depends_on": {"macros": [], "nodes": []},
         "language": "sql", "version": None, "contract": {"enforced": True}, "access": "protected",

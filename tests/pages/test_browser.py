@@ -12,7 +12,7 @@ from omniledger import site
 from omniledger.database import Dsn, connect
 from tests.browser import Seen
 from tests.conftest import Server, ask
-from tests.pages.conftest import Published, dbt_page, serving
+from tests.pages.conftest import MART, Published, dbt_page, serving
 from tests.pages.test_report import TRACE
 
 Look = Callable[..., Seen]
@@ -226,6 +226,36 @@ def test_a_figure_says_what_it_means_and_leads_to_its_column(
     term.click()
     seen.page.wait_for_selector("#column-requests")
     assert "#!/model/model.omniledger.fct_daily_usage#column-requests" in seen.page.url
+
+
+SEEN = """row => {
+    const inside = element => {
+        const box = element.getBoundingClientRect();
+        return element.contains(document.elementFromPoint(box.x + 5, box.y + box.height / 2));
+    };
+    const words = row.nextElementSibling.querySelector(".model-markdown, p");
+    return [inside(row), inside(words), words.getBoundingClientRect().right <= innerWidth];
+}"""
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (1024, 600), (360, 740)])
+def test_a_column_that_was_asked_for_is_seen_marked_and_described(
+    served: tuple[site.SiteServer, Dsn], look: Look, size: tuple[int, int]
+) -> None:
+    server, _ = served
+    width, height = size
+    seen = look(f"{server.url}models/index.html#!/model/{MART}#column-requests", width, height)
+    seen.page.wait_for_selector("#column-requests.asked")
+    # The page's own scrolling comes after its rows.
+    seen.page.wait_for_timeout(500)
+    row = seen.page.locator("#column-requests")
+    assert row.evaluate(SEEN) == [True, True, True]
+    assert quiet(seen, server)
+    seen.page.evaluate("location.hash = location.hash.replace('requests', 'before_3')")
+    seen.page.wait_for_selector("#column-before_3.asked")
+    seen.page.wait_for_timeout(500)
+    assert seen.page.locator("#column-before_3").evaluate(SEEN) == [True, True, True]
+    assert seen.page.locator(".asked").count() == 1
 
 
 @pytest.mark.parametrize(
