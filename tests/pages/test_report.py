@@ -432,6 +432,16 @@ def test_every_chart_stands_beside_a_table(published: Published) -> None:
     assert tags.count("caption") == tags.count("table") >= tags.count("figure")
 
 
+def test_charts_hold_nothing_unseen(published: Published) -> None:
+    drawn = [(tag, of) for tag, of in Elements(render(figures_of(published()))).found if tag in PARTS]
+    assert {tag for tag, _ in drawn} == PARTS
+    assert not [of for _, of in drawn if of.get("opacity") in ("0", "1")]
+    places = " ".join(value or "" for _, of in drawn for value in of.values())
+    assert not re.search(r"\.\d{3}", places)
+
+
+PARTS = {"g", "line", "path", "text"}
+
 amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=12)
 
 
