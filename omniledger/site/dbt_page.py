@@ -6,9 +6,11 @@ and each change is a text that is either found or left alone.
 
 from __future__ import annotations
 
+import json
 import re
 from html import escape
 
+from omniledger.marts import MARTS, PUBLISHED
 from omniledger.report.navigation import links
 from omniledger.report.rendering import ICON
 
@@ -18,6 +20,11 @@ _ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
 # A row of the table of columns gets an id, so that a figure of the report can lead to it.
 _COLUMN_ROW = 'ng-repeat-start="column in get_columns(model) track by column.index"'
 _COLUMN_ID = 'ng-attr-id="column-{{ column.name }}"'
+
+# A mart's page names the table that a run builds; readers get the judged one.
+_RELATION = 't+e.schema+"."+e.alias'
+_MARTS = json.dumps([mart.name for mart in MARTS])
+_JUDGED = f't+({_MARTS}.includes(e.name)?"{PUBLISHED}":e.schema)+"."+e.alias'
 
 _SCROLLED = ('<div class="detail-body"', '<div class="table-responsive"')
 """Boxes with a scroll bar of their own, which the keyboard has to reach."""
@@ -77,6 +84,7 @@ def adapt(page: str) -> str:
     page = page.replace(_TRACKER, '""')
     page = page.replace('<use xlink:href="{{ ', '<use ng-attr-xlink:href="{{ ')
     page = page.replace(_COLUMN_ROW, f"{_COLUMN_ID} {_COLUMN_ROW}")
+    page = page.replace(_RELATION, _JUDGED)
     for box in _SCROLLED:
         page = page.replace(box, f'{box} tabindex="0"')
     page = page.replace(",minimum-scale=1,maximum-scale=1", "")

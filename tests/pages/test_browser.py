@@ -12,7 +12,7 @@ from omniledger import site
 from omniledger.database import Dsn, connect
 from tests.browser import Seen
 from tests.conftest import Server, ask
-from tests.pages.conftest import MART, Published, dbt_page, serving
+from tests.pages.conftest import MART, Published, dbt_page, exposures, serving
 from tests.pages.test_report import TRACE
 
 Look = Callable[..., Seen]
@@ -226,6 +226,33 @@ def test_a_figure_says_what_it_means_and_leads_to_its_column(
     term.click()
     seen.page.wait_for_selector("#column-requests")
     assert "#!/model/model.omniledger.fct_daily_usage#column-requests" in seen.page.url
+
+
+@pytest.mark.parametrize("is_served", [True, False], ids=["served", "from the folder"])
+def test_an_exposure_with_an_address_leads_to_its_page(
+    served: tuple[site.SiteServer, Dsn], look: Look, is_served: bool
+) -> None:
+    server, _ = served
+    root = server.url if is_served else f"{server.root.as_uri()}/"
+    with_address = [name for name, one in exposures().items() if one.get("url")]
+    assert len(with_address) == 3
+    for name in with_address:
+        seen = look(f"{root}models/index.html#!/exposure/{name}")
+        link = seen.page.locator("a", has_text="View this exposure")
+        seen.page.wait_for_function("a => a.href", arg=link.element_handle())
+        href = str(link.evaluate("a => a.href"))
+        assert href.startswith(root)
+        assert (server.root / href.removeprefix(root)).is_file(), href
+
+
+def test_a_mart_names_the_table_that_was_judged(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/index.html#!/model/{MART}")
+    seen.page.wait_for_selector("#column-requests")
+    assert "omniledger.analytics.fct_daily_usage" in seen.text(".app-details")
+    assert "analytics_build.fct" not in seen.text(".app-details")
 
 
 SEEN = """row => {

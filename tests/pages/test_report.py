@@ -433,7 +433,9 @@ def test_every_chart_stands_beside_a_table(published: Published) -> None:
 
 
 def test_charts_hold_nothing_unseen(published: Published) -> None:
-    drawn = [(tag, of) for tag, of in Elements(render(figures_of(published()))).found if tag in PARTS]
+    drawn = [
+        (tag, of) for tag, of in Elements(render(figures_of(published()))).found if tag in PARTS
+    ]
     assert {tag for tag, _ in drawn} == PARTS
     assert not [of for _, of in drawn if of.get("opacity") in ("0", "1")]
     places = " ".join(value or "" for _, of in drawn for value in of.values())
