@@ -267,6 +267,9 @@ def test_what_is_there_is_described_and_leads_to_a_reader(prepared: Prepared) ->
     assert manifest is not None
     for source in manifest.sources.values():
         assert source.description and source.source_description, source.name
+    for node in [*models_of(prepared).values(), *manifest.sources.values()]:
+        for column in node.columns.values():
+            assert len(column.description.split()) > 3, f"{node.name}.{column.name}"
     for macro in manifest.macros.values():
         if macro.package_name == "omniledger":
             assert macro.description, macro.name
