@@ -112,6 +112,28 @@ def test_the_page_fits_its_window(
     assert (ground == "rgb(20, 23, 26)") == (scheme == "dark")
 
 
+BIG = """
+update analytics.fct_daily_usage set
+    requests = requests + 1234567, tokens_input = 11940592450, tokens_output = 1498398922,
+    cost_recomputed_usd = 115864.48057936, cost_recorded_usd = 115546.069772
+"""
+
+
+@pytest.mark.parametrize("width", [320, 360, 600, 900])
+def test_a_big_number_stands_on_one_line(
+    published: Published, look: Look, tmp_path: Path, width: int
+) -> None:
+    with connect(published(BIG)) as connection:
+        site.build(connection, tmp_path)
+    seen = look((tmp_path / "index.html").as_uri(), width=width)
+    lines = """elements => elements.filter(element => {
+        const text = document.createRange();
+        text.selectNodeContents(element);
+        return new Set(Array.from(text.getClientRects(), box => box.top)).size > 1;
+    }).map(element => element.innerText)"""
+    assert seen.page.eval_on_selector_all("#overview .figures dd:not(.hint)", lines) == []
+
+
 def test_the_page_needs_no_script(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
     server, _ = served
     seen = look(server.url, java_script_enabled=False)

@@ -260,7 +260,7 @@ def test_nothing_published_yet_in_an_upgraded_database(server: Server) -> None:
     assert "Nothing published yet" in render(figures)
 
 
-def test_marts_that_are_empty_are_nothing_published(published: Published) -> None:
+def test_published_marts_without_a_row_are_no_requests_yet(published: Published) -> None:
     page = render(
         figures_of(
             published(
@@ -269,7 +269,8 @@ def test_marts_that_are_empty_are_nothing_published(published: Published) -> Non
             )
         )
     )
-    assert "Nothing published yet" in page
+    assert "No requests yet" in page
+    assert "Nothing published yet" not in page
     assert "No health check has been published yet." in page
 
 
