@@ -41,6 +41,7 @@ _STYLE = f"""<style>
   background: #ffffff; border-bottom: 1px solid #dfe1dd; font-size: .9rem; white-space: nowrap; }}
 .site-bar a {{ color: #5a626d; }} .site-bar a:first-child {{ color: #1d2126; font-weight: 650; }}
 .site-bar a[aria-current] {{ color: #1d2126; text-decoration: underline; }}
+.no-script {{ margin: {_BAR_HEIGHT} 0 0; padding: 1rem; }}
 .app {{ top: {_BAR_HEIGHT} !important; height: calc(100% - {_BAR_HEIGHT}) !important; }}
 .switches .switch .switch-label, .filename-normal, .detail-label, h1 small, th, .text-light,
 .text-muted {{ color: #56606a !important; }}
@@ -78,6 +79,12 @@ _SCRIPT = """<script>
 })();
 </script>"""
 
+_NO_SCRIPT = (
+    '<noscript><p class="no-script">This page draws itself with a script, which this browser '
+    "doesn’t run. What each figure means says the report, too: "
+    '<a href="../index.html#definitions" target="_self">What the figures mean</a>.</p></noscript>'
+)
+
 
 def adapt(page: str) -> str:
     """dbt's page without what it would load from elsewhere, and with the site's navigation."""
@@ -91,7 +98,7 @@ def adapt(page: str) -> str:
     page = _ICON.sub(lambda _: f'<link rel="icon" href="{ICON}"/>', page)
     page = page.replace("<html>", '<html lang="en">', 1)
     page = page.replace("</head>", f"{_STYLE}</head>", 1)
-    return page.replace("<body>", f"<body>{_bar()}{_SCRIPT}", 1)
+    return page.replace("<body>", f"<body>{_bar()}{_NO_SCRIPT}{_SCRIPT}", 1)
 
 
 def _bar() -> str:

@@ -156,6 +156,17 @@ def test_model_docs_keep_to_themselves(served: tuple[site.SiteServer, Dsn], look
     assert quiet(seen, server)
 
 
+def test_model_docs_without_a_script_say_where_the_definitions_are(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/", java_script_enabled=False)
+    assert "with a script" in seen.text("noscript")
+    seen.page.click("noscript a")
+    assert seen.page.url == f"{server.url}index.html#definitions"
+    assert seen.page.locator("#definitions").is_visible()
+
+
 def test_model_docs_fit_a_phone(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
     server, _ = served
     seen = look(f"{server.url}models/", width=390)
