@@ -1,8 +1,6 @@
 -- A year of published figures: 365 days, 500 users that each work every day, 6 models, 50 servers
 -- with 4 tools each. Made in sets, the same on every machine.
 
-create schema analytics;
-
 do $$
 declare
     mart text;

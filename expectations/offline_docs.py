@@ -19,6 +19,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, pass_context
 from jinja2.runtime import Context
 
 from omniledger.report.navigation import links
+from omniledger.strangers import visible
 
 _ONLY_WARNED = "only warned"
 """What stands for success where rules failed, but none that stops the figures."""
@@ -47,6 +48,14 @@ class OfflinePage(DefaultJinjaPageView):
         ours, theirs = FileSystemLoader(_TEMPLATES), self.env.loader
         self.env.loader = ChoiceLoader([ours, theirs] if theirs is not None else [ours])
         self.env.globals["site_links"] = links
+
+    def render(self, document: Any, template: Any = None, **values: Any) -> Any:
+        """Render the page; what hides or turns text round is shown, as on the report."""
+        page: str = super().render(  # type: ignore[no-untyped-call]
+            document, template, **values
+        )
+        lines = page.split("\n")
+        return "\n".join(line if line.isprintable() else visible(line) for line in lines)
 
     @pass_context
     def render_content_block(

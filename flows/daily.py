@@ -167,6 +167,7 @@ def daily() -> Published:
 
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
+    site.require_writable(settings.site_dir)
     with session(dsn) as connection:
         is_copy = is_attached(connection)
     if is_copy:

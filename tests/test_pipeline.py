@@ -444,6 +444,25 @@ def test_a_tenant_runs_it_all_too(tenant: Dsn, warm: Warm, tmp_path: Path) -> No
     ]
 
 
+def test_a_site_that_cannot_be_written_is_told_before_the_models(
+    server: Server, warm: Warm, tmp_path: Path
+) -> None:
+    dsn = server.new(server.state("empty:upgraded").dbname)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "data_docs").write_text("a file where the folder should be")
+    here = {
+        "DATABASE_URL": dsn.url(),
+        "OMNILEDGER_HOME": str(tmp_path / "state"),
+        "OMNILEDGER_SITE_DIR": str(tmp_path / "site"),
+    }
+    said = said_by(warm.run("run", **here), 8)
+    assert "set OMNILEDGER_SITE_DIR to another" in said
+    assert ask(dsn, "select verdict, reason like 'The site can%' from ledger.runs") == [
+        ("failed", True)
+    ]
+    assert ask(dsn, "select from ledger.run_steps") == []
+
+
 def test_another_trace_gives_its_own_sums(place: Place, warm: Warm, tmp_path: Path) -> None:
     trace = tmp_path / "mine.csv"
     trace.write_text(

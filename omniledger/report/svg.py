@@ -23,6 +23,10 @@ INK, INK_SOFT, LINE = "var(--ink)", "var(--ink-soft)", "var(--line)"
 
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
+_PLACES = {"d", "transform", "x", "y", "x1", "x2", "y1", "y2"}
+"""Attributes that hold pixels: a hundredth is more than a screen shows."""
+
 _SPOKEN = ("aria-", "role", "font-family", "class", "pointer-events")
 """Attributes left out: the picture is one image with one label, its table speaks for the rest."""
 
@@ -99,7 +103,7 @@ def _inline(svg: str, prefix: str, label: str) -> str:
     root = ElementTree.fromstring(svg)  # noqa: S314 -- our own compiler wrote it
     for parent in list(root.iter()):
         for child in list(parent):
-            if _is_frame(child):
+            if _is_frame(child) or child.get("opacity") == "0":
                 parent.remove(child)
     for element in list(root.iter()):
         _tidy(element, prefix)
@@ -112,7 +116,7 @@ def _inline(svg: str, prefix: str, label: str) -> str:
 
 
 def _is_frame(element: ElementTree.Element) -> bool:
-    """Vega draws invisible frames around every group; they only cost bytes."""
+    """Vega draws invisible frames around every group; like labels unseen, they only cost bytes."""
     return element.get("class") in ("background", "foreground") and not (
         {"fill", "stroke"} & set(element.attrib)
     )
@@ -125,12 +129,18 @@ def _tidy(element: ElementTree.Element, prefix: str) -> None:
         title = ElementTree.SubElement(element, f"{{{_NAMESPACE}}}title")
         title.text = hover
     for name, value in list(element.attrib.items()):
-        if name.startswith(_SPOKEN):
+        if name.startswith(_SPOKEN) or (name, value) == ("opacity", "1"):
             del element.attrib[name]
+        elif name in _PLACES:
+            element.set(name, _LONG_NUMBER.sub(_hundredths, value))
         elif name == "id":
             element.set(name, f"{prefix}-{value}")
         else:
             element.set(name, _REFERENCE.sub(rf"url(#{prefix}-\1)", value))
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _hatch(identifier: str) -> ElementTree.Element:

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
@@ -60,6 +61,18 @@ def build(
                 _write(site_dir / part, page_there)
         _write(site_dir / "index.html", page)
     return site_dir / "index.html"
+
+
+def require_writable(site_dir: Path) -> None:
+    """Ask whether pages can be written, before a run works for what it can't show.
+
+    Raises:
+        LocalError: they can't.
+    """
+    with _writing(site_dir):
+        for folder in (site_dir, *(site_dir / part.parent for part in _PLACEHOLDERS)):
+            folder.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()
 
 
 def _write(path: Path, text: str) -> None:

@@ -94,3 +94,15 @@ def test_pages_that_cannot_be_written_are_said(dsn: Dsn, judge: Judge, tmp_path:
 
     with pytest.raises(LocalError, match="pages of the gate can't be written"):
         judge(dsn)
+
+
+def test_pages_show_what_turns_text_round(dsn: Dsn, judge: Judge, tmp_path: Path) -> None:
+    spoil(
+        dsn,
+        "update analytics_build.dim_mcp_servers set mcp_server_name = U&'files\\202Exe'",
+    )
+    judge(dsn)
+
+    pages = [page.read_text() for page in (tmp_path / "site" / "data_docs").rglob("*.html")]
+    assert any("files[U+202E]xe" in page for page in pages)
+    assert not [page for page in pages if re.search("[\u202a-\u202e\u2066-\u2069]", page)]

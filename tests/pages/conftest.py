@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from omniledger import site
 from omniledger.database import Dsn, connect
@@ -56,6 +57,20 @@ def serving(site_dir: Path) -> Iterator[site.SiteServer]:
             thread.join()
 
 
+def exposures() -> dict[str, Any]:
+    """The project's exposures as dbt's page has them, of no model."""
+    about = {"resource_type": "exposure", "package_name": "omniledger", "depends_on": {"nodes": []}}
+    stated = yaml.safe_load(Path("models", "exposures.yml").read_text(encoding="utf-8"))
+    return {
+        f"exposure.omniledger.{one['name']}": {
+            **one, **about, "unique_id": f"exposure.omniledger.{one['name']}",
+            "original_file_path": "models/exposures.yml", "refs": [], "sources": [], "tags": [],
+            "fqn": ["omniledger", one["name"]], "meta": {},
+        }
+        for one in stated["exposures"]
+    }  # fmt: skip
+
+
 def dbt_page(folder: Path) -> Path:
     """dbt's static page as `dbt docs generate --static` writes it, of a project with one mart."""
     [package] = importlib.util.find_spec("dbt").submodule_search_locations  # type: ignore[union-attr,misc]
@@ -63,13 +78,18 @@ def dbt_page(folder: Path) -> Path:
     empty = ("nodes", "sources", "macros", "exposures", "metrics", "groups", "semantic_models")
     maps = ("saved_queries", "unit_tests", "functions", "parent_map", "child_map", "selectors")
     overview = {"name": "__overview__", "package_name": "dbt", "block_contents": "# Welcome"}
-    column = {"name": "requests", "description": "Requests to a model.", "data_type": "bigint"}
+    described = {f"before_{n}": "One of those before it." for n in range(30)}
+    described["requests"] = "Requests to a model."
+    columns = {
+        name: {"name": name, "description": words, "data_type": "bigint"}
+        for name, words in described.items()
+    }
     mart: dict[str, Any] = {
         "resource_type": "model", "name": "fct_daily_usage", "package_name": "omniledger",
         "unique_id": MART, "fqn": ["omniledger", "marts", "fct_daily_usage"], "raw_code": "select",
         "database": "omniledger", "schema": "analytics_build", "alias": "fct_daily_usage",
         "path": "fct_daily_usage.sql", "original_file_path": "models/fct_daily_usage.sql",
-        "description": "One row for each day.", "columns": {"requests": column}, "tags": [],
+        "description": "One row for each day.", "columns": columns, "tags": ["mart"],
         "meta": {}, "docs": {"show": True}, "config": {"materialized": "incremental"},
         "refs": [], "sources": [], "metrics": [], "depends_on": {"macros": [], "nodes": []},
         "language": "sql", "version": None, "contract": {"enforced": True}, "access": "protected",
@@ -79,9 +99,19 @@ def dbt_page(folder: Path) -> Path:
         "docs": {"doc.dbt.__overview__": overview},
         **{name: {} for name in empty + maps},
     }
-    manifest |= {"nodes": {MART: mart}, "parent_map": {MART: []}, "child_map": {MART: []}}
+    manifest |= {"nodes": {MART: mart}, "exposures": exposures()}
+    manifest |= {
+        of: {name: [] for name in (MART, *exposures())} for of in ("parent_map", "child_map")
+    }
     page = page.replace('"MANIFEST.JSON INLINE DATA"', json.dumps(manifest))
-    page = page.replace('"CATALOG.JSON INLINE DATA"', '{"nodes": {}, "sources": {}}')
+    places = enumerate(columns, 1)
+    found = {
+        "unique_id": MART, "stats": {},
+        "metadata": {"type": "BASE TABLE", "schema": "analytics_build", "name": "fct_daily_usage"},
+        "columns": {name: {"name": name, "type": "bigint", "index": n} for n, name in places},
+    }  # fmt: skip
+    catalog = {"nodes": {MART: found}, "sources": {}}
+    page = page.replace('"CATALOG.JSON INLINE DATA"', json.dumps(catalog))
     path = folder / "static_index.html"
     path.write_text(page, encoding="utf-8")
     return path

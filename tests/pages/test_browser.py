@@ -12,7 +12,7 @@ from omniledger import site
 from omniledger.database import Dsn, connect
 from tests.browser import Seen
 from tests.conftest import Server, ask
-from tests.pages.conftest import Published, dbt_page, serving
+from tests.pages.conftest import MART, Published, dbt_page, exposures, serving
 from tests.pages.test_report import TRACE
 
 Look = Callable[..., Seen]
@@ -112,6 +112,28 @@ def test_the_page_fits_its_window(
     assert (ground == "rgb(20, 23, 26)") == (scheme == "dark")
 
 
+BIG = """
+update analytics.fct_daily_usage set
+    requests = requests + 1234567, tokens_input = 11940592450, tokens_output = 1498398922,
+    cost_recomputed_usd = 115864.48057936, cost_recorded_usd = 115546.069772
+"""
+
+
+@pytest.mark.parametrize("width", [320, 360, 600, 900])
+def test_a_big_number_stands_on_one_line(
+    published: Published, look: Look, tmp_path: Path, width: int
+) -> None:
+    with connect(published(BIG)) as connection:
+        site.build(connection, tmp_path)
+    seen = look((tmp_path / "index.html").as_uri(), width=width)
+    lines = """elements => elements.filter(element => {
+        const text = document.createRange();
+        text.selectNodeContents(element);
+        return new Set(Array.from(text.getClientRects(), box => box.top)).size > 1;
+    }).map(element => element.innerText)"""
+    assert seen.page.eval_on_selector_all("#overview .figures dd:not(.hint)", lines) == []
+
+
 def test_the_page_needs_no_script(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
     server, _ = served
     seen = look(server.url, java_script_enabled=False)
@@ -132,6 +154,17 @@ def test_model_docs_keep_to_themselves(served: tuple[site.SiteServer, Dsn], look
     seen = look(f"{server.url}models/")
     seen.page.wait_for_selector("text=Welcome")
     assert quiet(seen, server)
+
+
+def test_model_docs_without_a_script_say_where_the_definitions_are(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/", java_script_enabled=False)
+    assert "with a script" in seen.text("noscript")
+    seen.page.click("noscript a")
+    assert seen.page.url == f"{server.url}index.html#definitions"
+    assert seen.page.locator("#definitions").is_visible()
 
 
 def test_model_docs_fit_a_phone(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
@@ -226,6 +259,63 @@ def test_a_figure_says_what_it_means_and_leads_to_its_column(
     term.click()
     seen.page.wait_for_selector("#column-requests")
     assert "#!/model/model.omniledger.fct_daily_usage#column-requests" in seen.page.url
+
+
+@pytest.mark.parametrize("is_served", [True, False], ids=["served", "from the folder"])
+def test_an_exposure_with_an_address_leads_to_its_page(
+    served: tuple[site.SiteServer, Dsn], look: Look, is_served: bool
+) -> None:
+    server, _ = served
+    root = server.url if is_served else f"{server.root.as_uri()}/"
+    with_address = [name for name, one in exposures().items() if one.get("url")]
+    assert len(with_address) == 3
+    for name in with_address:
+        seen = look(f"{root}models/index.html#!/exposure/{name}")
+        link = seen.page.locator("a", has_text="View this exposure")
+        seen.page.wait_for_function("a => a.href", arg=link.element_handle())
+        href = str(link.evaluate("a => a.href"))
+        assert href.startswith(root)
+        assert (server.root / href.removeprefix(root)).is_file(), href
+
+
+def test_a_mart_names_the_table_that_was_judged(
+    served: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = served
+    seen = look(f"{server.url}models/index.html#!/model/{MART}")
+    seen.page.wait_for_selector("#column-requests")
+    assert "omniledger.analytics.fct_daily_usage" in seen.text(".app-details")
+    assert "analytics_build.fct" not in seen.text(".app-details")
+
+
+SEEN = """row => {
+    const inside = element => {
+        const box = element.getBoundingClientRect();
+        return element.contains(document.elementFromPoint(box.x + 5, box.y + box.height / 2));
+    };
+    const words = row.nextElementSibling.querySelector(".model-markdown, p");
+    return [inside(row), inside(words), words.getBoundingClientRect().right <= innerWidth];
+}"""
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (1024, 600), (360, 740)])
+def test_a_column_that_was_asked_for_is_seen_marked_and_described(
+    served: tuple[site.SiteServer, Dsn], look: Look, size: tuple[int, int]
+) -> None:
+    server, _ = served
+    width, height = size
+    seen = look(f"{server.url}models/index.html#!/model/{MART}#column-requests", width, height)
+    seen.page.wait_for_selector("#column-requests.asked")
+    # The page's own scrolling comes after its rows.
+    seen.page.wait_for_timeout(500)
+    row = seen.page.locator("#column-requests")
+    assert row.evaluate(SEEN) == [True, True, True]
+    assert quiet(seen, server)
+    seen.page.evaluate("location.hash = location.hash.replace('requests', 'before_3')")
+    seen.page.wait_for_selector("#column-before_3.asked")
+    seen.page.wait_for_timeout(500)
+    assert seen.page.locator("#column-before_3").evaluate(SEEN) == [True, True, True]
+    assert seen.page.locator(".asked").count() == 1
 
 
 @pytest.mark.parametrize(

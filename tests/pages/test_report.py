@@ -275,7 +275,7 @@ def test_nothing_published_yet_in_an_upgraded_database(server: Server) -> None:
     assert "Nothing published yet" in render(figures)
 
 
-def test_marts_that_are_empty_are_nothing_published(published: Published) -> None:
+def test_published_marts_without_a_row_are_no_requests_yet(published: Published) -> None:
     page = render(
         figures_of(
             published(
@@ -284,7 +284,8 @@ def test_marts_that_are_empty_are_nothing_published(published: Published) -> Non
             )
         )
     )
-    assert "Nothing published yet" in page
+    assert "No requests yet" in page
+    assert "Nothing published yet" not in page
     assert "No health check has been published yet." in page
 
 
@@ -446,6 +447,18 @@ def test_every_chart_stands_beside_a_table(published: Published) -> None:
     assert tags.count("svg") == 2 * tags.count("figure") + 1
     assert tags.count("caption") == tags.count("table") >= tags.count("figure")
 
+
+def test_charts_hold_nothing_unseen(published: Published) -> None:
+    drawn = [
+        (tag, of) for tag, of in Elements(render(figures_of(published()))).found if tag in PARTS
+    ]
+    assert {tag for tag, _ in drawn} == PARTS
+    assert not [of for _, of in drawn if of.get("opacity") in ("0", "1")]
+    places = " ".join(value or "" for _, of in drawn for value in of.values())
+    assert not re.search(r"\.\d{3}", places)
+
+
+PARTS = {"g", "line", "path", "text"}
 
 amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=12)
 

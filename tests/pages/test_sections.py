@@ -1,5 +1,7 @@
 """Quota, bill, health and CSV on the report are the marts', and addresses stay out of it."""
 
+from html.parser import HTMLParser
+
 from omniledger.database import connect
 from omniledger.report import collect, render
 from omniledger.report.servers import SERVERS_SHOWN
@@ -141,3 +143,63 @@ def test_addresses_are_shown_only_when_told_and_no_csv_cell_is_a_formula(
     assert "grace@example.org" in csv_of(figures.usage.by_user)
     assert figures.health is not None
     assert "'=cmd|timed out" in csv_of(figures.health.incidents)
+
+
+DEFINED = """
+do $$
+declare
+    one record;
+begin
+    for one in
+        select attrelid::regclass as mart, attname
+        from pg_catalog.pg_attribute
+        inner join pg_catalog.pg_class on pg_class.oid = attrelid
+        where relnamespace = 'analytics'::regnamespace and relkind = 'r' and attnum > 0
+    loop
+        execute format('comment on column %s.%I is %L', one.mart, one.attname, 'What it means.');
+    end loop;
+end
+$$
+"""
+
+OF_NO_MART = (
+    "Rows in equal copied plus matched plus quarantined",
+    "Sums on both sides of the merge",
+    "Rows in quarantine by reason",
+)
+
+
+class Heads(HTMLParser):
+    """The heads of number columns and the names of tiles, each with whether it is defined."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.section = self.part = self.text = ""
+        self.is_head = self.is_defined = False
+        self.found: list[tuple[str, str, bool]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        of = {name: value or "" for name, value in attrs}
+        if tag == "section":
+            self.section = of.get("id", "")
+        if tag in ("article", "div", "dl"):
+            self.part = of.get("aria-label", "" if tag == "article" else self.part)
+        if tag == "dt" or (tag == "th" and of == {"scope": "col", "class": "num"}):
+            self.is_head, self.is_defined, self.text = True, False, ""
+        self.is_defined |= of.get("data-means") == "What it means."
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("dt", "th") and self.is_head:
+            self.is_head = False
+            if self.section not in ("runs", "definitions") and self.part not in OF_NO_MART:
+                self.found.append((self.part, self.text, self.is_defined))
+
+
+def test_every_figure_of_a_mart_says_what_it_means(published: Published) -> None:
+    found = Heads(render(figures_of(published(DEFINED)))).found
+    assert len(found) > 90
+    assert [(part, name) for part, name, is_defined in found if not is_defined] == []
