@@ -7,7 +7,7 @@ write, and is gone when the column is NOT NULL itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import psycopg
@@ -19,7 +19,7 @@ from migrations.patience import patiently
 from omniledger.catalog import is_there
 from omniledger.counting import plural
 from omniledger.database import Connection
-from omniledger.errors import NotReadyError
+from omniledger.errors import NotReadyError, OmniledgerError
 
 REQUIRED_BELOW = "0003"
 """The revision whose way back has the columns NOT NULL again."""
@@ -112,7 +112,9 @@ def no_check_left(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _drop_all(connection)
+        # Where it fails, too, the next upgrade or downgrade does it, and what went wrong is said.
+        with suppress(psycopg.Error, OmniledgerError):
+            _drop_all(connection)
         raise
 
 
