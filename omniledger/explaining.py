@@ -23,6 +23,12 @@ _LASTING = "password|pg_hba|does not exist|could not translate"
 
 _FULL = "too many (?:connections|clients)|connection slots are reserved|no more connections allowed"
 
+_NOT_FOUND = ("42P01", "42883", "42704")
+"""Of a table, a function and a type."""
+
+_FUNCTION = re.compile(r"function ([^\s(]+\([^)]*\))")
+"""How PostgreSQL names the one in which an error was."""
+
 _OF_RUNS = r"(?:table|view) (?:stg|int|fct|dim|contract)_"
 """What a relation is called that a run has made."""
 
@@ -75,8 +81,19 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
     if error.sqlstate is None:
         return None
     return NotReadyError(
-        f"The database refused a step: {first_line(error)}{_detail(error)}; "
-        "mend that and run the command again, it goes on where it was."
+        f"The database refused a step: {first_line(error)}{_detail(error)}; {_mend(error)} and run "
+        "the command again, it goes on where it was."
+    )
+
+
+def _mend(error: psycopg.Error) -> str:
+    """What to do first: a function of the gateway's may need the path of its own sessions."""
+    function = _FUNCTION.search(error.diag.context or "")
+    if error.sqlstate not in _NOT_FOUND or function is None:
+        return "mend that"
+    return (
+        f"where it is in another schema, let `alter function {function[1]} set search_path = ...` "
+        "name that one, for our sessions have none,"
     )
 
 

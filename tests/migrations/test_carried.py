@@ -8,6 +8,7 @@ import pytest
 
 from omniledger import revisions
 from omniledger.database import Dsn, connect
+from omniledger.errors import NotReadyError
 from tests.conftest import Server, as_gateway, ask
 from tests.migrations.conftest import SetSetting
 from tests.migrations.dumps import dump
@@ -502,3 +503,22 @@ def test_default_privileges_give_nobody_the_old_name(server: Server) -> None:
             ]
     finally:
         ask(dsn, f"drop owned by {role}; drop role {role}")
+
+
+def test_a_trigger_that_finds_tables_by_the_gateways_path_is_named_with_the_way_out(
+    server: Server,
+) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "create table public.seen (id int);"
+        "create function omni2.see() returns trigger language plpgsql as"
+        " $$ begin insert into seen values (new.id); return null; end $$;"
+        "create trigger see after insert on omni2.audit_logs"
+        " for each row execute function omni2.see()",
+    )
+    with pytest.raises(NotReadyError, match=r"let `alter function omni2\.see\(\) set search_path"):
+        revisions.upgrade(dsn)
+    ask(dsn, "alter function omni2.see() set search_path = public")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select count(*) from public.seen") == [(7,)]
