@@ -1,7 +1,6 @@
 """Schema changes on tables that others are writing: short locks, patience, one statement each."""
 
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from migrations.indexing import build_concurrently
 from migrations.patience import LOCK_TIMEOUT_MS, patiently
+from migrations.texts import sql as sql
 from migrations.waiting import OWN_SESSION
 from omniledger.database import Connection, Dsn, connect, target
 
@@ -28,12 +28,6 @@ begin
 end
 $omniledger$
 """
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of `migrations/sql/NAME.sql`."""
-    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def dsn() -> Dsn:

@@ -94,7 +94,7 @@ def test_a_column_that_the_models_gain_revises_nothing(dsn: Dsn) -> None:
 def test_a_day_that_was_emptied_and_comes_back_is_revised_twice(dsn: Dsn) -> None:
     spoil(
         dsn,
-        f"create table kept as select * from analytics_build.{USAGE}"
+        f"create table public.kept as select * from analytics_build.{USAGE}"
         " where usage_date = '2026-03-02' and user_id = 1 and source_system = 'legacy'",
         f"delete from analytics_build.{USAGE} where usage_date = '2026-03-02'",
     )
@@ -102,7 +102,7 @@ def test_a_day_that_was_emptied_and_comes_back_is_revised_twice(dsn: Dsn) -> Non
     emptied = len(revisions(dsn, "requests"))
     assert emptied > 0
     assert {row[6] for row in revisions(dsn, "requests")} == {None}
-    spoil(dsn, f"insert into analytics_build.{USAGE} select * from kept")
+    spoil(dsn, f"insert into analytics_build.{USAGE} select * from public.kept")
     rebuild(dsn, USAGE, "2026-03-02")
     published(dsn)
     [back] = [row for row in revisions(dsn, "requests") if row[6] is not None]

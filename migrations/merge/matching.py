@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from psycopg import sql
 
-from migrations import ddl
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
+from migrations.texts import sql as sql_of
 from omniledger.database import Connection
 
 # Every pair that could be one request is noted first. Whether each is the other's nearest is then
@@ -122,7 +122,7 @@ def match_history(
     yield Progress("matching", 0, total)
     connection.execute(_START)
     # It came with a later revision than the merge.
-    connection.execute(ddl.sql("audit_as_json").encode())
+    connection.execute(sql_of("audit_as_json").encode())
 
     def note_pairs(worker: Connection, chunk: Range) -> None:
         values = {**chunk.values(), "window": window}

@@ -10,9 +10,9 @@ import pytest
 from migrations.merge import cutover, run
 from migrations.merge.copy import apply_changes
 from omniledger import revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.errors import DatabaseError
-from tests.conftest import Server, ask
+from tests.conftest import Server, as_gateway, ask
 from tests.migrations.conftest import SetSetting
 
 
@@ -113,7 +113,7 @@ def test_nothing_is_done_under_some_of_the_locks_while_another_is_not_to_be_had(
     set_setting("lock_patience_seconds", "1")
     dsn = each_server.state("investigation")
     ask(dsn, "create table public.notes (request integer references public.audit_logs (id))")
-    with connect(dsn, application_name="reporting") as holder:
+    with as_gateway(dsn, application_name="reporting") as holder:
 
         def hold_and_write(call: int) -> None:
             if not call:
