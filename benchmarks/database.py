@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sessions import connect
 from omniledger import modelling, revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.embedded import EmbeddedServer
 from omniledger.settings import Settings
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.database import fresh_database
+from benchmarks.sessions import connect
 from omniledger import modelling
-from omniledger.database import Dsn, connect, target
+from omniledger.database import Dsn, target
 from omniledger.marts import BUILD, MARTS, query
 from omniledger.settings import Settings
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import psycopg
 
 from benchmarks import load
+from benchmarks.sessions import connect
 from migrations.search import build_search
 from omniledger import revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.embedded import EmbeddedServer
 
 CLIENTS = 8

@@ -25,9 +25,10 @@ from pathlib import Path
 from merge_load import LEDGER, OLD_NAME, Load, load
 from psycopg import sql
 
+from benchmarks.sessions import connect
 from migrations.legacy import inspect
 from omniledger import revisions
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.embedded import EmbeddedServer, locks
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from benchmarks.database import fresh_database
+from benchmarks.sessions import connect
 from omniledger import modelling
-from omniledger.database import Connection, Dsn, connect
+from omniledger.database import Connection, Dsn
 from omniledger.pricing.loading import load_if_new
 from omniledger.settings import Settings
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.database import fresh_database
-from omniledger.database import connect
+from benchmarks.sessions import connect
 
 USERS = 1000
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.database import build, fresh_database, set_clock, write
-from omniledger.database import Dsn, connect
+from benchmarks.sessions import connect
+from omniledger.database import Dsn
 from omniledger.pricing.loading import load_if_new
 
 ROWS_A_DAY = 20_000

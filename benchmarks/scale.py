@@ -21,7 +21,8 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.database import write
-from omniledger.database import Dsn, connect
+from benchmarks.sessions import connect
+from omniledger.database import Dsn
 from omniledger.embedded import EmbeddedServer
 from omniledger.history import BUILDING, JUDGING, PUBLISHING
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.database import fresh_database, write
+from benchmarks.sessions import connect
 from omniledger import modelling, site
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.report import warm_up
 from omniledger.settings import Settings
 from tests.browser import FLAGS, chromium
