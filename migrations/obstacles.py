@@ -191,8 +191,7 @@ def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) ->
 def _around(connection: Connection, relation: str) -> Iterator[str]:
     if connection.execute(_HAS_KEY, (relation,)).fetchone() != (True,):
         yield "its id is no key: nothing keeps two rows from having the same id, or none"
-    yield from standing.over(connection, relation)
-    yield from standing.over_table(connection, relation)
+    yield from standing.over(connection, relation, becomes_view=True)
     yield from uncarried(connection, relation)
     for (why,) in connection.execute(_AROUND, (relation,)):
         yield why

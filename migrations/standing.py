@@ -106,21 +106,18 @@ _OF_TABLES = """
 """
 
 
-def over(connection: Connection, relation: str) -> Iterator[str]:
-    """What stands over a table and can't be made again over another."""
+def over(connection: Connection, relation: str, *, becomes_view: bool = False) -> Iterator[str]:
+    """What stands over a table and can't be made again over another, or over a view.
+
+    Args:
+        becomes_view: whether what takes the table's name has no rows of its own, nor their type.
+    """
     named = {"relation": relation}
     for (why,) in connection.execute(_VIEWS.encode(), named):
         yield why
     for is_own, why in connection.execute(_TYPED.encode(), named):
-        if not is_own:
+        if becomes_view or not is_own:
             yield why
-
-
-def over_table(connection: Connection, relation: str) -> Iterator[str]:
-    """What stands over a table and can't be made again over a view."""
-    named = {"relation": relation}
-    for is_own, why in connection.execute(_TYPED.encode(), named):
-        if is_own:
+    if becomes_view:
+        for (why,) in connection.execute(_OF_TABLES, named):
             yield why
-    for (why,) in connection.execute(_OF_TABLES, named):
-        yield why

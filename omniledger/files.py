@@ -8,8 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from omniledger.embedded.locks import claim
+
+
+def require_room(folder: Path, size: int = 1) -> None:
+    """Write a little into a folder and remove it again; the folder is made where it isn't there.
+
+    Args:
+        size: how much, bytes.
+
+    Raises:
+        OSError: it can't be written, or is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder) as file:
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

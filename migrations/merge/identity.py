@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from migrations.merge.labels import take_defaults
 from omniledger.database import Connection
 
 _PROPERTIES = """
@@ -37,14 +38,6 @@ _PROPERTIES = """
     from pg_sequence as s
     inner join pg_class as c on s.seqrelid = c.oid
     where s.seqrelid = to_regclass(%s)
-"""
-
-_GIVEN = """
-    select distinct coalesce(quote_ident(r.rolname), 'public')
-    from pg_class as c
-    cross join lateral aclexplode(c.relacl) as a
-    left join pg_roles as r on a.grantee = r.oid
-    where c.oid = to_regclass(%s) and a.grantee <> c.relowner
 """
 
 
@@ -94,11 +87,7 @@ class _Numbers:
         connection.execute(
             sql.SQL("comment on sequence {} is {}").format(sequence, sql.Literal(self.comment))
         )
-        # In place of what default privileges gave.
-        for (grantee,) in connection.execute(_GIVEN, (name,)).fetchall():
-            connection.execute(
-                sql.SQL("revoke all on sequence {} from {}").format(sequence, sql.SQL(grantee))
-            )
+        take_defaults(connection, name)
         for grant in self.grants:
             connection.execute(grant.encode())
 

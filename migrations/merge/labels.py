@@ -81,10 +81,7 @@ class Labels:
 
     def give(self, connection: Connection, view: str) -> None:
         """Put them on a view, by its quoted name, in place of what default privileges gave."""
-        for (grantee,) in connection.execute(_GIVEN, (view,)).fetchall():
-            connection.execute(
-                sql.SQL("revoke all on {} from {}").format(sql.SQL(view), role(grantee))
-            )
+        take_defaults(connection, view)
         statements = [_grant(g, view) for g in self.grants if g.privilege in _VIEW_PRIVILEGES]
         if statements:
             connection.execute(sql.SQL("; ").join(statements))
@@ -93,6 +90,14 @@ class Labels:
             if column is not None:
                 on = sql.SQL("column {}.{}").format(sql.SQL(view), sql.Identifier(column))
             connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
+
+
+def take_defaults(connection: Connection, relation: str) -> None:
+    """Take what default privileges gave of a relation that was just made, by its quoted name."""
+    for (grantee,) in connection.execute(_GIVEN, (relation,)).fetchall():
+        connection.execute(
+            sql.SQL("revoke all on {} from {}").format(sql.SQL(relation), role(grantee))
+        )
 
 
 def role(name: str) -> sql.Composable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from psycopg import sql
 
@@ -69,5 +70,5 @@ def take_back(connection: Connection) -> None:
 def _grantable(connection: Connection, kind: str, name: str, grantee: str) -> bool | None:
     """Whether who was given USAGE may give it on; None who was not given it."""
     named = {"kind": kind, "name": name, "grantee": grantee}
-    row = connection.execute(_GRANTABLE, named).fetchone()
-    return None if row is None else row[0]
+    [(grantable,)] = connection.execute(_GRANTABLE, named).fetchall()
+    return cast("bool | None", grantable)

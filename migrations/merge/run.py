@@ -132,6 +132,7 @@ def merge(
     # Whoever began before, and reads one state all along, would find the rows under neither name.
     outwait_snapshots(connection)
     connection.execute("analyze omni2.audit_logs")
+    # Most of it, with all the time that it takes: in a try of the cut over waits are short.
     _catch_up(connection, statements, window, show)
     show(Progress("cutting over"))
     patiently(

@@ -63,8 +63,7 @@ def _not_theirs(connection: Connection, legacy: Legacy, sequence: str) -> Iterat
     """Who may write the old name, but not draw the ids for it."""
     if not is_there(connection, sequence):
         return
-    grants = Labels.read(connection, legacy.relation).grants
-    for role in sorted({grant.grantee for grant in grants if grant.privilege == "INSERT"}):
+    for role in Labels.read(connection, legacy.relation).holders("INSERT"):
         if connection.execute(_MAY_DRAW, (role, sequence)).fetchone() == (False,):
             yield (
                 f"{role} may write {legacy.schema}.{NAME}, and not draw its ids: grant usage on "

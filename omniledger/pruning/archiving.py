@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
 from omniledger.database import Connection
 from omniledger.errors import LocalError
-from omniledger.files import replacing
+from omniledger.files import replacing, require_room
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -78,9 +77,7 @@ def require_writable(folder: Path) -> None:
         LocalError: the sentence says why not.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder) as probe:
-            probe.write(b"?")
+        require_room(folder)
     except OSError as error:
         raise LocalError(
             f"{folder} can't be written: {error.strerror or error}; nothing was removed, name "

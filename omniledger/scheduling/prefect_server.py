@@ -11,11 +11,11 @@ import urllib.error
 import urllib.request
 from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from omniledger import tether
 from omniledger.errors import LocalError
+from omniledger.files import require_room
 from omniledger.masking import masked
 from omniledger.ports import LOOPBACK, keep_from_proxy
 
@@ -162,18 +162,6 @@ def unwritable(path: Path, error: OSError) -> LocalError:
     )
 
 
-def _require_room(folder: Path) -> None:
-    """Write and remove a little, for what a full disk does to the server is hard to read there.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    with TemporaryFile(dir=folder) as file:
-        file.write(bytes(_LITTLE))
-        file.flush()
-        os.fsync(file.fileno())
-
-
 class PrefectServer:
     """The server process; `start` it, `wait` for it, `stop` it.
 
@@ -202,8 +190,8 @@ class PrefectServer:
             LocalError: its folder can't be written, or is full.
         """
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            _require_room(self.log.parent)
+            # What a full disk does to the server is hard to read there.
+            require_room(self.log.parent, _LITTLE)
             output = self.log.open("ab")
         except OSError as error:
             raise unwritable(self.log, error) from None

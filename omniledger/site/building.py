@@ -6,13 +6,12 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
 
 from omniledger.errors import LocalError
-from omniledger.files import replacing
+from omniledger.files import replacing, require_room
 from omniledger.report import collect, render
 from omniledger.report.rendering import placeholder
 from omniledger.site import dbt_page
@@ -71,8 +70,7 @@ def require_writable(site_dir: Path) -> None:
     """
     with _writing(site_dir):
         for folder in (site_dir, *(site_dir / part.parent for part in _PLACEHOLDERS)):
-            folder.mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=folder).close()
+            require_room(folder)
 
 
 def _write(path: Path, text: str) -> None:
