@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
@@ -92,6 +92,25 @@ class Labels:
             connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
 
 
+def give_column(connection: Connection, table: str, column: str, to: str) -> None:
+    """Give one column of a table what another of it carries: rights, and its comment.
+
+    Args:
+        table: its quoted name.
+    """
+    labels = Labels.read(connection, table)
+    for grant in labels.grants:
+        if grant.column == column:
+            connection.execute(_grant(replace(grant, column=to), table))
+    for name, text in labels.comments:
+        if name == column:
+            connection.execute(
+                sql.SQL("comment on column {}.{} is {}").format(
+                    sql.SQL(table), sql.Identifier(to), sql.Literal(text)
+                )
+            )
+
+
 def take_defaults(connection: Connection, relation: str) -> None:
     """Take what default privileges gave of a relation that was just made, by its quoted name."""
     for (grantee,) in connection.execute(_GIVEN, (relation,)).fetchall():
@@ -105,11 +124,11 @@ def role(name: str) -> sql.Composable:
     return sql.SQL("public") if name == "public" else sql.Identifier(name)
 
 
-def _grant(grant: Grant, view: str) -> sql.Composed:
+def _grant(grant: Grant, relation: str) -> sql.Composed:
     columns = sql.SQL("")
     if grant.column is not None:
         columns = sql.SQL(" ({})").format(sql.Identifier(grant.column))  # type: ignore[assignment]
     option = " with grant option" if grant.is_grantable and grant.grantee != "public" else ""
     return sql.SQL("grant {}{} on {} to {}{}").format(
-        sql.SQL(grant.privilege), columns, sql.SQL(view), role(grant.grantee), sql.SQL(option)
+        sql.SQL(grant.privilege), columns, sql.SQL(relation), role(grant.grantee), sql.SQL(option)
     )
