@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
@@ -39,6 +42,20 @@ _USED_AGAIN = """
     inner join ledger.audit_logs_legacy as l on q.legacy_id = l.id
     inner join omni2.audit_logs as a on q.legacy_id = a.legacy_id
     where a.source_system = 'chat'
+"""
+
+_NAMELESS = """
+    select case c.relreplident when 'n' then 'nothing' else 'default' end
+    from pg_class as c
+    where
+        c.oid = to_regclass(%s)
+        and (
+            c.relreplident = 'n'
+            or c.relreplident = 'd'
+            and not exists (
+                select from pg_index as i where c.oid = i.indrelid and i.indisprimary
+            )
+        )
 """
 
 _FIRING = """
@@ -82,7 +99,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
             values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
         )
-        with foreign_keys.unchecked(connection, archive):
+        with _rows_named(connection), foreign_keys.unchecked(connection, archive):
             stale = sql.SQL(_STALE).format(archive=archive, complaint=statements.complaint)
             connection.execute(stale, values)
             connection.execute(fresh, values)
@@ -114,6 +131,20 @@ def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
             f"Rows of the old table that are in quarantine have the ids {row[0]}, which other rows "
             f"were given since, and both can't go back: give those rows of {legacy.relation} other "
             "ids and run the command again; nothing was changed."
+        )
+
+
+@contextmanager
+def _rows_named(connection: Connection) -> Iterator[None]:
+    """Let rows leave a table that has nothing to name them by, which a publication may have."""
+    name = sql.Identifier("ledger", ARCHIVE)
+    nameless = connection.execute(_NAMELESS, (name.as_string(connection),)).fetchall()
+    for _ in nameless:
+        connection.execute(sql.SQL("alter table {} replica identity full").format(name))
+    yield
+    for (before,) in nameless:
+        connection.execute(
+            sql.SQL("alter table {} replica identity {}").format(name, sql.SQL(before))
         )
 
 

@@ -216,6 +216,28 @@ def test_a_row_that_could_not_go_back_is_named_before_anything_is_changed(
         ask(dsn, "insert into omni2.audit_logs (timestamp, success) values (now(), true)")
 
 
+@pytest.mark.parametrize(
+    "nameless",
+    [
+        "alter table public.audit_logs replica identity nothing",
+        "alter table public.audit_logs drop constraint audit_logs_pkey, alter id set not null;"
+        " create unique index once on public.audit_logs (id)",
+    ],
+    ids=["no identity", "no primary key"],
+)
+def test_a_published_table_whose_rows_nothing_names_comes_back(
+    each_server: Server, nameless: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, f"{nameless}; create publication captured for all tables")
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    ask(dsn, "update audit_logs set message = 'since' where id = 102")
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
+    assert ask(dsn, "select message from audit_logs where id = 102") == [("since",)]
+
+
 @pytest.mark.parametrize("way", ["head", "base"])
 @pytest.mark.parametrize(
     "place", [(going_back, "require"), (hand_made, "put_back")], ids=lambda place: place[1]

@@ -213,6 +213,11 @@ REFUSED = {
     " where (success)",
     "the publication p has columns of it only": "create publication p for table omni2.audit_logs"
     " (question)",
+    "the publication p has its changes, and nothing names its rows": "alter table"
+    " omni2.audit_logs drop constraint audit_logs_pkey; create publication p for all tables",
+    "the publication of_it has its changes, and nothing names its rows": "alter table"
+    " omni2.audit_logs replica identity nothing;"
+    " create publication of_it for table omni2.audit_logs with (publish = 'insert, delete')",
     "its exclusion constraint once is more than": "alter table public.audit_logs add constraint"
     " once exclude using btree (message with =)",
     "its column second is a serial beside the id": "alter table public.audit_logs"
