@@ -15,7 +15,7 @@ from migrations.keys import read_keys, set_apart
 from migrations.memory import remembered
 from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
 from migrations.references import referring_columns
-from migrations.rights import require_owner, require_views
+from migrations.rights import require_neighbours, require_owner, require_views
 from migrations.taken import require_none_taken
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
@@ -215,6 +215,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     if must_own:
         require_owner(connection, legacy.relation)
         require_views(connection, legacy.relation)
+        require_neighbours(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
     for why in bounds(connection, legacy.relation, legacy.places):
         raise obstacles.refusal(LEDGER, why)
