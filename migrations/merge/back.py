@@ -87,6 +87,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         if not legacy.has_table:
             _make_table(connection, legacy)
         _require_no_id_twice(connection, legacy)
+        foreign_keys.require_none_bound(connection)
         archive = statements.archive
         values = {"cutover": cutover_xid}
         triggers.drop(connection)

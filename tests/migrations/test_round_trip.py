@@ -101,6 +101,31 @@ def test_rows_written_since_come_back_too(each_server: Server) -> None:
     assert ask(dsn, "select id from audit_logs where message = 'next'") == [(113,)]
 
 
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+def test_rows_that_refer_to_the_ledgers_own_id_are_not_taken_along(
+    each_server: Server, action: str
+) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    ask(
+        dsn,
+        "create table omni2.feedback (audit_id integer references omni2.audit_logs (id)"
+        f" on delete {action}); alter table omni2.feedback replica identity full;"
+        " insert into omni2.feedback select id from omni2.audit_logs",
+    )
+    bound = ask(dsn, "select count(*) from omni2.feedback")
+    with pytest.raises(NotReadyError, match=r"omni2\.feedback references rows of omni2\.audit_logs"):
+        revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select count(audit_id) from omni2.feedback") == bound
+    # What refers to rows that the gateway logged is no obstacle.
+    ask(
+        dsn,
+        "delete from omni2.feedback as f using omni2.audit_logs as a"
+        " where f.audit_id = a.id and a.source_system <> 'gateway'",
+    )
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select count(audit_id) from omni2.feedback") == [(6,)]
+
+
 def test_rows_that_got_another_id_since_go_back_once(each_server: Server) -> None:
     dsn = each_server.state("investigation:upgraded")
     # One that both systems logged, and one that was copied.
