@@ -10,6 +10,7 @@ from psycopg import sql
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, identity, indexes, lending, triggers
 from migrations.merge.copy import forget
+from migrations.merge.labels import Changed
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
 from omniledger.database import Connection
@@ -113,9 +114,11 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)
         lending.take_back(connection)
+        rights = Changed.read(connection, archive.as_string(connection), legacy.relation)
         with dependents.carried(connection, legacy.relation):
             connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
             _restore(connection, legacy)
+        rights.follow(connection, legacy.relation)
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
 

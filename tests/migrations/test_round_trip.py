@@ -79,6 +79,42 @@ def test_a_writer_has_the_rights_again_that_it_had(each_server: Server) -> None:
                 ask(dsn, f"drop owned by {role}; drop role {role}")
 
 
+@pytest.mark.parametrize("state", ["investigation", "no_old_table"])
+def test_rights_that_were_given_or_taken_since_go_back_too(
+    each_server: Server, state: str
+) -> None:
+    dsn = each_server.state(state)
+    roles = [f"{name}_{dsn.dbname}" for name in ("new", "gone", "kept")]
+    new, gone, kept = roles
+    ask(dsn, "; ".join(f"create role {role}" for role in roles))
+    old = ask(dsn, "select to_regclass('public.audit_logs') is not null") == [(True,)]
+    try:
+        if old:
+            ask(
+                dsn,
+                f"grant select, insert on public.audit_logs to {gone} with grant option;"
+                f" grant select (id), trigger on public.audit_logs to {kept}",
+            )
+        revisions.upgrade(dsn)
+        ask(
+            dsn,
+            f"grant insert (message), select on public.audit_logs to {new};"
+            f" revoke all on public.audit_logs from {gone}",
+        )
+        revisions.downgrade(dsn, "0006")
+        assert ask(
+            dsn,
+            "select has_column_privilege(%s, 'public.audit_logs', 'message', 'insert'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'insert'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'select'),"
+            " has_column_privilege(%s, 'public.audit_logs', 'id', 'select'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'trigger')",
+            *(new, new, gone, kept, kept),
+        ) == [(True, False, False, old, old)]
+    finally:
+        ask(dsn, "; ".join(f"drop owned by {role}; drop role {role}" for role in roles))
+
+
 def test_rows_written_since_come_back_too(each_server: Server) -> None:
     dsn = each_server.state("investigation:upgraded")
     ask(dsn, "insert into audit_logs (user_id, message) values (2, 'written since')")
