@@ -229,3 +229,22 @@ def test_a_key_on_a_column_that_the_gateway_writes_too_binds_the_old_names_rows_
     ask(dsn, "delete from omni2.audit_logs where slack_channel = 'C9'")
     revisions.downgrade(dsn, "base")
     assert dump(dsn) == before
+
+
+def test_what_is_not_enforced_is_not_checked(server: Server) -> None:
+    dsn = server.state("investigation")
+    requires(dsn, 18)
+    ask(
+        dsn,
+        "alter table public.audit_logs add constraint loose foreign key (iterations)"
+        " references public.users (id) not enforced; create table public.notes"
+        " (request integer references public.audit_logs (id) not enforced);"
+        " insert into public.notes values (9999); update public.audit_logs set iterations = 9999",
+    )
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    assert ask(dsn, CERTIFIED) == [(11, True)]
+    ask(dsn, "insert into public.notes values (8888)")
+    ask(dsn, "insert into audit_logs (iterations) values (8888)")
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
