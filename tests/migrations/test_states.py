@@ -155,6 +155,8 @@ REFUSED = {
     " alter created_at drop default, alter created_at type bigint using 0",
     "its column cost_estimate is jsonb": "alter table public.audit_logs"
     " alter cost_estimate drop default, alter cost_estimate type jsonb using '{}'",
+    "its column omniledger_0 has a name that the upgrade needs": "alter table public.audit_logs"
+    " add omniledger_0 integer",
     "its column other is an identity beside the id": "alter table public.audit_logs"
     " add other integer generated always as identity",
     "has a per cent sign": 'alter table public.audit_logs add "100%" integer',
