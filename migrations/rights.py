@@ -191,7 +191,8 @@ def require_neighbours(connection: Connection, relation: str) -> None:
             else f"run the upgrade as a member of {owner}, too."
         )
         raise NotReadyError(
-            f"{user} may not {act} {table}, which belongs to {owner}; nothing was changed: {way_out}"
+            f"{user} may not {act} {table}, which belongs to {owner}; nothing was changed: "
+            + way_out
         )
 
 

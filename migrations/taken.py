@@ -54,8 +54,6 @@ def require_none_taken(connection: Connection) -> None:
         return
     for (what,) in connection.execute(_TAKEN):
         raise NotReadyError(
-            f"The upgrade needs names that are somebody else's: {what}; nothing was changed: rename "
-            "that, or move what is in it to another schema, and run the command again."
+            f"The upgrade needs names that are somebody else's: {what}; nothing was changed: "
+            "rename that, or move what is in it to another schema, and run the command again."
         )
-
-

@@ -64,9 +64,9 @@ def test_a_merge_that_was_taken_back_can_be_put_off(server: Server, state: str) 
     assert omniledger(dsn, "merge", "retry-quarantine").code == 4
     assert omniledger(dsn, "users", "list").code == 0
     assert omniledger(dsn, "merge", "run").code == 0
-    assert ask(
-        dsn, "select rows_total, holds from ledger.merge_runs order by id desc limit 1"
-    ) == [(rows + 1, True)]
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs order by id desc limit 1") == [
+        (rows + 1, True)
+    ]
     assert omniledger(dsn, "merge", "verify").code == 0
 
 

@@ -62,8 +62,7 @@ def test_a_row_is_set_aside_whole_whatever_its_columns_are_called(
     assert (row["message"], row["l"], row["r"]) == ("no time", None if given == "null" else {}, "r")
     ask(
         dsn,
-        "update ledger.audit_quarantine"
-        " set row = row || '{\"created_at\": \"2026-02-10 12:00+00\"}'",
+        'update ledger.audit_quarantine set row = row || \'{"created_at": "2026-02-10 12:00+00"}\'',
     )
     assert omniledger(dsn, "merge", "retry-quarantine").code == 0
     assert ask(dsn, f"select message, r from audit_logs where id = {id_}") == [("no time", "r")]

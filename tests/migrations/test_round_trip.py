@@ -80,9 +80,7 @@ def test_a_writer_has_the_rights_again_that_it_had(each_server: Server) -> None:
 
 
 @pytest.mark.parametrize("state", ["investigation", "no_old_table"])
-def test_rights_that_were_given_or_taken_since_go_back_too(
-    each_server: Server, state: str
-) -> None:
+def test_rights_that_were_given_or_taken_since_go_back_too(each_server: Server, state: str) -> None:
     dsn = each_server.state(state)
     roles = [f"{name}_{dsn.dbname}" for name in ("new", "gone", "kept")]
     new, gone, kept = roles
@@ -149,7 +147,9 @@ def test_rows_that_refer_to_the_ledgers_own_id_are_not_taken_along(
         " insert into omni2.feedback select id from omni2.audit_logs",
     )
     bound = ask(dsn, "select count(*) from omni2.feedback")
-    with pytest.raises(NotReadyError, match=r"omni2\.feedback references rows of omni2\.audit_logs"):
+    with pytest.raises(
+        NotReadyError, match=r"omni2\.feedback references rows of omni2\.audit_logs"
+    ):
         revisions.downgrade(dsn, "0006")
     assert ask(dsn, "select count(audit_id) from omni2.feedback") == bound
     # What refers to rows that the gateway logged is no obstacle.
