@@ -212,6 +212,13 @@ def _swap(connection: Connection, conversion: Conversion) -> None:
         note(connection, "converted_columns", name, was)
 
 
+def give_rights(connection: Connection) -> None:
+    """Give converted columns the rights on those made by hand, which an earlier version did not."""
+    with connection.transaction():
+        for name in noted(connection, "converted_columns"):
+            give_column(connection, _TABLE, f"{name}_by_hand", name)
+
+
 def put_back(connection: Connection) -> None:
     """Give the columns made by hand their names again, with what was written since."""
     for name, was in noted(connection, "converted_columns").items():

@@ -59,8 +59,8 @@ def owned(server: Server) -> Iterator[Dsn]:
     [
         (
             "alter table public.notes owner to OTHER",
-            "alter the foreign key of public.notes, which belongs to OTHER; nothing was changed: run"
-            " the upgrade as a member of OTHER",
+            "alter the foreign key of public.notes, which belongs to OTHER; nothing was changed:"
+            " run the upgrade as a member of OTHER",
         ),
         (
             "alter table public.users owner to OTHER; grant select on public.users to OWNER",
