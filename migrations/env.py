@@ -12,6 +12,7 @@ from migrations.legacy import require_schema
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.rights import require_room
+from migrations.taken import require_none_taken
 from migrations.waiting import MIGRATING, Waiting
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
@@ -52,6 +53,7 @@ def run_online() -> None:
             # From the first commit on, which may have to wait for a standby.
             with turns.taken(dsn, context.config.print_stdout) as guard, waiting.watched():
                 require_schema(guard, get_settings().legacy_schema)
+                require_none_taken(guard)
                 require_room(guard, get_settings().legacy_schema)
                 make_schema(guard)
                 with going_back.no_check_left(guard):

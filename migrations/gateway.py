@@ -118,6 +118,29 @@ _PART_PUBLISHED = """
     order by 1
 """
 
+# Nor does it update or delete a row that nothing names, where a publication has such changes.
+_NAMELESS = """
+    select format('the publication %%s has its changes, and nothing names its rows', p.pubname)
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    inner join pg_publication_tables as t on n.nspname = t.schemaname and c.relname = t.tablename
+    inner join pg_publication as p on t.pubname = p.pubname
+    where
+        c.oid = to_regclass(%s)
+        and (p.pubupdate or p.pubdelete)
+        and case c.relreplident
+            when 'f' then false
+            when 'n' then true
+            else not exists (
+                select from pg_index as i
+                where
+                    c.oid = i.indrelid
+                    and case c.relreplident when 'd' then i.indisprimary else i.indisreplident end
+            )
+        end
+    order by 1
+"""
+
 
 def require_fit(connection: Connection) -> None:
     """Refuse gateway tables that can't be upgraded, or that the ledger couldn't be read from.
@@ -154,6 +177,8 @@ def _unfit_ledger(connection: Connection) -> Iterator[str]:
     yield from unlogged(connection, LEDGER)
     yield from subscribed(connection, LEDGER)
     for (why,) in connection.execute(_IN_KEY, (LEDGER, list(LOOSENED))):
+        yield why
+    for (why,) in connection.execute(_NAMELESS, (LEDGER,)):
         yield why
     if connection.info.server_version >= 150000:
         for (why,) in connection.execute(_PART_PUBLISHED, (LEDGER, LEDGER)):

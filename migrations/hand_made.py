@@ -17,6 +17,7 @@ from migrations import obstacles, standing
 from migrations.columns import Column, read_columns
 from migrations.memory import forget, note, noted, remembered
 from migrations.merge import dependents
+from migrations.merge.labels import give_column
 from migrations.patience import patiently
 from migrations.placing import ADDED_COLUMNS, OURS, formula, is_alike
 from migrations.triggers import make_trigger
@@ -205,8 +206,17 @@ def _swap(connection: Connection, conversion: Conversion) -> None:
                     default=sql.SQL(conversion.column.default), **names
                 )
             )
+        # Who may write it by its name must not be refused, nor who reads it.
+        give_column(connection, _TABLE, conversion.by_hand, name)
         was = "required" if conversion.column.is_required else ""
         note(connection, "converted_columns", name, was)
+
+
+def give_rights(connection: Connection) -> None:
+    """Give converted columns the rights on those made by hand, which an earlier version did not."""
+    with connection.transaction():
+        for name in noted(connection, "converted_columns"):
+            give_column(connection, _TABLE, f"{name}_by_hand", name)
 
 
 def put_back(connection: Connection) -> None:
@@ -234,6 +244,7 @@ def _swap_back(connection: Connection, name: str, was: str) -> None:
                 "update {table} set {by_hand} = {value} where {converted} is distinct from {name}"
             ).format(value=value, converted=converted, **names)
         )
+        give_column(connection, _TABLE, name, by_hand)
         for statement in (
             "alter table {table} drop column {name}",
             "alter table {table} rename column {by_hand} to {name}",

@@ -15,7 +15,8 @@ from migrations.keys import read_keys, set_apart
 from migrations.memory import remembered
 from migrations.placing import ADDED_COLUMNS, OURS, RENAMED, Carried, ledger_type, placed
 from migrations.references import referring_columns
-from migrations.rights import require_owner, require_views
+from migrations.rights import require_neighbours, require_owner, require_views
+from migrations.taken import require_none_taken
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
@@ -186,6 +187,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     legacy = Legacy(schema, ())
     fingerprint = read_fingerprint(connection, legacy.relation)
     require_schema(connection, schema)
+    require_none_taken(connection)
     require_fit(connection)
     kind = kind_of(connection, legacy.relation)
     if kind == "v":
@@ -213,6 +215,7 @@ def inspect(connection: Connection, schema: str, *, must_own: bool = True) -> Le
     if must_own:
         require_owner(connection, legacy.relation)
         require_views(connection, legacy.relation)
+        require_neighbours(connection, legacy.relation)
     obstacles.require_none(connection, legacy.relation, columns, legacy.by_meaning, keys)
     for why in bounds(connection, legacy.relation, legacy.places):
         raise obstacles.refusal(LEDGER, why)
@@ -247,8 +250,13 @@ def require_schema(connection: Connection, schema: str) -> None:
     """Refuse a schema of the old table that can't be it.
 
     Raises:
-        SettingsError: it is not there, or somebody else's.
+        SettingsError: it is not there, or somebody else's, or has a name that SQL can't be given.
     """
+    if "%" in schema:
+        raise SettingsError(
+            f"OMNILEDGER_LEGACY_SCHEMA is wrong: the name of the schema {schema} has a per cent "
+            "sign, which the merge can't carry; rename the schema, and say so to the chat writer."
+        )
     owner = "the server" if schema.startswith("pg_") else _TAKEN.get(schema)
     if owner is not None:
         raise SettingsError(

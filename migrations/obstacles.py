@@ -184,6 +184,8 @@ def _in_columns(columns: Sequence[Column], by_meaning: Mapping[str, Carried]) ->
     for column in columns:
         if "%" in column.name:
             yield f"its column {column.name} has a per cent sign in its name"
+        if column.name.startswith("omniledger_"):
+            yield f"its column {column.name} has a name that the upgrade needs"
         if column.identity and column.name != "id":
             yield f"its column {column.name} is an identity beside the id"
 

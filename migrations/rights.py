@@ -43,6 +43,72 @@ _VIEWS = f"""{OVER}
     order by 1
 """  # noqa: S608 (no value of anybody's in it)
 
+# The foreign keys of the old table and to it get another table, and people are found by e-mail.
+_NEIGHBOURS = """
+    with legacy as (
+        select c.oid, to_regclass(format('%%I.users', n.nspname)) as users
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where c.oid = to_regclass(%s)
+    ),
+
+    keys as (
+        select k.conrelid, k.confrelid, k.confkey, a.attname
+        from pg_constraint as k
+        inner join pg_attribute as a on k.conrelid = a.attrelid and k.conkey[1] = a.attnum
+        where k.contype = 'f' and k.conparentid = 0
+    ),
+
+    needed as (
+        select
+            k.conrelid as relation,
+            'alter the foreign key of' as act,
+            '' as privilege,
+            pg_has_role(c.relowner, 'usage') as may
+        from keys as k
+        inner join legacy on k.confrelid = legacy.oid
+        inner join pg_class as c on k.conrelid = c.oid
+        union all
+        select
+            k.confrelid, 'let omni2.audit_logs reference', 'references',
+            not exists (
+                select from unnest(k.confkey) as r (attnum)
+                where not has_column_privilege(k.confrelid, r.attnum, 'references')
+            )
+        from keys as k
+        inner join legacy on k.conrelid = legacy.oid
+        union all
+        select u.relation, 'read', 'select', has_table_privilege(u.relation, 'select')
+        from legacy
+        cross join lateral (
+            select to_regclass('auth_service.users') as relation
+            union
+            select coalesce(
+                (
+                    select k.confrelid from keys as k
+                    where k.conrelid = legacy.oid and k.attname = 'user_id'
+                    limit 1
+                ),
+                legacy.users
+            )
+        ) as u
+        where exists (
+            select from pg_attribute as a
+            where a.attrelid = u.relation and a.attname = 'email' and not a.attisdropped
+        )
+    )
+
+    select
+        needed.act,
+        c.oid::regclass::text,
+        pg_get_userbyid(c.relowner),
+        needed.privilege
+    from needed
+    inner join pg_class as c on needed.relation = c.oid
+    where not needed.may
+    order by 1, 2
+"""
+
 _EVENT_TRIGGERS = """
     select string_agg(quote_ident(evtname), ', ' order by evtname)
     from pg_event_trigger
@@ -109,6 +175,25 @@ def require_views(connection: Connection, relation: str) -> None:
                 f"{user} can't give the view {view} back to {owner}, who may create nothing in its "
                 f"schema: `grant create on schema {schema} to {role}`, and run the command again."
             )
+
+
+def require_neighbours(connection: Connection, relation: str) -> None:
+    """Refuse an upgrade that may not do its part with the tables that keys lead to and from.
+
+    Raises:
+        NotReadyError: it names the table and the statement that gives the right, or the owner.
+    """
+    user = connection.info.user
+    for act, table, owner, privilege in connection.execute(_NEIGHBOURS, (relation,)):
+        way_out = (
+            f"`grant {privilege} on {table} to {user}`, and run the command again."
+            if privilege
+            else f"run the upgrade as a member of {owner}, too."
+        )
+        raise NotReadyError(
+            f"{user} may not {act} {table}, which belongs to {owner}; nothing was changed: "
+            + way_out
+        )
 
 
 def _views(connection: Connection, relation: str) -> list[tuple[str, str, str, str, bool, bool]]:

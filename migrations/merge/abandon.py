@@ -32,6 +32,7 @@ def abandon(connection: Connection) -> None:
     patiently(connection, "omni2.audit_logs", partial(foreign_keys.drop, connection))
     patiently(connection, "omni2.audit_logs", partial(indexes.drop, connection))
     with connection.transaction():
+        foreign_keys.require_none_bound(connection)
         forget(connection, Statements(legacy), _EVERYTHING, {})
         connection.execute("delete from omni2.audit_logs where source_system = 'legacy'")
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):

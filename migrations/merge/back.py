@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge import dependents, derived, foreign_keys, identity, indexes, lending, triggers
 from migrations.merge.copy import forget
+from migrations.merge.labels import Changed
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
 from omniledger.database import Connection
@@ -41,6 +45,20 @@ _USED_AGAIN = """
     where a.source_system = 'chat'
 """
 
+_NAMELESS = """
+    select case c.relreplident when 'n' then 'nothing' else 'default' end
+    from pg_class as c
+    where
+        c.oid = to_regclass(%s)
+        and (
+            c.relreplident = 'n'
+            or c.relreplident = 'd'
+            and not exists (
+                select from pg_index as i where c.oid = i.indrelid and i.indisprimary
+            )
+        )
+"""
+
 _FIRING = """
     select
         tgname,
@@ -70,6 +88,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         if not legacy.has_table:
             _make_table(connection, legacy)
         _require_no_id_twice(connection, legacy)
+        foreign_keys.require_none_bound(connection)
         archive = statements.archive
         values = {"cutover": cutover_xid}
         triggers.drop(connection)
@@ -82,7 +101,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
             names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
             values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
         )
-        with foreign_keys.unchecked(connection, archive):
+        with _rows_named(connection), foreign_keys.unchecked(connection, archive):
             stale = sql.SQL(_STALE).format(archive=archive, complaint=statements.complaint)
             connection.execute(stale, values)
             connection.execute(fresh, values)
@@ -95,9 +114,11 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)
         lending.take_back(connection)
+        rights = Changed.read(connection, archive.as_string(connection), legacy.relation)
         with dependents.carried(connection, legacy.relation):
             connection.execute(sql.SQL("drop view {}").format(sql.SQL(legacy.relation)))
             _restore(connection, legacy)
+        rights.follow(connection, legacy.relation)
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
 
@@ -114,6 +135,20 @@ def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
             f"Rows of the old table that are in quarantine have the ids {row[0]}, which other rows "
             f"were given since, and both can't go back: give those rows of {legacy.relation} other "
             "ids and run the command again; nothing was changed."
+        )
+
+
+@contextmanager
+def _rows_named(connection: Connection) -> Iterator[None]:
+    """Let rows leave a table that has nothing to name them by, which a publication may have."""
+    name = sql.Identifier("ledger", ARCHIVE)
+    nameless = connection.execute(_NAMELESS, (name.as_string(connection),)).fetchall()
+    for _ in nameless:
+        connection.execute(sql.SQL("alter table {} replica identity full").format(name))
+    yield
+    for (before,) in nameless:
+        connection.execute(
+            sql.SQL("alter table {} replica identity {}").format(name, sql.SQL(before))
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from migrations.gateway import LEDGER
 from migrations.identifiers import shortened
 from migrations.legacy import Legacy
 from migrations.references import CHECKS_PARTITIONS_LATER
@@ -253,12 +254,46 @@ def require_none_quarantined(connection: Connection, references: list[Reference]
             )
 
 
+_BOUND = """
+    select (array_agg(distinct a.id::text))[:3]
+    from {table} as t
+    inner join omni2.audit_logs as a on t.{column} = a.id
+    where
+        a.legacy_id is not null
+        and not exists (select from ledger.audit_matches as k where k.audit_id = a.id)
+"""
+
+
+def require_none_bound(connection: Connection) -> None:
+    """Refuse to take rows out of the ledger to which another table refers by the ledger's own id.
+
+    Those rows would go with them, or lose what they refer to, without a word.
+
+    Raises:
+        NotReadyError: it names the table and the first rows.
+    """
+    for reference in referencing(connection, LEDGER, "id"):
+        query = sql.SQL(_BOUND).format(
+            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
+        )
+        [(ids,)] = connection.execute(query).fetchall()
+        if ids:
+            raise NotReadyError(
+                f"{reference.table} references rows of {LEDGER} that go back to the old table, the "
+                f"first with the ids {', '.join(ids)}: delete what does in {reference.table}, or "
+                "let it reference others, and run the command again."
+            )
+
+
 def validate_references(connection: Connection, relation: str, column: str) -> None:
     """Check the rows of the references that were pointed to another table, while others write.
 
-    One that was never checked, and does not hold, stays as it was: it holds for what is new.
+    One that was never checked, and does not hold, stays as it was: it holds for what is new. The
+    server refuses to check one that isn't enforced.
     """
     for reference in referencing(connection, relation, column):
+        if "NOT ENFORCED" in reference.actions:
+            continue
         name = sql.Identifier(reference.name)
         try:
             connection.execute(

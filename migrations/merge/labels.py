@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
@@ -32,6 +32,11 @@ _GIVEN = """
     cross join lateral aclexplode(c.relacl) as a
     left join pg_roles as r on a.grantee = r.oid
     where c.oid = to_regclass(%s) and a.grantee <> c.relowner
+"""
+
+_OWNERS = """
+    select pg_get_userbyid(relowner) from pg_class
+    where oid in (to_regclass(%s), to_regclass(%s))
 """
 
 _COMMENTS = """
@@ -92,6 +97,54 @@ class Labels:
             connection.execute(sql.SQL("comment on {} is {}").format(on, sql.Literal(text)))
 
 
+@dataclass(frozen=True)
+class Changed:
+    """What of the rights on a view was given and taken since it bears a table's name."""
+
+    given: tuple[Grant, ...]
+    taken: tuple[Grant, ...]
+
+    @classmethod
+    def read(cls, connection: Connection, table: str, view: str) -> Changed:
+        """By what the table had, and both their quoted names; what owners have is their own."""
+        owners = {row[0] for row in connection.execute(_OWNERS, (table, view)).fetchall()}
+        had, has = (
+            {
+                grant
+                for grant in Labels.read(connection, relation).grants
+                if grant.privilege in _VIEW_PRIVILEGES and grant.grantee not in owners
+            }
+            for relation in (table, view)
+        )
+        return cls(tuple(has - had), tuple(had - has))
+
+    def follow(self, connection: Connection, table: str) -> None:
+        """Give, and take, the same of the table, by its quoted name."""
+        for grant in self.taken:
+            connection.execute(_revoke(grant, table))
+        for grant in self.given:
+            connection.execute(_grant(grant, table))
+
+
+def give_column(connection: Connection, table: str, column: str, to: str) -> None:
+    """Give one column of a table what another of it carries: rights, and its comment.
+
+    Args:
+        table: its quoted name.
+    """
+    labels = Labels.read(connection, table)
+    for grant in labels.grants:
+        if grant.column == column:
+            connection.execute(_grant(replace(grant, column=to), table))
+    for name, text in labels.comments:
+        if name == column:
+            connection.execute(
+                sql.SQL("comment on column {}.{} is {}").format(
+                    sql.SQL(table), sql.Identifier(to), sql.Literal(text)
+                )
+            )
+
+
 def take_defaults(connection: Connection, relation: str) -> None:
     """Take what default privileges gave of a relation that was just made, by its quoted name."""
     for (grantee,) in connection.execute(_GIVEN, (relation,)).fetchall():
@@ -105,11 +158,20 @@ def role(name: str) -> sql.Composable:
     return sql.SQL("public") if name == "public" else sql.Identifier(name)
 
 
-def _grant(grant: Grant, view: str) -> sql.Composed:
-    columns = sql.SQL("")
-    if grant.column is not None:
-        columns = sql.SQL(" ({})").format(sql.Identifier(grant.column))  # type: ignore[assignment]
+def _grant(grant: Grant, relation: str) -> sql.Composed:
     option = " with grant option" if grant.is_grantable and grant.grantee != "public" else ""
-    return sql.SQL("grant {}{} on {} to {}{}").format(
-        sql.SQL(grant.privilege), columns, sql.SQL(view), role(grant.grantee), sql.SQL(option)
+    return sql.SQL("grant {} on {} to {}{}").format(
+        _privilege(grant), sql.SQL(relation), role(grant.grantee), sql.SQL(option)
     )
+
+
+def _revoke(grant: Grant, relation: str) -> sql.Composed:
+    return sql.SQL("revoke {} on {} from {} cascade").format(
+        _privilege(grant), sql.SQL(relation), role(grant.grantee)
+    )
+
+
+def _privilege(grant: Grant) -> sql.Composable:
+    if grant.column is None:
+        return sql.SQL(grant.privilege)
+    return sql.SQL("{} ({})").format(sql.SQL(grant.privilege), sql.Identifier(grant.column))

@@ -29,6 +29,7 @@ from migrations.merge.statements import Statements
 from migrations.merge.users import map_users
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
+from omniledger.catalog import columns_of, is_there, kind_of
 from omniledger.database import Connection, as_json
 from omniledger.errors import NotReadyError
 
@@ -52,6 +53,8 @@ _LAST_RUN = """
     order by id desc
     limit 1
 """
+
+_NOTHING_LEFT = "select not exists (select from omni2.audit_logs where legacy_id is not null)"
 
 
 class _Run(NamedTuple):
@@ -302,7 +305,18 @@ def last_done(connection: Connection) -> Done | None:
     run = _last_run(connection)
     if run is None or run.cutover_xid is None:
         return None
-    return Done(read_shape(run.shape), run.cutover_xid)
+    done = Done(read_shape(run.shape), run.cutover_xid)
+    return None if _is_taken_back(connection, done.legacy) else done
+
+
+def _is_taken_back(connection: Connection, legacy: Legacy) -> bool:
+    """Whether the old table is back, and nothing of it in the ledger any more."""
+    if kind_of(connection, legacy.relation) != "r" or is_there(connection, f"ledger.{ARCHIVE}"):
+        return False
+    columns = columns_of(connection, LEDGER)
+    if "legacy_id" not in columns:
+        return bool(columns)
+    return connection.execute(_NOTHING_LEFT).fetchone() == (True,)
 
 
 def unfinished(connection: Connection) -> Legacy | None:

@@ -122,7 +122,7 @@ select
 
 _QUARANTINE = """
 insert into ledger.audit_quarantine (legacy_id, reason, row)
-select l.id, {complaint}, ledger.audit_as_json(l)
+select l.id, {complaint}, ledger.audit_as_json(l.*)
 from {legacy} as l
 where
     {scope}

@@ -40,10 +40,10 @@ _FILL = """
     from ledger.audit_quarantine as q
     inner join {archive} as l on q.legacy_id = l.id
     cross join lateral jsonb_populate_record(
-        l,
+        l.*,
         (
             select coalesce(jsonb_object_agg(was.key, coalesce(q.row -> was.key, 'null')), '{{}}')
-            from jsonb_each(ledger.audit_as_json(l)) as was
+            from jsonb_each(ledger.audit_as_json(l.*)) as was
             where was.key <> 'id' and q.row -> was.key is distinct from was.value
         )
     ) as r

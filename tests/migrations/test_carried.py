@@ -158,6 +158,45 @@ def test_triggers_rest_on_the_way_back_and_fire_again_after_it(server: Server) -
     assert ask(dsn, "select request from audit_history") == [(4,)]
 
 
+def test_who_may_write_a_column_by_name_may_write_what_it_was_converted_to(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("cost_float_by_hand")
+    writer = f"writer_{dsn.dbname}"
+    ask(dsn, f"create role {writer}")
+    try:
+        ask(
+            dsn,
+            f"grant usage on schema omni2 to {writer};"
+            f" grant usage on sequence omni2.audit_logs_id_seq to {writer};"
+            f" grant select (id), insert (question,"
+            f" success, cost_usd), update (cost_usd) on omni2.audit_logs to {writer};"
+            " comment on column omni2.audit_logs.cost_usd is 'in dollars'",
+        )
+        before = dump(dsn, "--schema-only")
+        revisions.upgrade(dsn)
+        ask(
+            dsn,
+            f"set role {writer}; insert into omni2.audit_logs (question, success, cost_usd)"
+            " values ('a', true, 0.1) returning id",
+        )
+        stored = "select cost_usd from omni2.audit_logs where question = 'a'"
+        assert ask(dsn, stored) == [(Decimal("0.1"),)]
+        assert ask(
+            dsn,
+            "select col_description(attrelid, attnum) from pg_attribute"
+            " where attrelid = 'omni2.audit_logs'::regclass and attname = 'cost_usd'",
+        ) == [("in dollars",)]
+        ask(dsn, f"grant select (cost_usd) on omni2.audit_logs to {writer}")
+        revisions.downgrade(dsn, "base")
+        # It may read, since, what it may write.
+        ask(dsn, f"set role {writer}; select cost_usd from omni2.audit_logs")
+        ask(dsn, f"revoke select (cost_usd) on omni2.audit_logs from {writer}")
+        assert dump(dsn, "--schema-only") == before
+    finally:
+        ask(dsn, f"drop owned by {writer}; drop role {writer}")
+
+
 def test_money_kept_as_a_float_by_hand_becomes_the_decimal_that_it_prints(
     each_server: Server,
 ) -> None:

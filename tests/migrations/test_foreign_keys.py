@@ -229,3 +229,58 @@ def test_a_key_on_a_column_that_the_gateway_writes_too_binds_the_old_names_rows_
     ask(dsn, "delete from omni2.audit_logs where slack_channel = 'C9'")
     revisions.downgrade(dsn, "base")
     assert dump(dsn) == before
+
+
+def test_what_is_not_enforced_is_not_checked(server: Server) -> None:
+    dsn = server.state("investigation")
+    requires(dsn, 18)
+    ask(
+        dsn,
+        "alter table public.audit_logs add constraint loose foreign key (iterations)"
+        " references public.users (id) not enforced; create table public.notes"
+        " (request integer references public.audit_logs (id) not enforced);"
+        " insert into public.notes values (9999); update public.audit_logs set iterations = 9999",
+    )
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    assert ask(dsn, CERTIFIED) == [(11, True)]
+    ask(dsn, "insert into public.notes values (8888)")
+    ask(dsn, "insert into audit_logs (iterations) values (8888)")
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
+
+
+def test_what_an_earlier_version_carried_wrongly_is_let_go(server: Server) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, PARTITIONED_USERS.format(""))
+    ask(dsn, "alter table omni2.audit_logs add cost_usd double precision")
+    revisions.upgrade(dsn, "0036")
+    writer = f"writer_{dsn.dbname}"
+    ask(
+        dsn,
+        "create table public.channels (name text primary key);"
+        " alter table omni2.audit_logs add constraint omniledger_channel"
+        " foreign key (slack_channel) references public.channels (name) not valid,"
+        " add constraint omniledger_user_1"
+        " foreign key (legacy_user_id) references public.users_0 (id) not valid;"
+        f" create role {writer};"
+        f" grant update (cost_usd_by_hand) on omni2.audit_logs to {writer}",
+    )
+    try:
+        revisions.upgrade(dsn)
+        ask(
+            dsn,
+            "insert into omni2.audit_logs (question, success, slack_channel)"
+            " values ('', true, 'nowhere')",
+        )
+        ask(dsn, "insert into audit_logs (user_id, message) values (101, 'b'), (102, 'c')")
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            ask(dsn, "insert into audit_logs (user_id, message) values (999, 'nobody')")
+        assert ask(
+            dsn,
+            "select has_column_privilege(%s, 'omni2.audit_logs', 'cost_usd', 'update')",
+            writer,
+        ) == [(True,)]
+        assert omniledger(dsn, "merge", "verify").code == 0
+    finally:
+        ask(dsn, f"drop owned by {writer}; drop role {writer}")

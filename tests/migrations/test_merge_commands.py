@@ -49,6 +49,27 @@ def test_a_merge_that_is_put_off_leaves_the_old_table_and_everything_works(put_o
     assert "alembic upgrade head" not in inspected.output
 
 
+@pytest.mark.parametrize("state", ["investigation", "no_old_table"])
+def test_a_merge_that_was_taken_back_can_be_put_off(server: Server, state: str) -> None:
+    dsn = server.state(f"{state}:upgraded")
+    [(rows,)] = ask(dsn, "select rows_total from ledger.merge_runs")
+    revisions.downgrade(dsn, "0006")
+    said = omniledger(dsn, "merge", "verify")
+    assert said.code == 4
+    assert "No merge has been cut over on this database" in said.refusal
+    revisions.upgrade(dsn, "head", "merge=later")
+    assert omniledger(dsn, "merge", "status", "--json").document()["state"] == "taken back"
+    assert ask(dsn, "insert into audit_logs (message) values ('old') returning message")
+    assert omniledger(dsn, "merge", "verify").code == 4
+    assert omniledger(dsn, "merge", "retry-quarantine").code == 4
+    assert omniledger(dsn, "users", "list").code == 0
+    assert omniledger(dsn, "merge", "run").code == 0
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs order by id desc limit 1") == [
+        (rows + 1, True)
+    ]
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
 def test_it_is_run_later_and_proved_as_in_an_upgrade(put_off: Dsn) -> None:
     done = omniledger(put_off, "merge", "run")
     assert done.output.strip() == f"{CERTIFICATE}."

@@ -46,6 +46,28 @@ def test_old_rows_with_json_that_jsonb_refuses_are_set_aside_as_text(each_server
     assert omniledger(dsn, "merge", "verify").code == 0
 
 
+@pytest.mark.parametrize("given", ["null", "'{}'"])
+def test_a_row_is_set_aside_whole_whatever_its_columns_are_called(
+    server: Server, given: str
+) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, "alter table public.audit_logs add l jsonb, add q text, add r text, add was text")
+    ask(
+        dsn,
+        "insert into public.audit_logs (message, l, r, created_at)"
+        f" values ('no time', {given}, 'r', null)",
+    )
+    revisions.upgrade(dsn)
+    [(id_, _, row)] = ask(dsn, ASIDE)
+    assert (row["message"], row["l"], row["r"]) == ("no time", None if given == "null" else {}, "r")
+    ask(
+        dsn,
+        'update ledger.audit_quarantine set row = row || \'{"created_at": "2026-02-10 12:00+00"}\'',
+    )
+    assert omniledger(dsn, "merge", "retry-quarantine").code == 0
+    assert ask(dsn, f"select message, r from audit_logs where id = {id_}") == [("no time", "r")]
+
+
 @pytest.mark.parametrize("document", ODD_JSON)
 @pytest.mark.parametrize(
     ("columns", "values", "reason"),

@@ -79,6 +79,40 @@ def test_a_writer_has_the_rights_again_that_it_had(each_server: Server) -> None:
                 ask(dsn, f"drop owned by {role}; drop role {role}")
 
 
+@pytest.mark.parametrize("state", ["investigation", "no_old_table"])
+def test_rights_that_were_given_or_taken_since_go_back_too(each_server: Server, state: str) -> None:
+    dsn = each_server.state(state)
+    roles = [f"{name}_{dsn.dbname}" for name in ("new", "gone", "kept")]
+    new, gone, kept = roles
+    ask(dsn, "; ".join(f"create role {role}" for role in roles))
+    old = ask(dsn, "select to_regclass('public.audit_logs') is not null") == [(True,)]
+    try:
+        if old:
+            ask(
+                dsn,
+                f"grant select, insert on public.audit_logs to {gone} with grant option;"
+                f" grant select (id), trigger on public.audit_logs to {kept}",
+            )
+        revisions.upgrade(dsn)
+        ask(
+            dsn,
+            f"grant insert (message), select on public.audit_logs to {new};"
+            f" revoke all on public.audit_logs from {gone}",
+        )
+        revisions.downgrade(dsn, "0006")
+        assert ask(
+            dsn,
+            "select has_column_privilege(%s, 'public.audit_logs', 'message', 'insert'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'insert'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'select'),"
+            " has_column_privilege(%s, 'public.audit_logs', 'id', 'select'),"
+            " has_table_privilege(%s, 'public.audit_logs', 'trigger')",
+            *(new, new, gone, kept, kept),
+        ) == [(True, False, False, old, old)]
+    finally:
+        ask(dsn, "; ".join(f"drop owned by {role}; drop role {role}" for role in roles))
+
+
 def test_rows_written_since_come_back_too(each_server: Server) -> None:
     dsn = each_server.state("investigation:upgraded")
     ask(dsn, "insert into audit_logs (user_id, message) values (2, 'written since')")
@@ -99,6 +133,33 @@ def test_rows_written_since_come_back_too(each_server: Server) -> None:
     ]
     revisions.upgrade(dsn)
     assert ask(dsn, "select id from audit_logs where message = 'next'") == [(113,)]
+
+
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+def test_rows_that_refer_to_the_ledgers_own_id_are_not_taken_along(
+    each_server: Server, action: str
+) -> None:
+    dsn = each_server.state("investigation:upgraded")
+    ask(
+        dsn,
+        "create table omni2.feedback (audit_id integer references omni2.audit_logs (id)"
+        f" on delete {action}); alter table omni2.feedback replica identity full;"
+        " insert into omni2.feedback select id from omni2.audit_logs",
+    )
+    bound = ask(dsn, "select count(*) from omni2.feedback")
+    with pytest.raises(
+        NotReadyError, match=r"omni2\.feedback references rows of omni2\.audit_logs"
+    ):
+        revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select count(audit_id) from omni2.feedback") == bound
+    # What refers to rows that the gateway logged is no obstacle.
+    ask(
+        dsn,
+        "delete from omni2.feedback as f using omni2.audit_logs as a"
+        " where f.audit_id = a.id and a.source_system <> 'gateway'",
+    )
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select count(audit_id) from omni2.feedback") == [(6,)]
 
 
 def test_rows_that_got_another_id_since_go_back_once(each_server: Server) -> None:
@@ -214,6 +275,28 @@ def test_a_row_that_could_not_go_back_is_named_before_anything_is_changed(
     assert ask(dsn, "select count(*) from omni2.audit_logs") == [(4,)]
     with pytest.raises(psycopg.errors.NotNullViolation, match="question"):
         ask(dsn, "insert into omni2.audit_logs (timestamp, success) values (now(), true)")
+
+
+@pytest.mark.parametrize(
+    "nameless",
+    [
+        "alter table public.audit_logs replica identity nothing",
+        "alter table public.audit_logs drop constraint audit_logs_pkey, alter id set not null;"
+        " create unique index once on public.audit_logs (id)",
+    ],
+    ids=["no identity", "no primary key"],
+)
+def test_a_published_table_whose_rows_nothing_names_comes_back(
+    each_server: Server, nameless: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, f"{nameless}; create publication captured for all tables")
+    before = dump(dsn, "--schema-only")
+    revisions.upgrade(dsn)
+    ask(dsn, "update audit_logs set message = 'since' where id = 102")
+    revisions.downgrade(dsn, "base")
+    assert dump(dsn, "--schema-only") == before
+    assert ask(dsn, "select message from audit_logs where id = 102") == [("since",)]
 
 
 @pytest.mark.parametrize("way", ["head", "base"])

@@ -155,6 +155,8 @@ REFUSED = {
     " alter created_at drop default, alter created_at type bigint using 0",
     "its column cost_estimate is jsonb": "alter table public.audit_logs"
     " alter cost_estimate drop default, alter cost_estimate type jsonb using '{}'",
+    "its column omniledger_0 has a name that the upgrade needs": "alter table public.audit_logs"
+    " add omniledger_0 integer",
     "its column other is an identity beside the id": "alter table public.audit_logs"
     " add other integer generated always as identity",
     "has a per cent sign": 'alter table public.audit_logs add "100%" integer',
@@ -213,6 +215,11 @@ REFUSED = {
     " where (success)",
     "the publication p has columns of it only": "create publication p for table omni2.audit_logs"
     " (question)",
+    "the publication p has its changes, and nothing names its rows": "alter table"
+    " omni2.audit_logs drop constraint audit_logs_pkey; create publication p for all tables",
+    "the publication of_it has its changes, and nothing names its rows": "alter table"
+    " omni2.audit_logs replica identity nothing;"
+    " create publication of_it for table omni2.audit_logs with (publish = 'insert, delete')",
     "its exclusion constraint once is more than": "alter table public.audit_logs add constraint"
     " once exclude using btree (message with =)",
     "its column second is a serial beside the id": "alter table public.audit_logs"
@@ -590,6 +597,47 @@ def test_a_refused_upgrade_has_changed_nothing(server: Server, why: str) -> None
     assert columns_everywhere(dsn) == before
 
 
+TAKEN = {
+    "the schema ledger holds ledger.runs": "create schema ledger;"
+    " create table ledger.runs (id integer)",
+    "the schema analytics holds analytics.facts": "create schema analytics;"
+    " create table analytics.facts (day date)",
+    "the schema analytics_build holds analytics_build.v": "create schema analytics_build;"
+    " create view analytics_build.v as select 1 as one",
+    "omni2.omniledger_audit_logs_legacy_id is there": "create index omniledger_audit_logs_legacy_id"
+    " on omni2.audit_logs (error_id)",
+    "omni2.mcp_health_log has a column change_xid": "alter table omni2.mcp_health_log"
+    " add change_xid bigint",
+}
+"""What is somebody else's, and would be taken for the upgrade's own."""
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_a_name_that_is_somebody_elses_is_named_before_any_change(
+    server: Server, what: str
+) -> None:
+    dsn = server.state("gateway")
+    ask(dsn, TAKEN[what])
+    before = dump(dsn)
+    with pytest.raises(NotReadyError, match=f"names that are somebody else's: {what}; nothing was"):
+        revisions.upgrade(dsn)
+    assert dump(dsn) == before
+    assert ask(dsn, "select to_regclass('ledger.alembic_version') is null") == [(True,)]
+    with connect(dsn) as connection, pytest.raises(NotReadyError, match=what):
+        inspect(connection, "public")
+
+
+def test_figures_of_before_the_ledger_was_dropped_are_ours(server: Server) -> None:
+    dsn = server.state("gateway")
+    ask(
+        dsn,
+        "create schema analytics; create table analytics.fct_daily_usage (usage_date date);"
+        " create table analytics.fct_daily_quota (usage_date date)",
+    )
+    revisions.upgrade(dsn)
+    assert omniledger(dsn, "merge", "verify").code == 0
+
+
 def columns_everywhere(dsn: Dsn) -> list[tuple[str, ...]]:
     return ask(
         dsn,
@@ -609,6 +657,7 @@ def columns_everywhere(dsn: Dsn) -> list[tuple[str, ...]]:
         ("auth_service", "the gateway's users"),
         ("pg_catalog", "the server"),
         ("information_schema", "the server"),
+        ("50%", "the name of the schema 50% has a per cent sign"),
     ],
 )
 def test_a_wrong_schema_is_named_before_any_change(
