@@ -34,6 +34,9 @@ SERVERS_SHOWN = 12
 DOWN_AT_LEAST = 8
 """Less time down than one part of so many of a day is drawn as that: it would not be seen."""
 
+_HOURS_APART = (1, 2, 3, 6, 12, 24)
+"""From one hour that is named below a chart to the next."""
+
 _LONGEST_NAME = 20
 _ACROSS = 760
 """The width, in pixels, of a picture that has no table beside it."""
@@ -59,7 +62,7 @@ def spend_by_day(costs: Sequence[CostDay]) -> Markup:
         if series != "Billed" or any(day.billed_usd is not None for day in days)
     }
     records = [
-        _record(_short(day.day), series, amount, formats.usd(amount), day.day.isoformat())
+        _record(formats.day(day.day), series, amount, formats.usd(amount), day.day.isoformat())
         for day in days
         for series, amount in zip(
             colors,
@@ -89,7 +92,7 @@ def quota(rows: Sequence[QuotaRow]) -> Markup:
             name,
             "Over the limit" if row.is_exceeded else "Within the limit",
             (row.used_share or Decimal(0)) * 100,
-            formats.share(row.used_share, 1) + (" (over)" if row.is_exceeded else ""),
+            formats.share(row.used_share) + (" (over)" if row.is_exceeded else ""),
         )
         for name, row in zip(_names(row.user for row in shown), shown, strict=True)
     ]
@@ -106,7 +109,7 @@ def tokens_by_day(usage: UsageFigures) -> Markup:
     kinds = {
         kind: [
             _record(
-                row.name if row.day is None else _short(row.day),
+                row.name if row.day is None else formats.day(row.day),
                 kind,
                 number,
                 formats.count(number),
@@ -233,7 +236,7 @@ def health(figures: HealthFigures) -> Markup:
 def run_steps(steps: Sequence[StepTime]) -> Markup:
     """How long each of the last runs took, by what it was at."""
     starts = list(dict.fromkeys(step.run_started_at for step in steps))
-    names = dict(zip(starts, _names(f"{_short(at)} {at:%H:%M}" for at in starts), strict=True))
+    names = dict(zip(starts, _names(f"{at.day} {at:%b %H:%M}" for at in starts), strict=True))
     taken: dict[tuple[datetime, str], Decimal] = {}
     for step in steps:
         key = step.run_started_at, _STEPS.get(step.step, _OTHER_STEPS)
@@ -284,7 +287,13 @@ def hours(figures: Hours) -> Markup:
         "hours",
         "Time that each server was up, down, unknown or disabled, by hour.",
         lambda width: shapes.strips(
-            records, width, _STATES, [*names.values()], every, label=shapes.HOUR_LABEL
+            records,
+            width,
+            _STATES,
+            [*names.values()],
+            every,
+            words=shapes.hour_words,
+            steps=_HOURS_APART,
         ),
         wide=_ACROSS,
     )
@@ -334,10 +343,6 @@ def _days(rows: Sequence[UsageRow]) -> list[UsageRow]:
 def _is_near(day: date, newest: date | None) -> bool:
     """Whether a chart shows it: one day of a clock that was never set is decades of calendar."""
     return newest is None or (newest - day).days < DAYS_SHOWN
-
-
-def _short(day: date) -> str:
-    return f"{day.day} {day:%b}"
 
 
 def _range(days: Sequence[UsageRow]) -> list[str]:
