@@ -1,6 +1,6 @@
 """The site in a real browser: its figures, and that it keeps to itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import pytest
 from expectations import gate
 from omniledger import site
 from omniledger.database import Dsn, connect
-from tests.browser import Seen
+from tests.browser import Look, Seen
 from tests.conftest import Server, ask
 from tests.pages.conftest import MART, Published, dbt_page, exposures, serving
 from tests.pages.test_report import TRACE
-
-Look = Callable[..., Seen]
 
 HEADLINES = {
     "requests": "select sum(requests)::bigint",

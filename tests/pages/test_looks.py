@@ -1,6 +1,6 @@
 """What people see: no words on each other, and no column out of sight where there is room."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,11 +8,9 @@ from playwright.sync_api import expect
 
 from omniledger import site
 from omniledger.database import Dsn, connect
-from tests.browser import Seen
+from tests.browser import Look
 from tests.conftest import Server, ask
 from tests.pages.conftest import serving
-
-Look = Callable[..., Seen]
 
 A_WINTER = """
 insert into analytics.fct_daily_usage (
