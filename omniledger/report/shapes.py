@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ Record = dict[str, str]
 _LETTER = 8
 """Room for one letter, px: the page's font may be wider than the compiler's."""
 
+_LONGEST_NAME = 20
+
 _SHORT_NUMBER = "format(datum.value, '~s')"
 
 Words = Callable[[str], tuple[str, str]]
@@ -38,6 +40,34 @@ def hour_words(hour: str) -> tuple[str, str]:
     """The day stands below the first hour that is named, and below each of another day."""
     at = datetime.fromisoformat(hour)
     return f"{at:%H}:00", f"{at.day} {at:%b} {at.year}"
+
+
+def record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:
+    """One mark; what isn't known has no length and says so in its text."""
+    return {
+        "row": row,
+        "series": series,
+        "day": day,
+        "value": f"{Decimal(value or 0):f}",
+        "known": "" if value is None else "yes",
+        "text": text,
+        "hover": ", ".join(part for part in (day or row, series.lower(), text) if part),
+    }
+
+
+def calendar_of(first: date, last: date) -> list[str]:
+    """Every day from the first to the last: a day without a request is a gap, not left out."""
+    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Names short enough for a chart, and each different, so that no two share a bar."""
+    shown: list[str] = []
+    for name in names:
+        short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        again = sum(other == short or other.startswith(f"{short} (") for other in shown)
+        shown.append(f"{short} ({again + 1})" if again else short)
+    return shown
 
 
 def rows(
