@@ -17,6 +17,7 @@ from flows.retrying import retried
 from omniledger import modelling, noting, publish, report, revisions, screen, site
 from omniledger.analytics.copying import Copied, copy_changes
 from omniledger.analytics.link import is_attached
+from omniledger.counting import plural
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.history import BUILDING, JUDGING, PUBLISHING
@@ -185,7 +186,7 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
         raise GateRefused(verdict.reason())
     with run.step(PUBLISHING) as step:
         published = publish_figures(dsn, run)
-        step.tell(f"{published.rows} rows of days that changed")
+        step.tell(f"{plural(published.rows, 'row')} of days that changed")
         step.rows = published.rows
     return published
 

@@ -10,6 +10,7 @@ import logging
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from omniledger.counting import plural
 from omniledger.database import session, target
 from omniledger.errors import SettingsError
 from omniledger.pruning import removing
@@ -36,7 +37,7 @@ def prune_raw() -> Removed:
         before = first_kept(connection, settings, settings.raw_keep_days)
     log = logging.getLogger("omniledger.pruning")
     removed = removing.prune(target(), settings, before, archive=settings.raw_archive, say=log.info)
-    lines = (f"- `omni2.{table}`: {rows:,} rows" for table, rows in removed.rows.items())
+    lines = (f"- `omni2.{table}`: {plural(rows, 'row')}" for table, rows in removed.rows.items())
     told = "\n".join((f"Removed raw rows from before {removed.before}:", "", *lines))
     create_markdown_artifact(key=KEY, markdown=told)
     return removed

@@ -72,6 +72,11 @@ def current(connection: database.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def said(at: str | None) -> str:
+    """Where a database is, for a sentence."""
+    return f"at revision {at}" if at else "at no revision"
+
+
 def require_head(connection: database.Connection) -> None:
     """Refuse a database that isn't upgraded, or is further than this program.
 
@@ -86,8 +91,7 @@ def require_head(connection: database.Connection) -> None:
         )
     if at != newest:
         raise NotReadyError(
-            f"The database is at revision {at or 'none'}, not at {newest}; "
-            "run `alembic upgrade head` first."
+            f"The database is {said(at)}, not at {newest}; run `alembic upgrade head` first."
         )
 
 
@@ -100,6 +104,6 @@ def require_schema_steps(connection: database.Connection) -> None:
     at = current(connection)
     if at is None or at < MERGED_AT:
         raise NotReadyError(
-            f"The database is at revision {at or 'none'}; run `alembic upgrade head` first, or "
+            f"The database is {said(at)}; run `alembic upgrade head` first, or "
             "`alembic -x merge=later upgrade head` to leave the merge for later."
         )

@@ -45,10 +45,11 @@ limit 1
 
 
 def require_no_superuser(connection: Connection) -> None:
-    """Refuse to work on the marts as a superuser where others own them.
+    """Refuse to work on the marts, or to read them, as a superuser where others own them.
 
     Whoever owns a mart can hang a trigger on it, or put a view in its place, and so have a function
-    called with all rights of whoever writes or reads it.
+    called with all rights of whoever writes or reads it; one that only reads may start programs on
+    the server all the same.
 
     Raises:
         NotReadyError: it names a login to use instead.
@@ -56,9 +57,9 @@ def require_no_superuser(connection: Connection) -> None:
     row = connection.execute(_RUNNERS_BESIDE_SUPERUSER, [RUNNER]).fetchone()
     if row is not None:
         raise NotReadyError(
-            f"{connection.info.user} is a superuser, and {row[0]} may change what a run works on: "
-            "a trigger on a mart would act with all rights; name a member of omniledger_runner in "
-            f"DATABASE_URL, as {row[0]} is (docs/security.md)."
+            f"{connection.info.user} is a superuser, and {row[0]} may change what runs made: "
+            "a trigger on a mart, or a view in its place, would act with all rights; name a member "
+            f"of omniledger_runner in DATABASE_URL, as {row[0]} is (docs/security.md)."
         )
 
 

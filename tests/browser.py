@@ -35,6 +35,10 @@ class Seen:
         return self.page.inner_text(selector)
 
 
+Look = Callable[..., Seen]
+"""What the fixture `look` is."""
+
+
 def chromium() -> str:
     """The browser of this machine; there is no proof of a page without one."""
     named = os.environ.get("OMNILEDGER_CHROMIUM")
@@ -56,7 +60,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Seen]]:
+def look(browser: Browser) -> Iterator[Look]:
     """Opens pages and keeps what they ask for and complain of."""
     contexts = []
 

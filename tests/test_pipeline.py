@@ -8,7 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,7 +21,7 @@ import pytest
 from omniledger.database import Dsn
 from omniledger.demo.load import SAMPLE
 from omniledger.settings import Settings
-from tests.browser import Seen
+from tests.browser import Look
 from tests.conftest import Server, ask
 from tests.migrations.operator import CERTIFICATE, put_off
 from tests.models.conftest import Dbt
@@ -379,9 +379,7 @@ def test_inspect_finds_all_in_order(place: Place, dsn: Dsn) -> None:
     assert "drift" not in place.omniledger("inspect")
 
 
-def test_the_pages_open_without_an_error(
-    place: Place, shown: str, look: Callable[..., Seen]
-) -> None:
+def test_the_pages_open_without_an_error(place: Place, shown: str, look: Look) -> None:
     serving = subprocess.Popen(
         [sys.executable, "-m", "omniledger", "site", "serve", "--port", "0"],
         env=place.environment,

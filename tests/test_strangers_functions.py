@@ -133,8 +133,10 @@ def test_what_the_address_says_of_the_search_path_holds(server: Server) -> None:
         assert connection.execute("show search_path").fetchone() == ("public",)
 
 
-def test_a_superuser_does_not_work_on_the_marts_of_others(server: Server) -> None:
-    """A trigger on a mart, whose owner may make one, would act with all rights."""
+def test_a_superuser_neither_works_on_the_marts_of_others_nor_reads_them(
+    server: Server, tmp_path: Path
+) -> None:
+    """A trigger on a mart, or a view in its place, would act with all rights."""
     dsn = server.state("investigation:upgraded")
     with turn(dsn):
         pass
@@ -144,9 +146,11 @@ def test_a_superuser_does_not_work_on_the_marts_of_others(server: Server) -> Non
             turn(dsn),
         ):
             pass
-        for command in ("run", "publish", "schedule"):
-            refused = omniledger(dsn, command)
-            assert (refused.code, f"as {runner.user} is" in refused.refusal) == (4, True)
+        read = ("site build", f"export focus {tmp_path}/focus.csv", "alerts look")
+        for command in ("run", "publish", "schedule", *read):
+            refused = omniledger(dsn, *command.split(), OMNILEDGER_SITE_DIR=str(tmp_path))
+            assert (refused.code, f"as {runner.user} is" in refused.refusal) == (4, True), command
+        assert list(tmp_path.iterdir()) == []
         doctor = omniledger(dsn, "doctor", "--json")
         assert doctor.code == 1
         assert [p for p in doctor.document()["problems"] if "is a superuser" in p]

@@ -81,7 +81,7 @@ def _run(scene: Scene) -> Rows:
 def _drift(scene: Scene) -> Rows:
     at, head = revisions.current(scene.connection), revisions.head()
     if at != head:
-        yield "revision", f"the schema is at revision {at or 'none'}, not at {head}"
+        yield "revision", f"the schema is {revisions.said(at)}, not at {head}"
 
 
 def _by_hand(scene: Scene) -> Rows:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from omniledger.alerts import channels, record
 from omniledger.alerts.events import KINDS, now_wrong
 from omniledger.database import Connection
+from omniledger.roles import require_no_superuser
 from omniledger.settings import Settings
 
 
@@ -34,7 +35,11 @@ def look(connection: Connection, settings: Settings) -> Looked:
 
     A channel that is down, or has no address that is one, never fails a run: what it did not take
     is sent to it again at the next look, unless it is over by then.
+
+    Raises:
+        NotReadyError: this is a superuser where others own the marts.
     """
+    require_no_superuser(connection)
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)
     news = record.untold(connection, [name for name, kind in KINDS.items() if not kind.is_end_told])

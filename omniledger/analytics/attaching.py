@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import sql
 
 from migrations.roles import granting
 from omniledger import revisions
-from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, READ_ONLY, SERVER, Table
+from omniledger.analytics.copied import GATEWAY, LEDGER, LOGS, READ_ONLY, Table
+from omniledger.analytics.foreign_server import make_link, of_link, require_hidden
 from omniledger.analytics.link import (
     Snapshot,
     is_attached,
@@ -21,80 +22,13 @@ from omniledger.analytics.link import (
 )
 from omniledger.catalog import columns_of
 from omniledger.database import Connection, Dsn, session
-from omniledger.errors import NotReadyError, SettingsError
+from omniledger.errors import NotReadyError
 from omniledger.settings import Settings
 
 OLDEST_SERVER = 140000
 """Ranges of time are put together by `range_agg`, which came with PostgreSQL 14."""
 
 _HAS_ROWS = "select exists (select from {table})"
-
-# A statement's text may be logged, is shown to others while it runs, and is kept by
-# pg_stat_statements; so the password is never part of one. An error that is raised anew has no
-# context, in which it would be quoted.
-_MAP_USER = """
-do $omniledger$
-begin
-    execute format(
-        'create user mapping for %I server omniledger_source options (user %L, password %L)',
-        current_setting('omniledger.link_for'),
-        current_setting('omniledger.link_user'),
-        current_setting('omniledger.link_password')
-    );
-exception
-    when others then raise exception using message = sqlerrm, errcode = sqlstate;
-end
-$omniledger$
-"""
-_SAY = """
-select
-    set_config('omniledger.link_for', %s, true),
-    set_config('omniledger.link_user', %s, true),
-    set_config('omniledger.link_password', %s, true)
-"""
-
-_HUSH = (
-    ("log_statement", "none"),
-    ("log_min_duration_statement", "-1"),
-    ("log_min_duration_sample", "-1"),
-    ("log_parameter_max_length", "0"),
-    ("log_parameter_max_length_on_error", "0"),
-    ("auto_explain.log_min_duration", "-1"),
-    ("pg_stat_statements.track", "none"),
-    ("pgaudit.log", "none"),
-)
-"""What keeps bound values, and statements inside of others, from being kept, where this login may
-say so."""
-
-# How long a statement takes, and whether its transaction is sampled, nobody can promise.
-_WOULD_KEEP = """
-    select name
-    from pg_settings
-    where
-        case name
-            when 'log_parameter_max_length' then setting <> '0' and (
-                current_setting('log_statement') = 'all'
-                or current_setting('log_min_duration_statement') <> '-1'
-                or current_setting('log_min_duration_sample') <> '-1'
-                or current_setting('log_transaction_sample_rate')::float > 0
-            )
-            when 'auto_explain.log_min_duration'
-                then
-                    setting <> '-1'
-                    and current_setting('auto_explain.log_parameter_max_length', true) <> '0'
-            when 'pg_stat_statements.track' then setting = 'all'
-            when 'pgaudit.log' then setting not in ('', 'none')
-            else false
-        end
-    order by name
-"""
-
-_SECRET = {
-    option.keyword.decode()
-    for option in pq.Conninfo.get_defaults()
-    if b"*" in option.dispchar and option.keyword != b"password"
-}
-"""Options of an address that are secrets, and that nobody has a hidden way for."""
 
 _COLUMNS = """
 select column_name, column_type
@@ -174,7 +108,7 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         SettingsError: the source's address has a secret that can't be kept.
         PassingError: the analytics server can't reach the source.
     """
-    _require_hidden(source)
+    require_hidden(source)
     with session(dsn) as connection:
         _require_fit(connection, settings)
         is_at_head = revisions.current(connection) == revisions.head()
@@ -182,7 +116,7 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
         revisions.upgrade(dsn)
     # One transaction: what is hushed is hushed to its end.
     with session(dsn) as connection, speaking_of_source(), connection.transaction():
-        _make_link(connection, source, run_as or dsn.user)
+        make_link(connection, source, run_as or dsn.user)
         for table in READ_ONLY:
             _make_foreign(connection, table, _OF_VIEWS[table.name])
         found = snapshot(connection)
@@ -209,17 +143,8 @@ def detach(dsn: Dsn) -> None:
     """
     with session(dsn) as connection:
         require_attached(connection)
-        connection.execute(_of_link("drop server {server} cascade"))
-        connection.execute(_of_link("drop schema {foreign} cascade"))
-
-
-def _require_hidden(source: Dsn) -> None:
-    """Refuse a secret that could only be said in a statement's text, before anything is said."""
-    for name in sorted(_SECRET.intersection(dict(source.options))):
-        raise SettingsError(
-            f"The source's address has the option {name}, which a server would log in plain text; "
-            "leave it out, and log in with a password or with a key that has none."
-        )
+        connection.execute(of_link("drop server {server} cascade"))
+        connection.execute(of_link("drop schema {foreign} cascade"))
 
 
 def _require_fit(connection: Connection, settings: Settings) -> None:
@@ -248,70 +173,12 @@ def _require_another(connection: Connection, source: Snapshot) -> None:
         )
 
 
-def _make_link(connection: Connection, source: Dsn, run_as: str) -> None:
-    for setting in _HUSH:
-        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute("select set_config(%s, %s, true)", setting)
-    try:
-        connection.execute("create extension if not exists postgres_fdw schema public")
-    except psycopg.errors.InsufficientPrivilege:
-        raise NotReadyError(
-            "This login may not create the extension postgres_fdw: have an administrator run "
-            "`create extension postgres_fdw; grant usage on foreign data wrapper postgres_fdw to "
-            f"{connection.info.user};`, then attach again."
-        ) from None
-    connection.execute(_of_link("drop server if exists {server} cascade"))
-    options = {
-        "connect_timeout": "10",
-        "keepalives_idle": "30",
-        "application_name": "omniledger analytics",
-        **dict(source.options),
-        "host": source.host,
-        "port": str(source.port),
-        "dbname": source.dbname,
-        "fetch_size": "10000",
-        "updatable": "false",
-    }
-    listed = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.Literal(value))
-        for name, value in options.items()
-    )
-    connection.execute(
-        _of_link(
-            "create server {server} foreign data wrapper postgres_fdw options ({options})",
-            options=listed,
-        )
-    )
-    if source.password:
-        _require_discreet(connection)
-    for login in {run_as, connection.info.user}:
-        connection.execute(_SAY, [login, source.user, source.password])
-        connection.execute(_MAP_USER)
-    connection.execute(_SAY, ["", "", ""])
-    connection.execute(_of_link("create schema if not exists {foreign}"))
-
-
-def _require_discreet(connection: Connection) -> None:
-    """Refuse a server that would write the password into its log or its statistics."""
-    quiet = dict(_HUSH)
-    changes = [
-        f"`alter role {connection.info.user} set {name} = {quiet[name]}`"
-        for (name,) in connection.execute(_WOULD_KEEP)
-    ]
-    if changes:
-        raise NotReadyError(
-            "The analytics server writes the values of statements to its log or its statistics, "
-            "and would write the source's password there: have an administrator run "
-            f"{' and '.join(changes)}, then attach again."
-        )
-
-
 def _make_foreign(connection: Connection, table: Table, columns: Columns) -> None:
     defined = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns
     )
     connection.execute(
-        _of_link(
+        of_link(
             "create foreign table {table} ({columns}) server {server}"
             " options (schema_name {schema_name}, table_name {table_name})",
             table=table.foreign,
@@ -379,9 +246,4 @@ def _let_run(connection: Connection, run_as: str) -> None:
     """Give the login that runs the rights to copy."""
     if run_as != connection.info.user:
         for right in _RIGHTS:
-            connection.execute(_of_link(right, login=sql.Identifier(run_as)))
-
-
-def _of_link(text: str, **parts: sql.Composable) -> sql.Composed:
-    names = {"server": sql.Identifier(SERVER), "foreign": sql.Identifier(FOREIGN)}
-    return sql.SQL(text).format(**names, **parts)
+            connection.execute(of_link(right, login=sql.Identifier(run_as)))

@@ -21,6 +21,7 @@ from omniledger.analytics import freezing
 from omniledger.analytics.copied import FOREIGN, GATEWAY, LEDGER, LOGS, Table
 from omniledger.analytics.link import Snapshot, require_attached, snapshot, speaking_of_source
 from omniledger.catalog import columns_of
+from omniledger.counting import plural
 from omniledger.database import Connection
 from omniledger.settings import Settings
 
@@ -140,7 +141,7 @@ class Copied:
 
     @property
     def sentences(self) -> list[str]:
-        said = [f"{rows:,} rows of {name} taken over" for name, rows in self.rows.items()]
+        said = [f"{plural(rows, 'row')} of {name} taken over" for name, rows in self.rows.items()]
         return said if self.why_all is None else [*said, f"all of them, because {self.why_all}"]
 
 

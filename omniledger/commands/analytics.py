@@ -97,6 +97,7 @@ def status(as_json: bool) -> None:
     from dataclasses import asdict
 
     from omniledger.analytics.status import read
+    from omniledger.counting import plural
     from omniledger.database import session
     from omniledger.moments import in_utc
 
@@ -113,12 +114,12 @@ def status(as_json: bool) -> None:
         else:
             click.echo(
                 f"Copied last: {in_utc(found.taken_at, with_seconds=True)}, "
-                f"{found.rows_taken:,} rows."
+                f"{plural(found.rows_taken or 0, 'row')}."
             )
         if found.is_same_source is False:
             click.echo("It is another server, database or timeline now: all is taken over anew.")
         if found.rows_behind is not None:
-            click.echo(f"Changed since: {found.rows_behind:,} rows.")
+            click.echo(f"Changed since: {plural(found.rows_behind, 'row')}.")
         if found.trouble:
             click.echo(found.trouble)
     raise SystemExit(0 if found.is_readable else 1)

@@ -26,13 +26,14 @@ def export_focus(file: Path) -> None:
     Example:
       omniledger export focus focus.csv
     """
+    from omniledger.counting import plural
     from omniledger.database import session
     from omniledger.focus.exporting import write
     from omniledger.screen import say
 
     with session() as connection:
         written = write(connection, file)
-    click.echo(f"{file}: {written.rows:,} rows, ${written.billed:f}.")
+    click.echo(f"{file}: {plural(written.rows, 'row')}, ${written.billed:f}.")
     if written.unknown:
         say(
             f"{written.unknown:,} of them have no cost that anybody knows, and stand with 0: their "

@@ -94,6 +94,7 @@ def _first_kept(before: datetime | None, keep_days: int | None, settings: Settin
 
 
 def _look(settings: Settings, before: date, unbilled: bool, as_json: bool) -> None:
+    from omniledger.counting import plural
     from omniledger.database import target
     from omniledger.pruning.removing import look
 
@@ -106,10 +107,9 @@ def _look(settings: Settings, before: date, unbilled: bool, as_json: bool) -> No
         click.echo(json.dumps({"before": str(looked.before), "tables": tables}, indent=2))
         return
     for found in looked.tables:
-        click.echo(
-            f"omni2.{found.table}: {found.rows:,} rows from before {looked.before} would go, "
-            f"{found.size:,} bytes{_staying(found)}."
-        )
+        rows = f"{plural(found.rows, 'row')} from before {looked.before}"
+        staying = _staying(found)
+        click.echo(f"omni2.{found.table}: {rows} would go, {found.size:,} bytes{staying}.")
 
 
 def _staying(found: Found) -> str:
@@ -122,6 +122,7 @@ def _staying(found: Found) -> str:
 
 
 def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:
+    from omniledger.counting import plural
     from omniledger.database import target
     from omniledger.pruning import removing
 
@@ -133,6 +134,7 @@ def _prune(settings: Settings, before: date, archive: Path | None, unbilled: boo
         target(), settings, before, archive=archive, unbilled=unbilled, say=say
     )
     for table, rows in removed.rows.items():
-        click.echo(f"omni2.{table}: {rows:,} rows removed; those from {removed.before} on stay.")
+        gone = f"{plural(rows, 'row')} removed; those from {removed.before} on stay"
+        click.echo(f"omni2.{table}: {gone}.")
     if archive is not None and any(removed.rows.values()):
         click.echo(f"They are in {archive}.")

@@ -20,6 +20,7 @@ def publish(run: str | None, force: bool, why: str | None) -> None:
     Example:
       omniledger publish --force --why "the provider confirmed the negative tokens"
     """
+    from omniledger.counting import plural
     from omniledger.database import session, target
     from omniledger.errors import SettingsError
     from omniledger.forcing import publish_built
@@ -31,7 +32,7 @@ def publish(run: str | None, force: bool, why: str | None) -> None:
     dsn, settings = target(), get_settings()
     past, published = publish_built(dsn, run, why=why)
     how = " by force" if force else ""
-    what = f"{published.rows} rows of days that changed"
+    what = f"{plural(published.rows, 'row')} of days that changed"
     if not published.rows:
         what = "nothing that it built differs in age from what readers see"
     click.echo(f"Published the run {past.run_id}{how}: {what}.")

@@ -47,17 +47,18 @@ def _document(run: RunTaken) -> dict[str, Any]:
 
 
 def _show(run: RunTaken) -> None:
+    from omniledger.counting import plural
     from omniledger.moments import in_utc
 
     reason = f": {run.reason}" if run.reason else ""
     click.echo(
         f"{in_utc(run.started_at, with_seconds=True)}  {run.verdict}  {run.seconds:.1f} s  "
-        f"{run.rows:,} rows{reason}"
+        f"{plural(run.rows, 'row')}{reason}"
     )
     for step in run.steps:
         took = "never ended" if step.seconds is None else f"{step.seconds:.1f} s"
         detail = f"  {step.detail}" if step.detail else ""
         click.echo(f"  {took:>11}  {step.step}{detail}")
         for part in step.parts[:3]:
-            rows = "" if part.rows is None else f"  {part.rows:,} rows"
+            rows = "" if part.rows is None else f"  {plural(part.rows, 'row')}"
             click.echo(f"  {part.seconds:>11.1f}    {part.name}{rows}")

@@ -99,6 +99,6 @@ def _make_room(connection: Connection) -> None:
         connection.execute(_CLEAR.encode())
     elif connection.execute(_IS_EMPTY).fetchone() != (True,):
         raise NotReadyError(
-            "The database holds data that is not the demo's; give the demo an empty database "
-            "through DATABASE_URL, or unset it to use the embedded one."
+            "The database holds data that is not the demo's; give the demo an empty one in "
+            "DATABASE_URL or, without that, an embedded one of its own in another OMNILEDGER_HOME."
         )

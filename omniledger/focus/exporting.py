@@ -17,6 +17,7 @@ from omniledger.database import Connection
 from omniledger.errors import InputError, LocalError, NotReadyError
 from omniledger.files import replacing
 from omniledger.marts import PUBLISHED, Mart, columns_in
+from omniledger.roles import require_no_superuser
 
 _MART = Mart("fct_focus", "usage_date")
 _KEPT_BACK = (
@@ -75,13 +76,14 @@ def write(connection: Connection, path: Path) -> Written:
 
     Raises:
         InputError: the ending is neither .csv nor .parquet.
-        NotReadyError: nothing was published yet.
+        NotReadyError: nothing was published yet, or this is a superuser where others own the marts.
         LocalError: the file can't be written.
     """
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{path} ends in neither .csv nor .parquet; name it so.")
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
+        require_no_superuser(connection)
         columns = _columns(connection)
         with _drafting(path) as draft:
             if path.suffix.lower() == ".csv":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from omniledger.counting import plural
 from omniledger.inspection.findings import Answer, Figure, State, first_few
 from omniledger.inspection.freshness import freshness
 from omniledger.inspection.looking import HEALTH, UPGRADE, Look
@@ -30,11 +31,13 @@ def running(look: Look) -> Answer:
     if not missed:
         last = max((server.last_at for server in servers if server.last_at), default=None)
         seen = f", the last event of {in_utc(last)}" if last else ""
-        evidence = f"{len(servers):,} servers, none is silent{seen}{also}"
+        evidence = f"{plural(len(servers), 'server')}, none is silent{seen}{also}"
         return Answer(State.IN_ORDER, evidence, figures=figures)
+    be = "is" if len(missed) == 1 else "are"
+    of = f"{len(missed):,} of {plural(len(servers), 'server')}"
     return Answer(
         State.DRIFT,
-        f"{len(missed):,} of {len(servers):,} servers are silent: {first_few(missed)}{also}",
+        f"{of} {be} silent: {first_few(missed)}{also}",
         "Nobody knows whether they are up; silence is not health.",
         "Look whether the gateway's health check task runs.",
         figures,

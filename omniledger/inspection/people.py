@@ -53,10 +53,11 @@ def unknown(look: Look) -> Answer:
     if not found:
         return Answer(State.IN_ORDER, "everybody, by e-mail", figures=figures)
     told = first_few([f"{email or '(no e-mail)'} ({old_id})" for old_id, email in found])
+    be = "is" if len(found) == 1 else "are"
     return Answer(
         State.DRIFT,
-        f"{len(found):,} users {who} are nobody's e-mail at the gateway, or several people's: "
-        f"{told}",
+        f"{plural(len(found), 'user')} {who} {be} nobody's e-mail at the gateway, or several "
+        f"people's: {told}",
         "Their requests are merged, and charged to nobody.",
         "Say who they are with `omniledger users map` after the upgrade.",
         figures,

@@ -31,7 +31,7 @@ def revision(look: Look) -> Answer:
             "Install that version.",
             figures,
         )
-    evidence = f"at revision {at or 'none'} of {head}"
+    evidence = f"{revisions.said(at)}; the newest is {head}"
     return Answer(State.DRIFT, evidence, "", UPGRADE, figures)
 
 
@@ -44,7 +44,7 @@ def left(look: Look) -> Answer:
     figures = [Figure("revisions", len(pending))]
     told = []
     if pending:
-        told.append(f"{len(pending)} revisions, from '{pending[0]}' to '{pending[-1]}'")
+        told.append(_listed(pending))
     if turns.is_taken(look.connection):
         told.append("an upgrade or a merge is at work now")
     stop = _stop(look)
@@ -68,6 +68,12 @@ def left(look: Look) -> Answer:
         look.way_on,
         tuple(figures),
     )
+
+
+def _listed(pending: list[str]) -> str:
+    if len(pending) == 1:
+        return f"1 revision, '{pending[0]}'"
+    return f"{len(pending)} revisions, from '{pending[0]}' to '{pending[-1]}'"
 
 
 def _titles() -> list[tuple[str, str]]:

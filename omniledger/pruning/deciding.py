@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from psycopg import sql
 
 from omniledger import revisions
+from omniledger.counting import plural
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError, SettingsError
 from omniledger.inspection import clock
@@ -271,8 +272,8 @@ def _require_built(
     came = pending(connection, table, before_at, built_xmin)
     if came:
         raise NotReadyError(
-            f"Since the figures were built, {came:,} rows of those days were written to or left "
-            f"omni2.{table.name}; `omniledger run` brings them into the figures, then prune."
+            f"Since the figures were built, {plural(came, 'row')} of those days came to or left "
+            f"omni2.{table.name}; `omniledger run` takes that into the figures, then prune."
         )
 
 

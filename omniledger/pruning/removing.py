@@ -13,6 +13,7 @@ from psycopg import sql
 
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
+from omniledger.counting import plural
 from omniledger.database import Connection, Dsn, session
 from omniledger.pruning import archiving
 from omniledger.pruning.deciding import Pruning, decide
@@ -192,7 +193,7 @@ def _remove(
             for batch in _in_batches(connection, pruning, table, of_day, pace):
                 gone += batch
             rows[table.name] += gone
-            say(f"omni2.{table.name}: {gone:,} rows of {day}.")
+            say(f"omni2.{table.name}: {plural(gone, 'row')} of {day}.")
     connection.execute(_END, [pruning.pruning_id])
 
 

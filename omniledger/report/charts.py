@@ -5,8 +5,8 @@ Lengths are read by Vega from decimal strings: no figure of money is a float her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,26 +17,16 @@ from omniledger.report import formats, shapes
 from omniledger.report.billing import DAYS_SHOWN, CostDay
 from omniledger.report.durations import ModelTime, StepTime
 from omniledger.report.figures import ToolRow, Usage, UsageFigures, UsageRow
-from omniledger.report.health import HealthFigures, ServerHealth
-from omniledger.report.hours import HourHealth, Hours
 from omniledger.report.quota import QuotaRow
 from omniledger.report.servers import ServerCost
-from omniledger.report.shapes import FEW_DAYS, Record
+from omniledger.report.shapes import FEW_DAYS, Record, calendar_of, record, short_names
 from omniledger.report.svg import HATCH, draw
 
 if TYPE_CHECKING:
     import altair as alt
 
 NAMES_SHOWN = 12
-SERVERS_SHOWN = 12
 """More rows than these are left to the table beside the chart."""
-
-DOWN_AT_LEAST = 8
-"""Less time down than one part of so many of a day is drawn as that: it would not be seen."""
-
-_LONGEST_NAME = 20
-_ACROSS = 760
-"""The width, in pixels, of a picture that has no table beside it."""
 
 _BLUE, _TEAL, _AMBER, _RED = "var(--blue)", "var(--teal)", "var(--amber)", "var(--down)"
 _SPEND = {"Recomputed": _BLUE, "Recorded": _AMBER, "Billed": _TEAL}
@@ -47,7 +37,6 @@ _CALLS = {"Succeeded": _BLUE, "Failed": _RED, "Blocked": _AMBER}
 _STEPS = {BUILDING: "Build", JUDGING: "Judge", PUBLISHING: "Publish"}
 _OTHER_STEPS = "Other"
 _STEP_COLORS = {"Build": _BLUE, "Judge": _TEAL, "Publish": _AMBER, _OTHER_STEPS: "var(--quiet)"}
-_STATES = {"Up": "var(--up)", "Down": _RED, "Unknown": HATCH, "Disabled": "var(--quiet)"}
 
 
 def spend_by_day(costs: Sequence[CostDay]) -> Markup:
@@ -59,7 +48,7 @@ def spend_by_day(costs: Sequence[CostDay]) -> Markup:
         if series != "Billed" or any(day.billed_usd is not None for day in days)
     }
     records = [
-        _record(_short(day.day), series, amount, formats.usd(amount), day.day.isoformat())
+        record(formats.day(day.day), series, amount, formats.usd(amount), day.day.isoformat())
         for day in days
         for series, amount in zip(
             colors,
@@ -70,7 +59,7 @@ def spend_by_day(costs: Sequence[CostDay]) -> Markup:
 
     def build(width: int) -> alt.TopLevelMixin:
         if len(days) > FEW_DAYS:
-            calendar = _calendar(days[0].day, days[-1].day)
+            calendar = calendar_of(days[0].day, days[-1].day)
             return shapes.columns(records, width, colors, calendar, height=220, number="$,~r")
         if len(days) > 1:
             return shapes.rows(records, width, colors, offset=True)
@@ -85,13 +74,13 @@ def quota(rows: Sequence[QuotaRow]) -> Markup:
     """What each user used of the limit, in per cent of it."""
     shown = [row for row in rows if row.used_share is not None][:NAMES_SHOWN]
     records = [
-        _record(
+        record(
             name,
             "Over the limit" if row.is_exceeded else "Within the limit",
             (row.used_share or Decimal(0)) * 100,
-            formats.share(row.used_share, 1) + (" (over)" if row.is_exceeded else ""),
+            formats.share(row.used_share) + (" (over)" if row.is_exceeded else ""),
         )
-        for name, row in zip(_names(row.user for row in shown), shown, strict=True)
+        for name, row in zip(short_names(row.user for row in shown), shown, strict=True)
     ]
     return draw(
         "quota",
@@ -105,8 +94,8 @@ def tokens_by_day(usage: UsageFigures) -> Markup:
     days = _days(usage.by_day)
     kinds = {
         kind: [
-            _record(
-                row.name if row.day is None else _short(row.day),
+            record(
+                row.name if row.day is None else formats.day(row.day),
                 kind,
                 number,
                 formats.count(number),
@@ -158,8 +147,8 @@ def spend_by_server(rows: Sequence[ServerCost]) -> Markup:
 def _spend(name: str, label: str, amounts: Sequence[tuple[str, Decimal | None]]) -> Markup:
     shown = amounts[:NAMES_SHOWN]
     records = [
-        _record(unique, "Recomputed", amount, formats.usd(amount))
-        for unique, (_, amount) in zip(_names(name for name, _ in shown), shown, strict=True)
+        record(unique, "Recomputed", amount, formats.usd(amount))
+        for unique, (_, amount) in zip(short_names(name for name, _ in shown), shown, strict=True)
     ]
     return draw(name, label, lambda width: shapes.rows(records, width, {"Recomputed": _BLUE}))
 
@@ -181,7 +170,7 @@ def cost_basis(total: Usage) -> Markup:
         total.requests_cost_unknown,
     )
     records = [
-        _record("", basis, number, formats.plural(number, "request"))
+        record("", basis, number, formats.plural(number, "request"))
         for basis, number in zip(_BASES, numbers, strict=True)
     ]
     return draw(
@@ -194,9 +183,9 @@ def cost_basis(total: Usage) -> Markup:
 def tool_calls(tools: Sequence[ToolRow]) -> Markup:
     """Calls of the busiest tools, by how they ended."""
     shown = [tool for tool in tools if not tool.is_rest][:NAMES_SHOWN]
-    names = _names(f"{tool.tool} · {tool.server}" for tool in shown)
+    names = short_names(f"{tool.tool} · {tool.server}" for tool in shown)
     records = [
-        _record(name, ending, number, formats.count(number))
+        record(name, ending, number, formats.count(number))
         for name, tool in zip(names, shown, strict=True)
         for ending, number in zip(
             _CALLS,
@@ -211,35 +200,16 @@ def tool_calls(tools: Sequence[ToolRow]) -> Markup:
     )
 
 
-def health(figures: HealthFigures) -> Markup:
-    """Each server's days, as bars of up, down, unknown and disabled time."""
-    shown = figures.servers[:SERVERS_SHOWN]
-    names = dict(zip((s.server_id for s in shown), _names(s.server for s in shown), strict=True))
-    records = [
-        record
-        for day in reversed(figures.days)
-        if day.server_id in names
-        for record in _health_records(day, names[day.server_id])
-    ]
-    days = _calendar(figures.first_day, figures.last_day)
-    return draw(
-        "health",
-        "Time that each server was up, down, unknown or disabled, by day.",
-        lambda width: shapes.strips(records, width, _STATES, [*names.values()], days),
-        wide=_ACROSS,
-    )
-
-
 def run_steps(steps: Sequence[StepTime]) -> Markup:
     """How long each of the last runs took, by what it was at."""
     starts = list(dict.fromkeys(step.run_started_at for step in steps))
-    names = dict(zip(starts, _names(f"{_short(at)} {at:%H:%M}" for at in starts), strict=True))
+    names = dict(zip(starts, short_names(f"{at.day} {at:%b %H:%M}" for at in starts), strict=True))
     taken: dict[tuple[datetime, str], Decimal] = {}
     for step in steps:
         key = step.run_started_at, _STEPS.get(step.step, _OTHER_STEPS)
         taken[key] = taken.get(key, Decimal(0)) + (step.seconds or 0)
     records = [
-        _record(names[at], kind, taken[at, kind], formats.seconds(taken[at, kind]))
+        record(names[at], kind, taken[at, kind], formats.seconds(taken[at, kind]))
         for at in starts
         for kind in _STEP_COLORS
         if (at, kind) in taken
@@ -255,74 +225,14 @@ def run_models(models: Sequence[ModelTime]) -> Markup:
     """How long the slowest models took in the last run."""
     shown = models[:NAMES_SHOWN]
     records = [
-        _record(name, "Last run", model.seconds, formats.seconds(model.seconds))
-        for name, model in zip(_names(m.model for m in shown), shown, strict=True)
+        record(name, "Last run", model.seconds, formats.seconds(model.seconds))
+        for name, model in zip(short_names(m.model for m in shown), shown, strict=True)
     ]
     return draw(
         "run-models",
         "Seconds that each of the slowest models took in the last run.",
         lambda width: shapes.rows(records, width, {"Last run": _BLUE}),
     )
-
-
-def hours(figures: Hours) -> Markup:
-    """The last hours of the least healthy servers, as bars of up, down, unknown and disabled."""
-    servers = list(dict.fromkeys(hour.server for hour in figures.drawn))
-    names = dict(zip(servers, _names(servers), strict=True))
-    records = [
-        _record(
-            names[hour.server], state, seconds, "", f"{hour.hour_at.astimezone(UTC):%Y-%m-%dT%H}"
-        )
-        | {"hover": f"{hour.server}, {formats.moment(hour.hour_at)}: {state.lower()} {time}"}
-        for hour in figures.drawn
-        for state, seconds in zip(_STATES, _states_of(hour), strict=True)
-        if seconds
-        for time in (formats.duration(seconds),)
-    ]
-    every = sorted({record["day"] for record in records})
-    return draw(
-        "hours",
-        "Time that each server was up, down, unknown or disabled, by hour.",
-        lambda width: shapes.strips(
-            records, width, _STATES, [*names.values()], every, label=shapes.HOUR_LABEL
-        ),
-        wide=_ACROSS,
-    )
-
-
-def _states_of(health: ServerHealth | HourHealth) -> tuple[int, int, int, int]:
-    """Seconds in the order of the states."""
-    return (
-        health.up_seconds,
-        health.down_seconds,
-        health.unknown_seconds,
-        health.disabled_seconds,
-    )
-
-
-def _health_records(health: ServerHealth, name: str) -> Iterator[Record]:
-    states = _states_of(health)
-    least = sum(states) // DOWN_AT_LEAST
-    for state, seconds in zip(_STATES, states, strict=True):
-        if seconds:
-            time = formats.duration(seconds)
-            day = health.day.isoformat() if health.day is not None else ""
-            hover = f"{health.server}, {day}: {state.lower()} {time}"
-            drawn = max(seconds, least) if state == "Down" else seconds
-            yield _record(name, state, drawn, time, day) | {"hover": hover}
-
-
-def _record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:
-    """One mark; what isn't known has no length and says so in its text."""
-    return {
-        "row": row,
-        "series": series,
-        "day": day,
-        "value": f"{Decimal(value or 0):f}",
-        "known": "" if value is None else "yes",
-        "text": text,
-        "hover": ", ".join(part for part in (day or row, series.lower(), text) if part),
-    }
 
 
 def _days(rows: Sequence[UsageRow]) -> list[UsageRow]:
@@ -336,25 +246,6 @@ def _is_near(day: date, newest: date | None) -> bool:
     return newest is None or (newest - day).days < DAYS_SHOWN
 
 
-def _short(day: date) -> str:
-    return f"{day.day} {day:%b}"
-
-
 def _range(days: Sequence[UsageRow]) -> list[str]:
     dates = [row.day for row in days if row.day is not None]
-    return _calendar(min(dates), max(dates))
-
-
-def _calendar(first: date, last: date) -> list[str]:
-    """Every day from the first to the last: a day without a request is a gap, not left out."""
-    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
-
-
-def _names(names: Iterable[str]) -> list[str]:
-    """Names short enough for a chart, and each different, so that no two share a bar."""
-    shown: list[str] = []
-    for name in names:
-        short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-        again = sum(other == short or other.startswith(f"{short} (") for other in shown)
-        shown.append(f"{short} ({again + 1})" if again else short)
-    return shown
+    return calendar_of(min(dates), max(dates))

@@ -47,6 +47,7 @@ from omniledger.report.keeping import Alert, Revision, Runs
 from omniledger.report.quota import QuotaFigures
 from omniledger.report.servers import ServerCost
 from omniledger.report.snapshot import Row, Snapshot
+from omniledger.roles import require_no_superuser
 
 DAYS_SHOWN = 92
 """Days of usage shown one by one; older ones are summed."""
@@ -93,13 +94,14 @@ def collect(connection: psycopg.Connection[Any], *, show_emails: bool = False) -
     Raises:
         ValueError: the connection is inside a transaction, so its snapshot is an older one.
         DatabaseError: the marts can't be read.
-        NotReadyError: this login may not read them.
+        NotReadyError: this login may not read them, or is a superuser where others own them.
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         raise ValueError("figures are read outside of a transaction, to be of one snapshot")
     try:
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
+            require_no_superuser(connection)
             return _figures(Snapshot(connection, show_emails=show_emails))
     except psycopg.Error as error:
         is_forbidden = isinstance(error, psycopg.errors.InsufficientPrivilege)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from omniledger.report import charts, formats
+from omniledger.report import charts, formats, timelines
 from omniledger.report.answers import answers
 from omniledger.report.billing import CAUSES, cost_days, costs_since
 from omniledger.report.collecting import Figures
@@ -121,6 +121,7 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     environment.globals.update(
         charts=charts,
+        timelines=timelines,
         causes=CAUSES,
         navigation=links,
         plural=formats.plural,

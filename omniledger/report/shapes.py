@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,52 @@ Record = dict[str, str]
 _LETTER = 8
 """Room for one letter, px: the page's font may be wider than the compiler's."""
 
+_LONGEST_NAME = 20
+
 _SHORT_NUMBER = "format(datum.value, '~s')"
-_DAY_LABEL = "utcFormat(utcParse(datum.label, '%Y-%m-%d'), '%-d %b')"
-HOUR_LABEL = "utcFormat(utcParse(datum.label, '%Y-%m-%dT%H'), '%-d %b, %H:00')"
+
+Words = Callable[[str], tuple[str, str]]
+"""What stands below a column: words of its own, and below them what several share, as a year."""
+
+
+def day_words(day: str) -> tuple[str, str]:
+    """The year stands below the first day that is named, and below each of another year."""
+    at = date.fromisoformat(day)
+    return f"{at.day} {at:%b}", f"{at.year}"
+
+
+def hour_words(hour: str) -> tuple[str, str]:
+    """The day stands below the first hour that is named, and below each of another day."""
+    at = datetime.fromisoformat(hour)
+    return f"{at:%H}:00", f"{at.day} {at:%b} {at.year}"
+
+
+def record(row: str, series: str, value: Decimal | int | None, text: str, day: str = "") -> Record:
+    """One mark; what isn't known has no length and says so in its text."""
+    return {
+        "row": row,
+        "series": series,
+        "day": day,
+        "value": f"{Decimal(value or 0):f}",
+        "known": "" if value is None else "yes",
+        "text": text,
+        "hover": ", ".join(part for part in (day or row, series.lower(), text) if part),
+    }
+
+
+def calendar_of(first: date, last: date) -> list[str]:
+    """Every day from the first to the last: a day without a request is a gap, not left out."""
+    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Names short enough for a chart, and each different, so that no two share a bar."""
+    shown: list[str] = []
+    for name in names:
+        short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        again = sum(other == short or other.startswith(f"{short} (") for other in shown)
+        shown.append(f"{short} ({again + 1})" if again else short)
+    return shown
 
 
 def rows(
@@ -69,7 +114,7 @@ def columns(
         minExtent=44,
     )
     base = alt.Chart(_data([record for record in records if record["known"]])).encode(
-        x=_time_axis(days),
+        x=_time_axis(days, width - 58),
         y=alt.Y("value:Q", axis=axis),
         color=_color(colors, width, legend=len(colors) > 1),
         description="hover:N",
@@ -107,30 +152,30 @@ def strips(
     names: Sequence[str],
     days: Sequence[str],
     *,
-    label: str = _DAY_LABEL,
+    words: Words = day_words,
+    steps: Sequence[int] = (),
 ) -> alt.FacetChart:
     """A strip a name: few days as rows under each other, more as columns side by side.
 
-    `label` is Vega's expression of what stands below a column, where they aren't days.
-
-    Each record has its strip's name in `row`.
+    `words` and `steps`, how many columns may be from one with words to the next, are for columns
+    that aren't days. Each record has its strip's name in `row`.
     """
     import altair as alt
 
     bars = alt.Chart(_data(records)).mark_bar()
     if len(days) > FEW_DAYS:
         share = alt.Y("value:Q", stack="normalize", axis=None)
-        bars = bars.encode(x=_time_axis(days, label), y=share).properties(
-            width=width - 16, height=36
-        )
+        axis = _time_axis(days, width - 16, words, steps)
+        bars = bars.encode(x=axis, y=share).properties(width=width - 16, height=36)
     else:
         scale = alt.Scale(domain=list(days))
-        beside = alt.Axis(labelExpr=label, minExtent=50) if len(days) > 1 else None
+        whole = {day: " ".join(words(day)) for day in days}
+        beside = alt.Axis(labelExpr=_said(whole), minExtent=84) if len(days) > 1 else None
         parts = alt.Axis(format=".0%", values=[0, 0.5, 1])
         bars = bars.encode(
             x=alt.X("value:Q", stack="normalize", axis=parts),
             y=alt.Y("day:O", axis=beside, scale=scale),
-        ).properties(width=width - (72 if beside else 36), height=20 * len(days))
+        ).properties(width=width - (106 if beside else 36), height=20 * len(days))
     bars = bars.encode(
         color=_color(colors, width), order=alt.Order("order:Q"), description="hover:N"
     )
@@ -140,11 +185,30 @@ def strips(
     return chart
 
 
-def _time_axis(days: Sequence[str], label: str = _DAY_LABEL) -> alt.X:
+def _time_axis(
+    days: Sequence[str], plot: int, words: Words = day_words, steps: Sequence[int] = ()
+) -> alt.X:
+    """Columns along time, as many of them with words as have room for these on `plot` pixels."""
     import altair as alt
 
-    axis = alt.Axis(labelExpr=label, labelAngle=0, labelOverlap=True)
+    longest = max(len(line) for day in days for line in words(day))
+    most = max(plot // (7 * longest + 12), 1)
+    apart = next((step for step in steps or range(1, len(days)) if step * most >= len(days)), None)
+    named = days[:: apart or len(days)]
+    lines: dict[str, list[str]] = {}
+    before = ""
+    for day in named:
+        own, common = words(day)
+        lines[day] = [own] if common == before else [own, common]
+        before = common
+    # Below the number at the foot of the other axis.
+    axis = alt.Axis(values=list(named), labelExpr=_said(lines), labelAngle=0, labelPadding=10)
     return alt.X("day:O", axis=axis, scale=alt.Scale(domain=list(days), paddingInner=0.25))
+
+
+def _said(labels: Mapping[str, str | list[str]]) -> str:
+    """Vega's expression of a label for each value."""
+    return f"{json.dumps(labels)}[datum.value]"
 
 
 def _name_axis(room: int) -> alt.Axis:

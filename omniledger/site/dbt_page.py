@@ -21,17 +21,20 @@ _ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
 _COLUMN_ROW = 'ng-repeat-start="column in get_columns(model) track by column.index"'
 _COLUMN_ID = 'ng-attr-id="column-{{ column.name }}"'
 
-# A mart's page names the table that a run builds; readers get the judged one.
-_RELATION = 't+e.schema+"."+e.alias'
+# A mart's page and the tree of the database name the table that a run builds; readers get the
+# judged one.
 _MARTS = json.dumps([mart.name for mart in MARTS])
-_JUDGED = f't+({_MARTS}.includes(e.name)?"{PUBLISHED}":e.schema)+"."+e.alias'
+_SCHEMA = f'({_MARTS}.includes(e.name)?"{PUBLISHED}":e.schema)'
+_RELATION, _JUDGED = 't+e.schema+"."+e.alias', f't+{_SCHEMA}+"."+e.alias'
+_TREE, _JUDGED_TREE = 'groupBy(e,"schema")', f"groupBy(e,(e=>{_SCHEMA}))"
 
 _SCROLLED = ('<div class="detail-body"', '<div class="table-responsive"')
 """Boxes with a scroll bar of their own, which the keyboard has to reach."""
 
 _BAR_HEIGHT = "2.75rem"
 
-# dbt's page is made for 960 pixels and more; on a phone the tree of models comes above the model.
+# dbt's page is made for 960 pixels and more; below that it may be narrower, and on a phone the tree
+# of models comes above the model.
 # Colours too pale to read are darkened, and links in a text underlined (WCAG 1.4.1, 1.4.3).
 # A column that was asked for is scrolled to below what sticks above it: the head of the page and of
 # the table, on a phone only the latter.
@@ -48,8 +51,11 @@ _STYLE = f"""<style>
 .app-content a, .nav-tabs a {{ color: #00696b !important; }}
 .section-content a, .markdown a {{ text-decoration: underline; }}
 [id^=column-] {{ scroll-margin-top: 12rem; }} [id^=column-].asked > td {{ background: #fbf0da; }}
+@media (max-width: 60rem) {{
+  body, .app, .layout {{ min-width: 0 !important; width: 100% !important; }}
+  .app > .app-content {{ min-width: 0; }}
+}}
 @media (max-width: 48rem) {{
-  body, .app {{ min-width: 0 !important; width: 100% !important; }}
   .app {{ flex-direction: column !important; }}
   .app > .app-menu {{ flex: 0 0 35% !important; }}
   .app > .app-column {{ width: 100% !important; }}
@@ -91,7 +97,7 @@ def adapt(page: str) -> str:
     page = page.replace(_TRACKER, '""')
     page = page.replace('<use xlink:href="{{ ', '<use ng-attr-xlink:href="{{ ')
     page = page.replace(_COLUMN_ROW, f"{_COLUMN_ID} {_COLUMN_ROW}")
-    page = page.replace(_RELATION, _JUDGED)
+    page = page.replace(_RELATION, _JUDGED).replace(_TREE, _JUDGED_TREE)
     for box in _SCROLLED:
         page = page.replace(box, f'{box} tabindex="0"')
     page = page.replace(",minimum-scale=1,maximum-scale=1", "")

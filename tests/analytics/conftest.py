@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ def elsewhere_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def elsewhere(elsewhere_root: Path) -> Iterator[Server]:
-    """A second server."""
+    """A second server, that gives its databases other names than the first: `pair` uses those."""
     with started(elsewhere_root, None) as server:
+        server.numbers = count(10_000)
         yield server
 
 

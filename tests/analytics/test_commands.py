@@ -91,19 +91,22 @@ def test_the_password_is_in_no_log_statement_or_output(
 def test_a_server_that_would_log_the_password_is_refused(elsewhere: Server, source: Dsn) -> None:
     """Where this login can't keep it from doing so."""
     dsn = elsewhere.new()
-    login = f"attacher_{dsn.dbname}"
+    user = f"attacher-{dsn.dbname}"
+    login = f'"{user}"'
     ask(dsn, f"create role {login} login password '{PASSWORD}'")
     ask(dsn, f"alter database {dsn.dbname} owner to {login}")
     ask(dsn, f"alter role {login} set log_statement = 'all'")
-    plain = replace(dsn, user=login, password=PASSWORD)
+    plain = replace(dsn, user=user, password=PASSWORD)
     lacking = attach(plain, source)
     ask(dsn, "create extension postgres_fdw")
     ask(dsn, f"grant usage on foreign data wrapper postgres_fdw to {login}")
     logging = attach(plain, source)
     ask(dsn, f"alter role {login} set log_parameter_max_length = 0")
     try:
-        assert (lacking.code, "create extension postgres_fdw" in lacking.refusal) == (4, True)
-        assert (logging.code, "log_parameter_max_length = 0" in logging.refusal) == (4, True)
+        advice = f"grant usage on foreign data wrapper postgres_fdw to {login};"
+        assert (lacking.code, advice in lacking.refusal) == (4, True)
+        advice = f"alter role {login} set log_parameter_max_length = 0"
+        assert (logging.code, advice in logging.refusal) == (4, True)
         assert attach(plain, source).code == 0
         assert set(copy(plain)) == {"audit_logs", "mcp_health_log"}
     finally:

@@ -78,7 +78,7 @@ def test_the_investigations_questions_are_answered_before_the_upgrade(each_serve
     dsn = each_server.state("investigation")
     seen = findings(dsn)
     told = {question: one["evidence"] for question, one in seen.items()}
-    assert told["Is the schema upgraded?"] == f"at revision none of {revisions.head()}"
+    assert told["Is the schema upgraded?"] == f"at no revision; the newest is {revisions.head()}"
     assert "6 rows, the last of 2026-02-10 11:00" in told["What is in omni2.audit_logs?"]
     assert '"public"."audit_logs" is a second one: 11 rows' in told["Is there one audit log?"]
     assert told["Does the quota check work?"] == 'it fails: column "cost_usd" does not exist'

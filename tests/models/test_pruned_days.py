@@ -470,10 +470,10 @@ def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> No
     with connect(marts.dsn, autocommit=True) as connection:
         publish_judged(connection, uuid4())
     request_at(marts, "2026-02-12 10:00+00", user_id=9, cost_usd="1")
-    refused(NotReadyError, "1 rows of those days were written to or left omni2.audit_logs")
+    refused(NotReadyError, "1 row of those days came to or left omni2.audit_logs")
     run(marts)
     ask(marts.dsn, "delete from omni2.audit_logs where timestamp = '2026-02-12 11:00+00'")
-    refused(NotReadyError, "1 rows of those days were written to or left omni2.audit_logs")
+    refused(NotReadyError, "1 row of those days came to or left omni2.audit_logs")
     run(marts)
     for schema in ("analytics", "analytics_build"):
         ask(marts.dsn, _SETTLED_BILL.format(bill=f"{schema}.fct_bill_reconciliation"))

@@ -13,13 +13,20 @@ import yaml  # type: ignore[import-untyped]
 
 from omniledger import site
 from omniledger.database import Dsn, connect
-from tests.conftest import Server
+from tests.conftest import Server, ask
 
 PUBLISHED = Path(__file__).parent / "published.sql"
 
 MART = "model.omniledger.fct_daily_usage"
 
 Published = Callable[..., Dsn]
+
+LARGE = """
+update analytics.fct_daily_usage
+set cost_recomputed_usd = cost_recomputed_usd + 9007199254.740993, tokens_input = 9007199254740993
+where user_id = 1 and usage_date = '2026-02-11'
+"""
+"""Figures that a float, or a script's own number, would round."""
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +62,20 @@ def serving(site_dir: Path) -> Iterator[site.SiteServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def large(
+    published_template: Dsn, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[site.SiteServer, Dsn]]:
+    """A page with figures that need big integers, served, and the database that it is of."""
+    folder = tmp_path_factory.mktemp("filtered")
+    dsn = server.new(published_template.dbname)
+    ask(dsn, LARGE)
+    with connect(dsn) as connection:
+        site.build(connection, folder)
+    with serving(folder) as site_server:
+        yield site_server, dsn
 
 
 def exposures() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The site in a real browser: its figures, and that it keeps to itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import pytest
 from expectations import gate
 from omniledger import site
 from omniledger.database import Dsn, connect
-from tests.browser import Seen
+from tests.browser import Look, Seen
 from tests.conftest import Server, ask
 from tests.pages.conftest import MART, Published, dbt_page, exposures, serving
 from tests.pages.test_report import TRACE
-
-Look = Callable[..., Seen]
 
 HEADLINES = {
     "requests": "select sum(requests)::bigint",
@@ -167,13 +165,17 @@ def test_model_docs_without_a_script_say_where_the_definitions_are(
     assert seen.page.locator("#definitions").is_visible()
 
 
-def test_model_docs_fit_a_phone(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
+@pytest.mark.parametrize("width", [390, 769, 900, 960])
+@pytest.mark.parametrize("path", ["", f"#!/model/{MART}"], ids=["overview", "model"])
+def test_model_docs_fit_their_window(
+    served: tuple[site.SiteServer, Dsn], look: Look, width: int, path: str
+) -> None:
     server, _ = served
-    seen = look(f"{server.url}models/", width=390)
-    seen.page.wait_for_selector("text=Welcome")
+    seen = look(f"{server.url}models/{path}", width=width)
+    seen.page.wait_for_selector("#column-requests" if path else "text=Welcome")
     wide = "parts => parts.map(part => part.getBoundingClientRect().right)"
     rights = seen.page.eval_on_selector_all(".app, .app-menu, .app-content, .panel", wide)
-    assert len(rights) >= 4 and max(rights) <= 390
+    assert len(rights) >= 4 and max(rights) <= width
 
 
 def test_data_docs_keep_to_themselves_and_name_the_rows(
@@ -286,6 +288,9 @@ def test_a_mart_names_the_table_that_was_judged(
     seen.page.wait_for_selector("#column-requests")
     assert "omniledger.analytics.fct_daily_usage" in seen.text(".app-details")
     assert "analytics_build.fct" not in seen.text(".app-details")
+    seen.page.click("text=Database")
+    tree = seen.text("[ng-show=\"nav_selected == 'database'\"]").split()
+    assert tree[-3:] == ["omniledger", "analytics", "fct_daily_usage"]
 
 
 SEEN = """row => {

@@ -24,6 +24,7 @@ from omniledger.report import (
     formats,
     render,
     svg,
+    timelines,
     totals,
 )
 from omniledger.report.answers import Answer, answers
@@ -405,7 +406,7 @@ def test_a_short_outage_takes_an_eighth_of_what_there_was_of_the_day(published: 
     assert health is not None
     day = replace(health.days[0], up_seconds=700, down_seconds=1, unknown_seconds=99)
     day = replace(day, disabled_seconds=0)
-    drawn = {one["series"]: one["value"] for one in charts._health_records(day, "files")}
+    drawn = {one["series"]: one["value"] for one in timelines._health_records(day, "files")}
     assert drawn == {"Up": "700", "Down": "100", "Unknown": "99"}
 
 

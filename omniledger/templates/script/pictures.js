@@ -67,8 +67,8 @@ function drawBars(label, width, colors, rows) {
 // Series: {name: Map of day to {size, hover}}.
 function drawColumns(label, width, colors, days, series, title, height) {
   const names = Object.keys(series);
-  const svg = canvas(label, width, height + 52);
-  const top = names.length > 1 ? legend(svg, colors) : 20;
+  const svg = canvas(label, width, height + 70);
+  const top = names.length > 1 ? legend(svg, colors) : 30;
   if (title) svg.append(words(0, 12, title));
   const every = names.flatMap((name) => [...series[name].values()].map((one) => one.size));
   const greatest = Math.max(0, ...every) || 1;
@@ -91,8 +91,14 @@ function drawColumns(label, width, colors, days, series, title, height) {
     });
   });
   const apart = Math.ceil(days.length / Math.max(Math.floor((width - left) / 70), 1));
+  let before = null;
   days.forEach((day, at) => {
-    if (at % apart === 0) svg.append(words(left + step * (at + 0.5), top + height + 18, shortDay(day), { anchor: "middle" }));
+    if (at % apart) return;
+    const [x, y] = [left + step * (at + 0.5), top + height + 22];
+    const year = day.slice(0, 4);
+    svg.append(words(x, y, shortDay(day), { anchor: "middle" }));
+    if (year !== before) svg.append(words(x, y + 14, year, { anchor: "middle" }));
+    before = year;
   });
   return svg;
 }
@@ -117,7 +123,9 @@ function drawStrips(label, width, colors, days, strips) {
     });
   });
   const y = 26 + 62 * strips.length + 10;
-  svg.append(words(0, y, shortDay(days[0])), words(width, y, shortDay(days.at(-1)), { anchor: "end" }));
+  const [first, last] = [days[0], days.at(-1)].map((day) => `${shortDay(day)} ${day.slice(0, 4)}`);
+  svg.append(words(0, y, first));
+  if (last !== first) svg.append(words(width, y, last, { anchor: "end" }));
   return svg;
 }
 
