@@ -18,6 +18,7 @@
         letters('words'),
         masked('text'),
         learnt_interval('events', 'server', 'since', 'until'),
+        check_interval('stated', 'learnt') | replace(setting('health_check_interval_seconds'), ''),
         share('part', 'whole'),
         share_of_part('amount'),
         row_key(['column']),

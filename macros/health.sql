@@ -43,6 +43,12 @@
 {%- endmacro %}
 
 
+{# How often a server is expected to be checked: as stated, else as learnt, else as set. #}
+{% macro check_interval(stated, learnt) -%}
+    coalesce({{ stated }}, {{ learnt }}, {{ setting('health_check_interval_seconds') | int }})
+{%- endmacro %}
+
+
 {#
     The number of a server's last event that is dated more than a check ahead. Nobody can tell when
     what was noted before it happened, as the same clock may have dated it. (`+ 0`, or the planner
@@ -142,7 +148,7 @@
         source_table='mcp_health_log',
         settings=health_settings() + more_settings,
         settings_view=ref('int_settings'),
-        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
+        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')) if taught_by else '0',
         grid=grid,
         grid_columns=['health_date', 'mcp_server_id']
         + (['day_seconds', 'stated_interval_seconds'] if taught_by else [])

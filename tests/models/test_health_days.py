@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from random import Random
-from re import finditer
 
 import pytest
 
@@ -277,65 +273,3 @@ def test_events_of_the_future_make_no_log_look_fresh(marts: Marts) -> None:
     assert fresh() == {"audit_logs": "pass", "mcp_health_log": "warn"}
     noted(50)
     assert fresh() == {"audit_logs": "pass", "mcp_health_log": "pass"}
-
-
-_STATES = {"healthy": "up", "timeout": "down", "disabled": "disabled", "what": "down"}
-_BADNESS = ("unknown", "up", "disabled", "down")
-
-
-def _interval(seconds: list[int], day: int) -> int:
-    """The median gap of the last 100 checks of the day and the day before, to half a minute."""
-    checks = sorted(s for s in seconds if (day - 1) * 86400 <= s < (day + 1) * 86400)[-100:]
-    gaps = sorted(b - a for a, b in pairwise(checks) if b > a)
-    if len(gaps) < 5:
-        return 300
-    median = gaps[(len(gaps) + 1) // 2 - 1]
-    return min(max((median + 15) // 30 * 30, 30), 21600)
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_every_second_is_what_the_events_say(marts: Marts, seed: int) -> None:
-    """Against a walk over every second: the last event within the hold time says the state."""
-    random = Random(seed)
-    start = datetime(2026, 3, 1, tzinfo=UTC)
-    events: list[tuple[int, str]] = []
-    second = random.randrange(80000)
-    while second < 3 * 86400:
-        events.append((second, random.choice(list(_STATES))))
-        second += random.choice((0, 1, 60, 290, 300, 899, 900, 901, 4000))
-    random.shuffle(events)
-    with connect(marts.dsn) as connection:
-        connection.execute("insert into omni2.mcp_servers (id, name) values (1, 'a')")
-        connection.cursor().executemany(
-            "insert into omni2.mcp_health_log (mcp_server_id, timestamp, status)"
-            " values (1, %s, %s)",
-            [(start + timedelta(seconds=second), word) for second, word in events],
-        )
-    marts.run(HEALTH)
-
-    hold = [3 * _interval([s for s, _ in events], day) for day in range(5)]
-    said: dict[int, str] = {}
-    for second, word in events:
-        said[second] = max(said.get(second, "unknown"), _STATES[word], key=_BADNESS.index)
-    states, state, since = [], "unknown", 0
-    for second in range(5 * 86400):
-        if second in said:
-            state, since = said[second], second
-        states.append(state if second < since + hold[since // 86400] else "unknown")
-    for row in marts.figures(HEALTH):
-        begin = (row["health_date"] - start.date()).days * 86400
-        day = states[begin : begin + 86400]
-        seconds = Counter(day)
-        assert {s: row[f"{s}_seconds"] for s in _BADNESS} == {s: seconds[s] for s in _BADNESS}
-        before = states[begin - 1] if begin else "unknown"
-        down = "".join("#" if s == "down" else " " for s in day)
-        assert row["longest_outage_seconds"] == max(map(len, down.split()), default=0)
-        assert row["incidents"] == len(down.split()) - (before == day[0] == "down")
-    down = "".join("#" if s == "down" else " " for s in states)
-    stretches = [(m.start(), m.end()) for m in finditer("#+", down)]
-    incidents = sorted(marts.figures(INCIDENTS), key=lambda row: row["opened_at"])
-    assert stretches == [
-        tuple(int((row[at] - start).total_seconds()) for at in ("opened_at", "last_down_at"))
-        for row in incidents
-    ]
-    assert [row["down_seconds"] for row in incidents] == [end - begin for begin, end in stretches]

@@ -121,9 +121,8 @@ expected as (
     select
         named.*,
         last_event.server_state as last_state,
-        coalesce(
-            named.stated_interval_seconds, learnt.interval_seconds, {{ default_interval }}
-        ) as check_interval_seconds,
+        {{ check_interval('named.stated_interval_seconds', 'learnt.interval_seconds') }}
+            as check_interval_seconds,
         case
             when named.stated_interval_seconds is not null then 'stated'
             when learnt.interval_seconds is not null then 'learnt'
