@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -268,8 +269,44 @@ def test_events_of_the_future_make_no_log_look_fresh(marts: Marts) -> None:
         return {r.node.name: str(r.status) for r in results if r.node.resource_type == "source"}
 
     noted(24 * 60 + 1, -24 * 60)
-    assert fresh() == {"audit_logs": "warn", "mcp_health_log": "warn"}
+    assert fresh() == {"audit_logs": "warn", "mcp_health_log": "warn", "mcp_servers": "warn"}
     noted(*range(240, -240, -5), server=2)
-    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "warn"}
+    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "warn", "mcp_servers": "warn"}
     noted(50)
-    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "pass"}
+    assert fresh() == {"audit_logs": "pass", "mcp_health_log": "pass", "mcp_servers": "warn"}
+
+
+def test_one_silent_server_is_seen_behind_any_number_of_checked_ones(marts: Marts) -> None:
+    """By its own interval: stated, learnt, or set; a disabled one may be silent."""
+
+    def noted(server: int, minutes_ago: Iterable[int], status: str = "healthy") -> None:
+        for minutes in minutes_ago:
+            at = datetime.now(UTC) - timedelta(minutes=minutes)
+            event_at(marts, at.isoformat(), status, server)
+
+    def fresh(query: str = "select 1") -> tuple[str, ...]:
+        ask(marts.dsn, query)
+        results = {r.node.name: r for r in marts.dbt(marts.dsn, "source", "freshness")}
+        with connect(marts.dsn) as connection:
+            missed = [
+                c for c in freshness(connection, datetime.now(UTC), Settings()) if c.is_missed
+            ]
+        assert (str(results["mcp_servers"].status) == "warn") == bool(missed)
+        return tuple(str(results[name].status) for name in ("mcp_health_log", "mcp_servers"))
+
+    ask(marts.dsn, "alter table omni2.mcp_servers add column health_check_interval text")
+    noted(1, range(0, 60, 5))
+    assert fresh() == ("pass", "pass")
+    noted(2, range(100, 400, 20))
+    assert fresh() == ("pass", "warn")
+    assert fresh("update omni2.mcp_servers set health_check_interval = '3600' where id = 2") == (
+        "pass",
+        "pass",
+    )
+    noted(3, range(600, 700, 10), " MAINTENANCE")
+    assert fresh() == ("pass", "pass")
+    assert fresh("insert into omni2.mcp_servers (id, name) values (4, 'never')") == ("pass", "warn")
+    noted(4, range(0, -60, -1))
+    assert fresh() == ("pass", "warn")
+    noted(4, [0])
+    assert fresh() == ("pass", "pass")

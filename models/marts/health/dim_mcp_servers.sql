@@ -79,10 +79,7 @@ named as (
         known.mcp_server_id,
         servers.mcp_server_name,
         servers.mcp_server_id is not null as is_listed,
-        case
-            when servers.stated_interval_seconds between 1 and 86400
-                then cast(round(servers.stated_interval_seconds) as integer)
-        end as stated_interval_seconds,
+        {{ stated_interval('servers.stated_interval_seconds') }} as stated_interval_seconds,
         least(
             pruned.first_event_at,
             (
