@@ -120,6 +120,7 @@ from batch
 where p50_response_ms > p95_response_ms or p95_response_ms > p99_response_ms
 """
 
+# A date that the date line skipped begins when the next one does.
 _DAYS_MISSING = """
 select health_key, mcp_server_id, previous + 1 as first_missing, health_date - 1 as last_missing
 from (
@@ -128,7 +129,7 @@ from (
         lag(health_date) over (partition by mcp_server_id order by health_date) as previous
     from batch
 ) as days
-where health_date > previous + 1
+where {day_after_starts_at} < {starts_at}
 """
 
 # The days in between are another rule's. An event must still be in the log; and one of the first
@@ -210,7 +211,12 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Kinds of checks make up the checks", _MORE_THAN_CHECKS),
             no_rows("Outages agree with the time down and the budget", _OUTAGES_DISAGREE),
             no_rows("Response percentiles are in order", _RESPONSES_OUT_OF_ORDER),
-            no_rows("No day is missing between a server's first and last", _DAYS_MISSING),
+            no_rows(
+                "No day is missing between a server's first and last",
+                _DAYS_MISSING.format(
+                    day_after_starts_at=scope.starts_at("previous + 1"), starts_at=starts_at
+                ),
+            ),
             no_rows(
                 "Neither the day of a server's first event nor that of its last is missing",
                 _ENDS_MISSING.format(

@@ -13,8 +13,6 @@
     taught_by=none
 ) -%}
     {%- set prunings = ref('stg_prunings') -%}
-    {#- A check teaches its day and the next; a state that is held by it holds into one more. -#}
-    {%- set days_taught = (2 if taught_by else 1) if held_seconds else 0 -%}
     {%- do require_settings(settings, settings_view) -%}
     {%- if execute and is_incremental() -%}
         {%- set since = built_since(deletions, source_table, settings, inputs, prunings) -%}
@@ -29,22 +27,43 @@
     from (
         {%- if since.is_everything %}
         select {{ day }} as changed_date from {{ this }}
+        {%- if not grid %}
         union
-        {{ dates_of('event_at', held_seconds, days_taught) }}
-        from {{ events }} as source_rows
+        select {{ reporting_date('event_at') }}
+        from {{ events }}
+        {%- endif %}
         {%- else %}
-        {{ dates_of('event_at', held_seconds, days_taught) }}
+        {%- set dates_touched -%}
+        select {{ reporting_date('source_rows.event_at') }} as changed_date
         from {{ events }} as source_rows
         where
-            change_xid >= {{ since.built_xmin }}
-            and change_xid < {{ since.next_xid }}
+            source_rows.change_xid >= {{ since.built_xmin }}
+            and source_rows.change_xid < {{ since.next_xid }}
         union
-        {{ dates_of('period_start', (held_seconds or '0') ~ ' + 900', days_taught) }}
-        from {{ deletions }} as source_rows
+        select {{ reporting_date('(left_from.period_start + seconds_later)') }}
+        from {{ deletions }} as left_from
+        cross join (
+            values (interval '0'), (interval '899 seconds')
+        ) as ends_of_quarter (seconds_later)
         where
-            source_table = '{{ source_table }}'
-            and change_xid >= {{ since.built_xmin }}
-            and change_xid < {{ since.next_xid }}
+            left_from.source_table = '{{ source_table }}'
+            and left_from.change_xid >= {{ since.built_xmin }}
+            and left_from.change_xid < {{ since.next_xid }}
+        {%- endset %}
+        {%- if not held_seconds %}
+        {{ dates_touched }}
+        {%- else %}
+        -- a check teaches its day and the next, and what is noted there holds on
+        select cast(held.midnight as date) as changed_date
+        from (
+        {{ dates_touched }}
+        ) as touched
+        cross join lateral (
+            select {{ reporting_date(day_starts_at('touched.changed_date + 1')) }} as next_date
+        ) as taught
+        cross join lateral
+        {{ days_held_into('touched.changed_date', 'taught.next_date', held_seconds) }}
+        {%- endif %}
         {%- endif %}
         {%- if since.has_changed_inputs and not since.is_everything %}
         {%- if inputs_by_model %}
@@ -60,10 +79,14 @@
         union
         select taught.{{ day }}
         from (
-            -- a day teaches the next one, too, how long its last state holds
-            select {{ day }} + days_later as {{ day }}, max(built_xmin) as newest_xmin
-            from {{ taught_by }}
-            cross join generate_series(0, 1) as days_later
+            select cast(held.midnight as date) as {{ day }}, max(lessons.newest_xmin) as newest_xmin
+            from (
+                select {{ day }}, max(built_xmin) as newest_xmin
+                from {{ taught_by }}
+                group by 1
+            ) as lessons
+            cross join lateral
+            {{ days_held_into('lessons.' ~ day, 'lessons.' ~ day, held_seconds) }}
             group by 1
         ) as taught
         inner join (
@@ -101,28 +124,16 @@
 {%- endmacro %}
 
 
-{% macro dates_of(moment, seconds_after, days_after=0) -%}
-    {%- set first_day -%}
-        cast({{ reporting_date(moment) }} as timestamp)
-    {%- endset -%}
-    {%- if not seconds_after -%}
-    select {{ reporting_date(moment) }} as changed_date
-    {%- else -%}
-    select
-        cast(
-            generate_series(
-                {{ first_day }},
-                greatest(
-                    {{ first_day }} + interval '{{ days_after }} days',
-                    cast({{ reporting_date(
-                        '(least(' ~ moment ~ ", timestamptz '9999-01-01 00:00+00')"
-                        ~ " + interval '1 second' * (" ~ seconds_after ~ '))'
-                    ) }} as timestamp)
-                ),
-                interval '1 day'
-            ) as date
-        ) as changed_date
-    {%- endif -%}
+{# The days from one on to that into which a state of another can hold at most. #}
+{% macro days_held_into(first_date, last_date, held_seconds) -%}
+    generate_series(
+        cast({{ first_date }} as timestamp),
+        cast({{ reporting_date(
+            '(' ~ day_starts_at(last_date ~ ' + 1')
+            ~ " + interval '1 second' * (" ~ held_seconds ~ ' - 1))'
+        ) }} as timestamp),
+        interval '1 day'
+    ) as held (midnight)
 {%- endmacro %}
 
 

@@ -43,6 +43,23 @@
 {%- endmacro %}
 
 
+{# In seconds; nothing below a second or above a day can be meant. #}
+{% macro stated_interval(seconds) -%}
+    case when {{ seconds }} between 1 and 86400 then cast(round({{ seconds }}) as integer) end
+{%- endmacro %}
+
+
+{% macro number_of_seconds(text) -%}
+    cast(substring({{ text }} from '^\s*(\d{1,5}(?:\.\d+)?)\s*$') as numeric)
+{%- endmacro %}
+
+
+{# How often a server is expected to be checked: as stated, else as learnt, else as set. #}
+{% macro check_interval(stated, learnt) -%}
+    coalesce({{ stated }}, {{ learnt }}, {{ setting('health_check_interval_seconds') | int }})
+{%- endmacro %}
+
+
 {#
     The number of a server's last event that is dated more than a check ahead. Nobody can tell when
     what was noted before it happened, as the same clock may have dated it. (`+ 0`, or the planner
@@ -84,6 +101,69 @@
 {%- endmacro %}
 
 
+{#
+    Until when something is known of every server that isn't disabled: now, where each is checked as
+    often as is expected. The rule is that of `dim_mcp_servers`, asked of the live log.
+#}
+{% macro all_known_until(servers) -%}
+    {%- set health_log = servers.incorporate(path={'identifier': 'mcp_health_log'}) -%}
+    {%- set happened -%}
+    (
+        select
+            id, mcp_server_id, status, event_type,
+            "timestamp" as event_at,
+            date_trunc('second', "timestamp") as observed_at,
+            {{ is_check(letters('event_type')) }} as is_check
+        from {{ health_log }}
+        where "timestamp" >= timestamptz '2000-01-01 00:00+00' and "timestamp" <= now()
+    )
+    {%- endset %}
+    select coalesce(min(known.until_at), now())
+    from (
+        select
+            least(
+                coalesce(
+                    last_event.event_at + interval '1 second'
+                    * {{ setting('health_hold_factor') | int }}
+                    * {{ check_interval(stated_interval('stated.seconds'), 'learnt.interval_seconds') }},
+                    timestamptz '2000-01-01 00:00+00'
+                ),
+                now()
+            ) as until_at
+        from {{ servers }} as servers
+        cross join lateral (
+            select {{ last_event_ahead(health_log, 'servers.id', 'now()') }} as event_id
+            offset 0  -- once a server, not once an event
+        ) as ahead
+        left join lateral (
+            select events.*
+            from {{ happened }} as events
+            where
+                events.mcp_server_id = servers.id
+                and (ahead.event_id is null or events.id > ahead.event_id)
+            order by events.event_at desc
+            limit 1
+        ) as last_event on true
+        cross join lateral (
+            select {{ number_of_seconds(
+                "coalesce("
+                ~ "to_jsonb(servers) ->> 'health_check_interval_seconds', "
+                ~ "to_jsonb(servers) ->> 'health_check_interval')"
+            ) }} as seconds
+        ) as stated
+        cross join lateral (
+            {{ learnt_interval(
+                happened, 'servers.id', "last_event.event_at - interval '2 days'", 'now()'
+            ) }}
+        ) as learnt
+        where
+            {{ known_state(
+                'coalesce(' ~ letters('last_event.status') ~ ', ' ~ letters('last_event.event_type') ~ ')'
+            ) }} is distinct from 'disabled'
+    ) as known
+{%- endmacro %}
+
+
 {% macro longest_hold_seconds(servers) -%}
     (select coalesce(max(longest_hold_seconds), 0) from {{ servers }})
 {%- endmacro %}
@@ -95,6 +175,35 @@
 #}
 {% macro letters(words) -%}
     nullif(translate(lower({{ words }} collate "C"), E' \t\r\n_-', ''), '')
+{%- endmacro %}
+
+
+{# What the words mean that gateways write; of any other nobody knows. #}
+{% macro known_state(word) -%}
+    case {{ word }}
+        when 'healthy' then 'up'
+        when 'load' then 'up'
+        when 'startup' then 'up'
+        when 'healthchecksuccess' then 'up'
+        when 'recoverysuccess' then 'up'
+        when 'unhealthy' then 'down'
+        when 'timeout' then 'down'
+        when 'disconnected' then 'down'
+        when 'circuitopen' then 'down'
+        when 'error' then 'down'
+        when 'loadfailed' then 'down'
+        when 'healthcheckfailed' then 'down'
+        when 'circuitopened' then 'down'
+        when 'recoveryfailed' then 'down'
+        when 'disabled' then 'disabled'
+        when 'maintenance' then 'disabled'
+        when 'shutdown' then 'disabled'
+    end
+{%- endmacro %}
+
+
+{% macro is_check(event_word) -%}
+    coalesce({{ event_word }} like 'healthcheck%', true)
 {%- endmacro %}
 
 
@@ -142,7 +251,7 @@
         source_table='mcp_health_log',
         settings=health_settings() + more_settings,
         settings_view=ref('int_settings'),
-        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')),
+        held_seconds=longest_hold_seconds(ref('dim_mcp_servers')) if taught_by else '0',
         grid=grid,
         grid_columns=['health_date', 'mcp_server_id']
         + (['day_seconds', 'stated_interval_seconds'] if taught_by else [])

@@ -22,16 +22,9 @@ final as (
         grid.next_day_starts_at,
         grid.day_seconds,
         grid.stated_interval_seconds,
-        coalesce(
-            grid.stated_interval_seconds,
-            learnt.learnt_interval_seconds,
-            {{ setting('health_check_interval_seconds') | int }}
-        ) as check_interval_seconds,
-        coalesce(
-            grid.stated_interval_seconds,
-            learnt_before.learnt_interval_seconds,
-            {{ setting('health_check_interval_seconds') | int }}
-        ) as check_interval_before_seconds,
+        grid.longest_hold_seconds,
+        {{ check_interval('grid.stated_interval_seconds', 'learnt.learnt_interval_seconds') }}
+            as check_interval_seconds,
         case
             when grid.stated_interval_seconds is not null then 'stated'
             when learnt.learnt_interval_seconds is not null then 'learnt'
@@ -41,10 +34,6 @@ final as (
     from grid
     left join learnt
         on grid.health_date = learnt.health_date and grid.mcp_server_id = learnt.mcp_server_id
-    left join learnt as learnt_before
-        on
-            grid.health_date - 1 = learnt_before.health_date
-            and grid.mcp_server_id = learnt_before.mcp_server_id
 
 )
 

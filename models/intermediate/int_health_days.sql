@@ -39,7 +39,6 @@ bounded as (
     select
         health_date,
         as_of_at,
-        {{ day_starts_at('health_date - 1') }} as day_before_starts_at,
         {{ day_starts_at('health_date') }} as starts_at,
         {{ day_starts_at('health_date + 1') }} as next_day_starts_at
 
@@ -47,18 +46,29 @@ bounded as (
 
 ),
 
+-- not the date before: the date line may have skipped it
+preceded as (
+
+    select
+        *,
+        {{ reporting_date("(starts_at - interval '1 second')") }} as date_before
+
+    from bounded
+
+),
+
 final as (
 
     select
         health_date,
-        day_before_starts_at,
+        {{ day_starts_at('date_before') }} as day_before_starts_at,
         starts_at,
         least(next_day_starts_at, as_of_at) as ends_at,
         next_day_starts_at,
         cast(extract(epoch from least(next_day_starts_at, as_of_at) - starts_at) as integer)
             as day_seconds
 
-    from bounded
+    from preceded
     -- no second of a day that only begins now, nor of one that a change of the date line skipped
     where starts_at < least(next_day_starts_at, as_of_at)
 

@@ -10,7 +10,7 @@ select
     case coalesce(words.known_state, 'down') when 'down' then 3 when 'disabled' then 2 else 1 end
         as badness,
     words.known_state is null as is_unknown_word,
-    coalesce(words.event_word like 'healthcheck%', true) as is_check,
+    {{ is_check('words.event_word') }} as is_check,
     {{ possible_response('happened.response_ms') }} as response_ms,
     happened.response_ms is not null and {{ possible_response('happened.response_ms') }} is null
         as is_impossible_response,
@@ -25,25 +25,7 @@ cross join
         select
             letters.status_word,
             letters.event_word,
-            case coalesce(letters.status_word, letters.event_word)
-                when 'healthy' then 'up'
-                when 'load' then 'up'
-                when 'startup' then 'up'
-                when 'healthchecksuccess' then 'up'
-                when 'recoverysuccess' then 'up'
-                when 'unhealthy' then 'down'
-                when 'timeout' then 'down'
-                when 'disconnected' then 'down'
-                when 'circuitopen' then 'down'
-                when 'error' then 'down'
-                when 'loadfailed' then 'down'
-                when 'healthcheckfailed' then 'down'
-                when 'circuitopened' then 'down'
-                when 'recoveryfailed' then 'down'
-                when 'disabled' then 'disabled'
-                when 'maintenance' then 'disabled'
-                when 'shutdown' then 'disabled'
-            end as known_state
+            {{ known_state('coalesce(letters.status_word, letters.event_word)') }} as known_state
         from (
             select
                 {{ letters('happened.reported_status') }} as status_word,

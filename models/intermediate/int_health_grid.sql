@@ -22,7 +22,8 @@ crossed as (
         days.ends_at,
         days.next_day_starts_at,
         days.day_seconds,
-        servers.stated_interval_seconds
+        servers.stated_interval_seconds,
+        servers.longest_hold_seconds
 
     from days
     cross join servers

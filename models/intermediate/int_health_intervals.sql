@@ -62,18 +62,24 @@ sequenced as (
     select
         *,
         coalesce(lead(observed_at) over next_event, ends_at) as next_observed_at,
-        lead(server_state) over next_event as next_state
+        last_value(server_state) over within_second as state_of_second
 
     from observations
-    window next_event as (
-        partition by health_date, mcp_server_id
-        order by event_at, badness, health_event_id
-    )
+    window
+        next_event as (
+            partition by health_date, mcp_server_id
+            order by observed_at, event_at, badness, health_event_id
+        ),
+        within_second as (
+            partition by health_date, mcp_server_id, observed_at
+            order by event_at, badness, health_event_id
+            rows between unbounded preceding and unbounded following
+        )
 
 ),
 
 -- A state holds until the next event, but not for ever: then nothing is known. Of what is over
--- within the second only that stays which the next event confirms: its error may be the first.
+-- within the second only that stays which the second ends with: its error may be the first.
 stretched as (
 
     select
@@ -114,7 +120,7 @@ stretched as (
         or (
             pieces.is_check
             and pieces.started_at = pieces.ended_at
-            and pieces.server_state = sequenced.next_state
+            and pieces.server_state = sequenced.state_of_second
         )
 
 ),

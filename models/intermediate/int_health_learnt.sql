@@ -10,7 +10,7 @@
         on_schema_change='append_new_columns',
         full_refresh=false,
         unique_key='health_date',
-        indexes=[{'columns': ['health_date']}],
+        indexes=[{'columns': ['health_date', 'mcp_server_id']}],
         pre_hook=[
             "{{ begin_build() }}",
             "{{ begin_anew() }}",

@@ -21,12 +21,8 @@ renamed as (
     select
         id as mcp_server_id,
         name as mcp_server_name,
-        cast(
-            substring(
-                coalesce(health_check_interval_seconds, health_check_interval)
-                from '^\s*(\d{1,5}(?:\.\d+)?)\s*$'
-            ) as numeric
-        ) as stated_interval_seconds
+        {{ number_of_seconds('coalesce(health_check_interval_seconds, health_check_interval)') }}
+            as stated_interval_seconds
 
     from source
 

@@ -13,13 +13,18 @@ from omniledger.masking import masked
 from omniledger.moments import in_utc
 from omniledger.settings import Settings
 
+# Servers of one name are told apart by their numbers, as on the report.
 # `to_jsonb` reads columns that a gateway may lack; words are compared as the models compare them.
 # What is read of several times is materialized, or each time would ask anew.
 _FRESHNESS = r"""
 with servers as (
     select
         id,
-        name,
+        case
+            when btrim(name) = '' or name is null then 'server ' || id
+            when count(*) over (partition by name) > 1 then name || ' (' || id || ')'
+            else name
+        end as name,
         substring(
             coalesce(
                 to_jsonb(s) ->> 'health_check_interval_seconds',

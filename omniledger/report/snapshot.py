@@ -34,13 +34,14 @@ _NAMED_APART = f"""
     select
         mcp_server_id, last_event_at, checks_verdict,
         case
+            when btrim(mcp_server_name) = '' then null
             when count(*) over (partition by mcp_server_name) = 1 then mcp_server_name
             else mcp_server_name || ' (' || mcp_server_id || ')'
         end as mcp_server_name
     from {_SERVERS}
 )
 """  # noqa: S608 (constants)
-"""The servers, with the number of each behind a name that several have."""
+"""The servers, with the number of each behind a name that several have; a blank one is none."""
 
 _STAND_INS = {
     _USERS: ("(select null::integer as user_id, null::text as display_name, null::text as email)"),

@@ -4,6 +4,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from expectations import daily_health
+from expectations.rules import ExpectNoRows
 from expectations.scope import Scope
 from omniledger.database import Connection, Dsn, connect
 from tests.conftest import Server
@@ -70,3 +72,24 @@ def test_today_is_the_servers_where_no_clock_stands(server: Server) -> None:
         ).fetchall()
 
         assert Scope.read(connection, "UTC", []).today == today
+
+
+@pytest.mark.parametrize(
+    ("timezone", "missing"), [("Pacific/Apia", []), ("UTC", [(date(2011, 12, 30),)])]
+)
+def test_a_date_that_the_time_zone_skipped_is_no_missing_day(
+    dsn: Dsn, timezone: str, missing: list[tuple[date]]
+) -> None:
+    [health] = daily_health.judged(Scope(timezone, date(2012, 1, 2), ()))
+    [rule] = [
+        rule
+        for rule in health.suite.expectations
+        if isinstance(rule, ExpectNoRows) and "No day is missing" in str(rule.description)
+    ]
+    query = str(rule.unexpected_rows_query).format(
+        batch="(select '' as health_key, 1 as mcp_server_id, health_date from"
+        " (values (date '2011-12-29'), ('2011-12-31'), ('2012-01-01')) as days (health_date))"
+    )
+    with connect(dsn) as connection:
+        found = connection.execute(f"select first_missing from ({query}) as missing".encode())
+        assert found.fetchall() == missing

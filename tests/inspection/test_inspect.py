@@ -99,6 +99,24 @@ def test_the_investigations_questions_are_answered_before_the_upgrade(each_serve
     assert "cannot tell" not in {one["state"] for one in seen.values()}
 
 
+def test_servers_of_one_name_or_of_none_are_told_apart(server: Server) -> None:
+    dsn = server.state(UPGRADED)
+    ask(
+        dsn,
+        "alter table omni2.mcp_servers drop constraint mcp_servers_name_key;"
+        "insert into omni2.mcp_servers (id, name) values (7, 'files'), (8, ' '), (9, '')",
+    )
+    seen = findings(dsn)["Are health checks running?"]
+    assert {f["name"] for f in seen["figures"] if f["name"].startswith("checks of")} == {
+        "checks of files (1)",
+        "checks of files (7)",
+        "checks of search",
+        "checks of server 8",
+        "checks of server 9",
+    }
+    assert "files (7) (never)" in seen["evidence"]
+
+
 def test_after_the_upgrade_what_was_wrong_is_in_order(each_server: Server) -> None:
     seen = findings(each_server.state(UPGRADED))
     wrong = {question for question, one in seen.items() if one["state"] != "in order"}

@@ -14,7 +14,16 @@ from omniledger.bill import loading, reading
 from omniledger.database import connect
 from tests.conftest import ask
 from tests.models.bill import CAUSES, RECONCILIATION
-from tests.models.conftest import FOCUS, SERVERS, USAGE, Marts, Prepared, request_at
+from tests.models.conftest import (
+    FOCUS,
+    HEALTH,
+    SERVERS,
+    USAGE,
+    Marts,
+    Prepared,
+    event_at,
+    request_at,
+)
 
 _PAGE = Path(__file__).parents[2] / "docs" / "figures.md"
 _TITLE = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -76,6 +85,17 @@ def test_each_example_is_what_the_code_computes(marts: Marts, tmp_path: Path) ->
     _price_is_computed(marts, price)
     _shares_are_computed(marts, shares)
     _causes_are_computed(marts, day)
+
+
+def test_the_example_of_a_server_is_what_the_models_make(marts: Marts) -> None:
+    day = example("One day of a server")
+    for at, status in day.table("noted at"):
+        event_at(marts, f"{at}+00", status)
+    marts.run(HEALTH)
+    stated = {figure: Decimal(value) for figure, value, _ in day.table("figure")}
+    [row] = [r for r in marts.figures(HEALTH) if str(r["health_date"]) == "2026-03-02"]
+    assert {figure: row[figure] for figure in stated} == stated
+    assert row["check_interval_source"] == "setting"
 
 
 def _load(marts: Marts, day: Example, folder: Path) -> None:

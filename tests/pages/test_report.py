@@ -401,6 +401,14 @@ def test_servers_of_one_name_are_told_apart(published: Published) -> None:
     assert twins <= {f"twin ({server.server_id})" for server in health.servers}
 
 
+def test_a_server_with_a_blank_name_is_called_by_its_number(published: Published) -> None:
+    dsn = published()
+    ask(dsn, "update analytics.dim_mcp_servers set mcp_server_name = ' '")
+    health = figures_of(dsn).health
+    assert health is not None
+    assert {s.server for s in health.servers} == {f"server {s.server_id}" for s in health.servers}
+
+
 def test_a_short_outage_takes_an_eighth_of_what_there_was_of_the_day(published: Published) -> None:
     health = figures_of(published()).health
     assert health is not None

@@ -79,10 +79,7 @@ named as (
         known.mcp_server_id,
         servers.mcp_server_name,
         servers.mcp_server_id is not null as is_listed,
-        case
-            when servers.stated_interval_seconds between 1 and 86400
-                then cast(round(servers.stated_interval_seconds) as integer)
-        end as stated_interval_seconds,
+        {{ stated_interval('servers.stated_interval_seconds') }} as stated_interval_seconds,
         least(
             pruned.first_event_at,
             (
@@ -121,9 +118,8 @@ expected as (
     select
         named.*,
         last_event.server_state as last_state,
-        coalesce(
-            named.stated_interval_seconds, learnt.interval_seconds, {{ default_interval }}
-        ) as check_interval_seconds,
+        {{ check_interval('named.stated_interval_seconds', 'learnt.interval_seconds') }}
+            as check_interval_seconds,
         case
             when named.stated_interval_seconds is not null then 'stated'
             when learnt.interval_seconds is not null then 'learnt'

@@ -78,21 +78,33 @@ merged as (
 
 ),
 
+-- not of the next date: the date line may have skipped it
+followed as (
+
+    select
+        mcp_server_id,
+        health_date,
+        lead(state_at_start) over (
+            partition by mcp_server_id
+            order by health_date
+        ) as next_state_at_start
+
+    from daily
+
+),
+
 -- at the end of a day the next one says what came; where there is none, it is still open
 ended as (
 
     select
         merged.*,
-        case coalesce(merged.next_state, next_day.state_at_start)
-            when 'down' then 'unknown'
-            else coalesce(merged.next_state, next_day.state_at_start)
-        end as ended_as
+        coalesce(merged.next_state, followed.next_state_at_start) as ended_as
 
     from merged
-    left join daily as next_day
+    inner join followed
         on
-            merged.mcp_server_id = next_day.mcp_server_id
-            and merged.last_date + 1 = next_day.health_date
+            merged.mcp_server_id = followed.mcp_server_id
+            and merged.last_date = followed.health_date
 
 ),
 
