@@ -147,8 +147,8 @@
         cross join lateral (
             select {{ number_of_seconds(
                 "coalesce("
-                ~ "to_jsonb(servers) ->> 'health_check_interval_seconds', "
-                ~ "to_jsonb(servers) ->> 'health_check_interval')"
+                ~ "to_jsonb(servers.*) ->> 'health_check_interval_seconds', "
+                ~ "to_jsonb(servers.*) ->> 'health_check_interval')"
             ) }} as seconds
         ) as stated
         cross join lateral (

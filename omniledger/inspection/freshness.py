@@ -27,8 +27,8 @@ with servers as (
         end as name,
         substring(
             coalesce(
-                to_jsonb(s) ->> 'health_check_interval_seconds',
-                to_jsonb(s) ->> 'health_check_interval'
+                to_jsonb(s.*) ->> 'health_check_interval_seconds',
+                to_jsonb(s.*) ->> 'health_check_interval'
             )
             from '^\s*(\d{1,5}(?:\.\d+)?)\s*$'
         )::numeric as stated
