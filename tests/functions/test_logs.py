@@ -159,6 +159,23 @@ def test_search_looks_for_the_user(searched: Dsn) -> None:
     assert found(searched, search="bob@example", status="error") == []
 
 
+def test_search_looks_for_the_number_of_a_user_without_an_address(searched: Dsn) -> None:
+    unknown = call(searched, "10:00", user_id=7403)
+    ask(searched, "insert into auth_service.users (id, email) values (7404, 'four@example.com')")
+    call(searched, "11:00", user_id=7404)
+    shown = "select user_id from ledger.mcp_server_audit(1, null, '7403', 10)"
+    assert ask(searched, shown) == [("7403",)]
+    assert found(searched, search="740") == [unknown]
+
+
+def test_a_newline_in_a_search_matches_within_one_text_only(searched: Dsn) -> None:
+    id_ = call(searched, "10:00", question="two\nlines", error_message="broken\npipe")
+    call(searched, "11:00", question="two", tool_called="lines")
+    assert found(searched, search="two\nlines") == [id_]
+    assert found(searched, search="\n") == [id_]
+    assert found(searched, search="n\npip") == [id_]
+
+
 @pytest.mark.parametrize(
     "literal", ["%", "_", "\\", "'", "50% off", "a_b", "c:\\d", "'; --", "\\%"]
 )
@@ -217,6 +234,7 @@ def test_a_rare_word_is_found_behind_any_number_of_newer_calls(dsn: Dsn) -> None
     chat = call(dsn, "10:01", None, question="the wombat", mcps_accessed=["search", "files"])
     elsewhere = call(dsn, "10:02", "search", question="wombat")
     person = call(dsn, "10:03", user_id=3)
+    number = call(dsn, "10:04", user_id=7403)
     ask(
         dsn,
         "insert into omni2.audit_logs (timestamp, question, mcp_target, success)"
@@ -225,6 +243,7 @@ def test_a_rare_word_is_found_behind_any_number_of_newer_calls(dsn: Dsn) -> None
     )
     assert found(dsn, search="wombat") == [chat, old]
     assert found(dsn, search="bob@example") == [person]
+    assert found(dsn, search="7403") == [number]
     assert found(dsn, 2, search="wombat") == [elsewhere, chat]
     assert len(found(dsn, search="common", limit=1000)) == 1000
     # Two letters are too few for the index: only the newest 10,000 are looked through.
