@@ -9,6 +9,7 @@ from alembic import context
 
 from migrations import ddl, definitions, going_back, turns
 from migrations.legacy import require_schema
+from migrations.merge import undo
 from migrations.options import require_known
 from migrations.patience import LOCK_TIMEOUT_MS
 from migrations.rights import require_room
@@ -78,10 +79,18 @@ def first_cause(error: BaseException) -> BaseException:
 def migrate(dsn: Dsn, name: str, guard: Connection | None = None) -> None:
     with engine_over(partial(connect, dsn, application_name=name)).connect() as connection:
         configure(connection=connection)
-        if guard is not None and goes_back(going_back.REQUIRED_BELOW, revisions.current(guard)):
-            going_back.require_given(guard, merged=True)
+        if guard is not None:
+            require_way_back(guard)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def require_way_back(guard: Connection) -> None:
+    current = revisions.current(guard)
+    if goes_back(undo.MERGED_BY, current):
+        undo.require_carried(guard)
+    if goes_back(going_back.REQUIRED_BELOW, current):
+        going_back.require_given(guard, merged=True)
 
 
 def goes_back(revision: str, current: str | None) -> bool:

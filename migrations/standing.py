@@ -33,7 +33,10 @@ _VIEWS = f"""{OVER}
     select 'the view ' || c.oid::regclass || ' over it has a trigger'
     from view_over
     inner join pg_class as c on view_over.oid = c.oid
-    where c.relkind = 'v' and c.relhastriggers
+    where
+        c.relkind = 'v'
+        -- relhastriggers stays when the last one goes
+        and exists (select from pg_trigger as t where c.oid = t.tgrelid)
     union all
     select 'the rule ' || r.rulename || ' is on ' || r.ev_class::regclass
     from view_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from migrations import standing
 from migrations.merge.abandon import abandon
 from migrations.merge.back import put_back
 from migrations.merge.foreign_keys import validate_references
@@ -12,6 +13,10 @@ from migrations.patience import patiently
 from migrations.rights import require_views
 from omniledger.catalog import kind_of
 from omniledger.database import Connection
+from omniledger.errors import NotReadyError
+
+MERGED_BY = "0007"
+"""The revision whose way back undoes the merge, unless that is still half way."""
 
 
 def undo(connection: Connection) -> None:
@@ -34,3 +39,19 @@ def undo(connection: Connection) -> None:
         partial(put_back, connection, done.legacy, done.cutover_xid),
     )
     validate_references(connection, done.legacy.relation, "id")
+
+
+def require_carried(connection: Connection) -> None:
+    """Refuse to undo a merge over whose view stands what can't stand over the table as well.
+
+    Raises:
+        NotReadyError: it names the first thing and what to do.
+    """
+    done = last_done(connection)
+    if done is None or kind_of(connection, done.legacy.relation) != "v":
+        return
+    for why in standing.over(connection, done.legacy.relation, becomes_view=True):
+        raise NotReadyError(
+            f"The old audit table {done.legacy.relation} can't come back, because {why}; nothing "
+            "was changed: keep its definition, drop it, go back, and make it again over the table."
+        )

@@ -1,5 +1,6 @@
 """There and back: what a downgrade leaves is what an upgrade found."""
 
+import re
 from types import ModuleType
 
 import psycopg
@@ -359,3 +360,47 @@ def test_an_id_that_was_given_again_takes_no_row_in_quarantine_away(server: Serv
         (108, "a cost that is no number"),
         (200, "another"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("made", "dropped", "said"),
+    [
+        (
+            "create materialized view public.daily as select count(*) from public.audit_logs",
+            "drop materialized view public.daily",
+            "the materialized view public.daily reads it",
+        ),
+        (
+            "create rule quiet as on delete to public.audit_logs do instead nothing",
+            "drop rule quiet on public.audit_logs",
+            "the rule quiet is on public.audit_logs",
+        ),
+        (
+            "create function public.heed() returns trigger language plpgsql"
+            " as 'begin return null; end';"
+            "create trigger heed after insert on public.audit_logs"
+            " for each statement execute function public.heed()",
+            "drop function public.heed cascade",
+            "the view public.audit_logs over it has a trigger",
+        ),
+        (
+            "create function public.newest() returns public.audit_logs language sql"
+            " as 'select * from public.audit_logs limit 1'",
+            "drop function public.newest",
+            "the function public.newest() takes or returns its rows as a type",
+        ),
+    ],
+)
+def test_what_was_made_over_the_old_name_since_is_named_before_anything_is_changed(
+    server: Server, made: str, dropped: str, said: str
+) -> None:
+    dsn = server.state("investigation:upgraded")
+    ask(dsn, made)
+    with connect(dsn) as connection:
+        head = revisions.current(connection)
+    with pytest.raises(NotReadyError, match=re.escape(said)):
+        revisions.downgrade(dsn, "0004")
+    with connect(dsn) as connection:
+        assert revisions.current(connection) == head
+    ask(dsn, dropped)
+    revisions.downgrade(dsn, "base")
