@@ -51,7 +51,7 @@ written and flushed whole, 16 MB, while every writer waits."""
 
 USE_ROOM = """
 insert into omni2.audit_logs (user_id, question, mcp_target, tool_called, success, was_blocked)
-select 1 + i % 1000, 'Call', 'server_1', 'tool_1', true, false
+select 1 + i %% 1000, 'Call', 'server_1', 'tool_1', true, false
 from generate_series(1, %(rows)s) as i
 """
 """Rows that are small enough for whatever room is left in pages."""
