@@ -274,7 +274,11 @@ def _open(address: str, autocommit: bool, **parameters: Any) -> Connection:
             **parameters,
         },
     )
-    connection.execute(_PIN, (connection.info.backend_pid,))
+    try:
+        connection.execute(_PIN, (connection.info.backend_pid,))
+    except psycopg.errors.QueryCanceled:
+        # A new session reads the catalogs first; the database's own limit may be too short for it.
+        connection.execute(_PIN, (connection.info.backend_pid,))
     connection.autocommit = autocommit
     return connection
 
