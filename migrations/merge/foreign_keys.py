@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import LiteralString, cast
 
 from psycopg import errors, sql
 
@@ -242,11 +243,7 @@ def require_none_quarantined(connection: Connection, references: list[Reference]
         NotReadyError: it names the rows.
     """
     for reference in references:
-        query = sql.SQL(_HELD).format(
-            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
-        )
-        [(ids,)] = connection.execute(query).fetchall()
-        if ids:
+        if ids := _ids(connection, _HELD, reference):
             raise NotReadyError(
                 f"{reference.table} references old rows that the ledger can't hold, with the ids "
                 f"{ids}: mend those rows in the old table (ledger.audit_quarantine says what is "
@@ -254,8 +251,15 @@ def require_none_quarantined(connection: Connection, references: list[Reference]
             )
 
 
+def _ids(connection: Connection, query: LiteralString, reference: Reference) -> str | None:
+    """What a query about rows behind a reference says of them; NULL where there are none."""
+    names = {"table": sql.SQL(reference.table), "column": sql.Identifier(reference.column)}
+    [(ids,)] = connection.execute(sql.SQL(query).format(**names)).fetchall()
+    return cast("str | None", ids)
+
+
 _BOUND = """
-    select (array_agg(distinct a.id::text))[:3]
+    select array_to_string((array_agg(distinct a.id::text))[:3], ', ')
     from {table} as t
     inner join omni2.audit_logs as a on t.{column} = a.id
     where
@@ -273,14 +277,10 @@ def require_none_bound(connection: Connection) -> None:
         NotReadyError: it names the table and the first rows.
     """
     for reference in referencing(connection, LEDGER, "id"):
-        query = sql.SQL(_BOUND).format(
-            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
-        )
-        [(ids,)] = connection.execute(query).fetchall()
-        if ids:
+        if ids := _ids(connection, _BOUND, reference):
             raise NotReadyError(
                 f"{reference.table} references rows of {LEDGER} that go back to the old table, the "
-                f"first with the ids {', '.join(ids)}: delete what does in {reference.table}, or "
+                f"first with the ids {ids}: delete what does in {reference.table}, or "
                 "let it reference others, and run the command again."
             )
 
