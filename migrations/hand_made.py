@@ -28,6 +28,11 @@ _LEDGER = sql.Identifier("omni2", "audit_logs")
 _BATCH = 5_000
 
 
+def _by_hand(name: str) -> str:
+    """The name under which a converted column's own stays."""
+    return f"{name}_by_hand"
+
+
 @dataclass(frozen=True)
 class Conversion:
     """One column and the type that it must get.
@@ -44,7 +49,7 @@ class Conversion:
     @property
     def by_hand(self) -> str:
         """The name under which the column stays."""
-        return f"{self.column.name}_by_hand"
+        return _by_hand(self.column.name)
 
     @property
     def filling(self) -> str:
@@ -216,7 +221,7 @@ def give_rights(connection: Connection) -> None:
     """Give converted columns the rights on those made by hand, which an earlier version did not."""
     with connection.transaction():
         for name in noted(connection, "converted_columns"):
-            give_column(connection, _TABLE, f"{name}_by_hand", name)
+            give_column(connection, _TABLE, _by_hand(name), name)
 
 
 def put_back(connection: Connection) -> None:
@@ -228,7 +233,7 @@ def put_back(connection: Connection) -> None:
 
 
 def _swap_back(connection: Connection, name: str, was: str) -> None:
-    by_hand = f"{name}_by_hand"
+    by_hand = _by_hand(name)
     types = {c.name: c.type for c in read_columns(connection, _TABLE)}
     names = {
         "table": _LEDGER,
