@@ -64,6 +64,15 @@ def serving(site_dir: Path) -> Iterator[site.SiteServer]:
             thread.join()
 
 
+@contextmanager
+def built_and_served(dsn: Dsn, folder: Path, **options: Any) -> Iterator[site.SiteServer]:
+    """The site built of a database's figures into a folder, and served from there."""
+    with connect(dsn) as connection:
+        site.build(connection, folder, **options)
+    with serving(folder) as site_server:
+        yield site_server
+
+
 @pytest.fixture(scope="session")
 def large(
     published_template: Dsn, server: Server, tmp_path_factory: pytest.TempPathFactory
@@ -72,9 +81,7 @@ def large(
     folder = tmp_path_factory.mktemp("filtered")
     dsn = server.new(published_template.dbname)
     ask(dsn, LARGE)
-    with connect(dsn) as connection:
-        site.build(connection, folder)
-    with serving(folder) as site_server:
+    with built_and_served(dsn, folder) as site_server:
         yield site_server, dsn
 
 

@@ -12,7 +12,7 @@ from omniledger import site
 from omniledger.database import Dsn, connect
 from tests.browser import Look, Seen
 from tests.conftest import Server, ask
-from tests.pages.conftest import MART, Published, dbt_page, exposures, serving
+from tests.pages.conftest import MART, Published, built_and_served, dbt_page, exposures
 from tests.pages.test_report import TRACE
 
 HEADLINES = {
@@ -32,9 +32,9 @@ def served(
     folder = tmp_path_factory.mktemp("site")
     dsn = server.new(published_template.dbname)
     write_data_docs(dsn, folder)
-    with connect(dsn) as connection:
-        site.build(connection, folder, dbt_docs=dbt_page(tmp_path_factory.mktemp("dbt")))
-    with serving(folder) as site_server:
+    with built_and_served(
+        dsn, folder, dbt_docs=dbt_page(tmp_path_factory.mktemp("dbt"))
+    ) as site_server:
         yield site_server, dsn
 
 
@@ -329,9 +329,7 @@ def test_a_column_that_was_asked_for_is_seen_marked_and_described(
 def test_one_day_or_none_is_a_page_too(
     published: Published, look: Look, tmp_path: Path, change: str
 ) -> None:
-    with connect(published(change)) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(published(change), tmp_path) as server:
         for width in (360, 1280):
             seen = look(server.url, width=width)
             assert quiet(seen, server)

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import expect
 
 from omniledger import site
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from tests.browser import Look
 from tests.conftest import ask
-from tests.pages.conftest import Published, serving
+from tests.pages.conftest import Published, built_and_served
 from tests.pages.filtering import BY_NIGHT, csv_in, filtered, rows_of
 
 QUOTED = """
@@ -23,9 +23,7 @@ def test_the_csv_beside_a_filtered_list_has_the_rows_that_are_shown(
     published: Published, look: Look, tmp_path: Path
 ) -> None:
     dsn = published(BY_NIGHT, QUOTED)
-    with connect(dsn) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(dsn, tmp_path) as server:
         seen = filtered(look, f"{server.url}?user=2&to=2026-02-11&server=files")
         lists = {
             "quota-day": ("quota", "user_id", ["2"]),

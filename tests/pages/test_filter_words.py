@@ -10,7 +10,7 @@ from omniledger.database import Dsn, connect
 from omniledger.report import cube_shapes, formats
 from tests.browser import Look, Seen
 from tests.conftest import ask
-from tests.pages.conftest import Published, serving
+from tests.pages.conftest import Published, built_and_served, serving
 from tests.pages.filtering import BY_SERVER, filtered
 
 
@@ -130,9 +130,7 @@ def test_users_that_cannot_be_chosen_are_told_of(
     published: Published, look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(cube_shapes.SHAPES, "usage", cube_shapes.usage_shape(cells_kept=4))
-    with connect(published()) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(published(), tmp_path) as server:
         seen = filtered(look, f"{server.url}?user=4")
         options = seen.page.locator("#filter [name=user] option").all_inner_texts()
         assert options[-1] == "Only the 2 dearest of 5 can be chosen"
@@ -174,9 +172,7 @@ def test_users_that_the_list_of_limits_lacks_are_told_of(
         " select 'crowd ' || n, '2026-02-12', n, 9, 0, 9, 10, 0.9, false, 0"
         " from generate_series(1000, 1060) as n"
     )
-    with connect(published(crowd)) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(published(crowd), tmp_path) as server:
         seen = filtered(look, f"{server.url}?user=3")
         told = "Filtered: 0 of 50 rows. For users who aren’t listed see analytics.fct_daily_quota."
         assert seen.text("[aria-labelledby=quota-day] caption").endswith(told)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
 from omniledger import site
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from omniledger.report import formats
 from tests.browser import Look
 from tests.conftest import ask
-from tests.pages.conftest import Published, serving
+from tests.pages.conftest import Published, built_and_served
 from tests.pages.filtering import (
     BY_NIGHT,
     BY_SERVER,
@@ -158,9 +158,7 @@ def test_dates_begin_where_clocks_were_set(
         " select day, day::date, 1, 'stray', 'chat', 1, 0, 0"
         " from unnest(array['0001-01-05', '1970-01-01']) as day",
     )
-    with connect(dsn) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(dsn, tmp_path) as server:
         seen = filtered(look, f"{server.url}?model=stray")
         fields = [seen.page.locator(f"#filter [name={name}]") for name in ("from", "to")]
         assert [field.get_attribute("min") for field in fields] == [earliest, earliest]
@@ -177,9 +175,7 @@ def test_two_thousand_users_can_be_filtered_one_by_one(
         " select 'crowd ' || n, '2026-02-12', n, 'crowded', 'chat', 1, 0, 0, n * 0.0000001"
         " from generate_series(1000, 2999) as n"
     )
-    with connect(dsn) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(dsn, tmp_path) as server:
         seen = filtered(look, f"{server.url}?user=1234&model=crowded")
         assert figures_of(seen)[0] == "1"
         assert seen.text("#cost-recomputed") == "$0.0001234"
@@ -231,9 +227,7 @@ def test_the_chart_of_limits_shows_the_users_of_its_table(
 def test_incidents_and_hours_are_of_the_days_of_the_reporting_zone(
     published: Published, look: Look, tmp_path: Path
 ) -> None:
-    with connect(published(BY_NIGHT)) as connection:
-        site.build(connection, tmp_path)
-    with serving(tmp_path) as server:
+    with built_and_served(published(BY_NIGHT), tmp_path) as server:
         for day, incidents, hours in (("11", ["files"], 1), ("12", ["server 9", "search"], 1)):
             seen = filtered(look, f"{server.url}?from=2026-02-{day}&to=2026-02-{day}")
             rows = rows_of(seen, "incidents")

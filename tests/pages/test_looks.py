@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from omniledger import site
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn
 from tests.browser import Look
 from tests.conftest import Server, ask
-from tests.pages.conftest import serving
+from tests.pages.conftest import built_and_served
 
 A_WINTER = """
 insert into analytics.fct_daily_usage (
@@ -58,9 +57,7 @@ def winter(
     folder = tmp_path_factory.mktemp("winter")
     dsn = server.new(published_template.dbname)
     ask(dsn, A_WINTER)
-    with connect(dsn) as connection:
-        site.build(connection, folder)
-    with serving(folder) as site_server:
+    with built_and_served(dsn, folder) as site_server:
         yield site_server.url
 
 
