@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, identity, indexes, lending, triggers
+from migrations.merge import (
+    dependents,
+    derived,
+    foreign_keys,
+    identity,
+    indexes,
+    lending,
+    room,
+    triggers,
+)
 from migrations.merge.copy import forget
 from migrations.merge.labels import Changed
 from migrations.merge.statements import Statements
@@ -110,6 +119,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
             reference.point_to(connection, sql.SQL("{} (id)").format(archive))
         unwatch_ledger(connection)
+        room.give_back(connection)
         forget(connection, statements, sql.SQL("true"), {})
         connection.execute("delete from omni2.audit_logs where legacy_id is not null")
         foreign_keys.drop(connection)

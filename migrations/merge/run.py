@@ -18,7 +18,7 @@ from migrations.gateway import LEDGER
 from migrations.indexing import outwait_snapshots
 from migrations.legacy import ARCHIVE, Carried, Legacy
 from migrations.memory import remember
-from migrations.merge import foreign_keys, indexes
+from migrations.merge import foreign_keys, indexes, room
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import apply_changes, changes_left, copy_history
@@ -254,6 +254,7 @@ def finish(
     if run is None or run.holds or run.cutover_xid is None:
         return None
     patiently(connection, LEDGER, partial(unwatch_emptied, connection))
+    patiently(connection, LEDGER, partial(room.keep_out, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     foreign_keys.validate_references(connection, LEDGER, "legacy_id")
     statements = Statements(read_shape(run.shape), archived=True)
