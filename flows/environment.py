@@ -29,6 +29,11 @@ def prepare(settings: Settings) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SHOW_LOGO": "false",
     }
+    try:
+        Path.home()
+    except RuntimeError:
+        # A container that is run as an id without a name; the libraries ask at their import.
+        defaults["HOME"] = str(settings.home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     keep_from_proxy()
