@@ -10,7 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from flows.environment import prepare
-from omniledger.settings import Settings
+from omniledger.errors import SettingsError
+from omniledger.settings import Settings, get_settings
 from omniledger.starting import put_down
 
 
@@ -35,3 +36,10 @@ def test_libraries_find_a_home_where_the_machine_knows_none(tmp_path: Path) -> N
         os.environ.pop("HOME", None)
         prepare(Settings(home=tmp_path))
         assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_quiet_hours_name_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNILEDGER_ALERTS_QUIET", "22:00+01:00-07:00")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsError, match="hours are of OMNILEDGER_REPORTING_TIMEZONE"):
+        get_settings()
