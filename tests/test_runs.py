@@ -138,6 +138,17 @@ def test_a_clock_that_was_set_back_puts_no_run_before_an_earlier_one(dsn: Dsn) -
     assert ask(dsn, "select bool_and(finished_at >= started_at) from ledger.runs") == [(True,)]
 
 
+def test_a_run_that_failed_puts_right_nothing_that_was_refused(dsn: Dsn) -> None:
+    walk(dsn, "refused")
+    with pytest.raises(NotReadyError), recorded(dsn):
+        raise NotReadyError("It came to nothing.")
+    with recorded(dsn) as run:
+        assert run.follows_refusal
+        run.end("published")
+    with recorded(dsn) as run:
+        assert not run.follows_refusal
+
+
 def test_a_failure_after_the_figures_are_published_leaves_them_published(dsn: Dsn) -> None:
     with pytest.raises(DatabaseError), recorded(dsn) as run:
         run.end("published")
