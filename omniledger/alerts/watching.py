@@ -47,6 +47,8 @@ def look(connection: Connection, settings: Settings) -> Looked:
         NotReadyError: this is a superuser where others own the marts.
     """
     require_no_superuser(connection)
+    # Of a host that lost its power the session lasts for hours: that is told as a failed look.
+    connection.execute("set local lock_timeout = '1min'")
     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)
