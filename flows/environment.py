@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omniledger.errors import LocalError
 from omniledger.ports import keep_from_proxy
+from omniledger.scheduling.prefect_server import SILENT
 from omniledger.settings import Settings
 
 
@@ -24,11 +25,16 @@ def prepare(settings: Settings) -> None:
         "DO_NOT_TRACK": "1",
         # A busy machine takes longer than the 20 s that are given by default.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": SILENT,
         # Our own sentence says what went wrong; the records of the run keep the rest.
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": SILENT,
         "PREFECT_SHOW_LOGO": "false",
     }
+    try:
+        Path.home()
+    except RuntimeError:
+        # A container that is run as an id without a name; the libraries ask at their import.
+        defaults["HOME"] = str(settings.home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     keep_from_proxy()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import timedelta
 
 from prefect import schedules
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -22,6 +21,9 @@ from omniledger.database import session
 from omniledger.scheduling.prefect_server import DAILY, PRUNE, WATCH
 from omniledger.scheduling.times import Cron, Plan
 from omniledger.settings import get_settings
+
+PRUNED_AT = "0 4 * * *"
+"""When old raw rows go: at a time of the day, for an interval would begin anew with each start."""
 
 
 class _Runner(Runner):
@@ -47,7 +49,8 @@ async def serve(plan: Plan) -> None:
     )
     # Not paused at the end: to offer a flow anew takes off the runs that nobody made, and one
     # makes up for all of them.
-    runner = _Runner(name="omniledger", limit=2, pause_on_shutdown=False)
+    # A place for each: a long removal beside a daily run keeps no watch waiting.
+    runner = _Runner(name="omniledger", limit=3, pause_on_shutdown=False)
     await runner.aadd_deployment(
         await daily.ato_deployment(name=DAILY, schedule=schedule, concurrency_limit=one)
     )
@@ -57,7 +60,7 @@ async def serve(plan: Plan) -> None:
         )
     )
     if get_settings().raw_keep_days is not None:
-        once_a_day = schedules.Interval(timedelta(days=1))
+        once_a_day = schedules.Cron(PRUNED_AT, timezone=plan.timezone)
         await runner.aadd_deployment(
             await prune_raw.ato_deployment(name=PRUNE, schedule=once_a_day, concurrency_limit=one)
         )

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from omniledger.errors import OmniledgerError
@@ -59,9 +60,11 @@ def _stop_unforeseen(error: Exception) -> None:
         from omniledger.database import target
         from omniledger.explaining import explained
 
-        known = explained(error, target())
-        if known is not None:
-            _stop(str(known), known.exit_code)
+        # Where the address itself is wrong, no database has said anything.
+        with suppress(OmniledgerError):
+            known = explained(error, target())
+            if known is not None:
+                _stop(str(known), known.exit_code)
     _stop(
         f"Something unforeseen went wrong ({type(error).__name__}: {_first_line(error)}); "
         "set OMNILEDGER_TRACEBACK=1 to see where.",

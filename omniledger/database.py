@@ -117,7 +117,7 @@ class Dsn:
                 f"{called} names a service, which not every program here can look up; write "
                 "its host, port, database and user instead."
             )
-        user = parts.pop("user", environ.get("PGUSER") or _login())
+        user = parts.pop("user", "") or environ.get("PGUSER") or _login(called)
         host = parts.pop("host", environ.get("PGHOST") or "localhost")
         dbname = parts.pop("dbname", environ.get("PGDATABASE") or user)
         # What libpq takes for the host or the database is then the rest of the password.
@@ -192,10 +192,17 @@ def _quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def _login() -> str:
+def _login(called: str) -> str:
+    """Who is logged in at this machine; a container may be run as an id that has no name."""
     import getpass
 
-    return getpass.getuser()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise SettingsError(
+            f"{called} names no user, and this machine has no name for whoever runs the command; "
+            "write it like postgresql://user@host:5432/database."
+        ) from None
 
 
 @cache

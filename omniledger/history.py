@@ -12,9 +12,10 @@ from psycopg.rows import dict_row
 
 from omniledger.database import Connection
 from omniledger.runs import LOCK
+from omniledger.sessions import IS_HELD
 
 # A run that says that it is at work while nobody holds its lock was killed; the next one notes it.
-_RUNS = """
+_RUNS = f"""
 select
     runs.run_id,
     runs.started_at,
@@ -25,7 +26,7 @@ select
         else 'killed'
     end as verdict,
     coalesce(runs.reason, '') as reason,
-    coalesce(runs.versions, '{}') as versions,
+    coalesce(runs.versions, '{{}}') as versions,
     (
         select count(*) filter (where results.passed)
         from ledger.gate_results as results
@@ -37,20 +38,10 @@ select
         where results.run_id = runs.run_id
     ) as not_passed
 from ledger.runs
-cross join (
-    select
-        exists (
-            select from pg_locks
-            where
-                locktype = 'advisory'
-                and objsubid = 1
-                and classid::bigint << 32 | objid::bigint = %(lock)s
-                and database = (select oid from pg_database where datname = current_database())
-        ) as held
-) as at_work
+cross join ({IS_HELD}) as at_work
 order by runs.started_at desc
 limit %(limit)s
-"""
+"""  # noqa: S608 (no value of anybody's in it)
 
 _STEPS = """
 select run_id, step, part, started_at, seconds, rows, detail

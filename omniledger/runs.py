@@ -51,8 +51,13 @@ select %s, greatest(now(), max(started_at) + interval '1 microsecond'), %s
 from ledger.runs
 """
 
+# What failed between has put right nothing of what was refused.
 _LAST = """
-select verdict from ledger.runs where verdict <> 'running' order by started_at desc limit 1
+select verdict
+from ledger.runs
+where verdict in ('published', 'refused')
+order by started_at desc
+limit 1
 """
 
 _END = """
@@ -136,8 +141,8 @@ class Run:
     Among them is `xmin`, the oldest transaction still open when it began: what was written before
     that one is in all figures of the run.
 
-    `follows_refusal` says that the gate refused what the run before had built, and `after_killed`
-    which runs were found killed.
+    `follows_refusal` says that the gate refused what was judged last, with no run published since,
+    and `after_killed` which runs were found killed.
     """
 
     def __init__(

@@ -56,8 +56,19 @@ def say(event: str, *, level: str = "info", **facts: object) -> None:
     """Say one thing: `event` as it is to a person; with time, level, run and facts as JSON."""
     if is_quiet() and level not in _LOUD:
         return
-    sys.stderr.write(f"{_as_json(event, level, facts) if is_json() else event}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{_as_json(event, level, facts) if is_json() else event}\n")
+        sys.stderr.flush()
+    except OSError:
+        # Whoever read it has gone, or the disk of a log is full: no reason to leave work undone.
+        _fall_silent()
+
+
+def _fall_silent() -> None:
+    """Say nothing from now on; what is still to be written would fail again at the exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stderr.fileno())
+    os.close(nowhere)
 
 
 def refuse(sentence: str, exit_code: int) -> None:

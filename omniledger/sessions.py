@@ -10,6 +10,19 @@ from omniledger.explaining import takes_no_writes
 
 _WHERE = "select pg_backend_pid(), current_setting('transaction_read_only')::boolean"
 
+IS_HELD = """
+    select
+        exists (
+            select from pg_locks
+            where
+                locktype = 'advisory'
+                and objsubid = 1
+                and classid::bigint << 32 | objid::bigint = %(lock)s
+                and database = (select oid from pg_database where datname = current_database())
+        ) as held
+"""
+"""Whether a session holds an advisory lock of this database, `lock`."""
+
 _LOOKS = 3
 """How often a pooler is watched: its other clients may hide once what it does."""
 

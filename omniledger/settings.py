@@ -167,9 +167,15 @@ class Settings(BaseSettings):
             return value
         begin, _, end = value.partition("-")
         try:
-            return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
+            hours = time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
         except ValueError:
             raise ValueError(f"{value!r} are no hours; write them like 22:00-07:00") from None
+        if any(hour.tzinfo is not None for hour in hours):
+            raise ValueError(
+                f"{value!r} name a zone, and hours are of OMNILEDGER_REPORTING_TIMEZONE; write "
+                "them like 22:00-07:00"
+            )
+        return hours
 
     @field_validator("home", "site_dir", "raw_archive")
     @classmethod

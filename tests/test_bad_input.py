@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 import pytest
 from prefect.client.schemas.objects import State, StateType
 
+from flows.environment import prepare
 from flows.retrying import may_pass
 from flows.serve import is_overdue
 from omniledger import modelling
@@ -22,6 +25,7 @@ from omniledger.database import Dsn, connect, session
 from omniledger.errors import (
     DatabaseError,
     GateRefused,
+    LocalError,
     NotReadyError,
     OmniledgerError,
     PassingError,
@@ -30,6 +34,7 @@ from omniledger.errors import (
 from omniledger.explaining import explained
 from omniledger.marts import is_built_later_than_now
 from omniledger.ports import free_port
+from omniledger.scheduling.prefect_server import PrefectServer
 from omniledger.scheduling.times import Plan
 from omniledger.settings import Settings
 from tests.conftest import Server, ask
@@ -148,6 +153,22 @@ def test_a_home_whose_files_can_not_be_written_is_one_sentence(
     assert f"{name} can't be written: " in said and "set OMNILEDGER_HOME" in said
     assert omniledger(dsn, "schedule", "--status", **home).code == 1
     assert omniledger(dsn, "doctor", **home).code == 0
+
+
+@pytest.mark.slow
+def test_the_log_says_why_the_server_of_prefect_did_not_come_up(
+    tmp_path: Path,
+) -> None:
+    with patch.dict(os.environ):
+        os.environ.pop("PREFECT_HOME", None)
+        prepare(Settings(home=tmp_path))
+        (tmp_path / "prefect" / "prefect.db").write_bytes(b"no database" * 10_000)
+        server = PrefectServer(tmp_path / "prefect" / "server.log", free_port(), schedules=False)
+    server.start()
+    with pytest.raises(LocalError, match=r"did not come up; .*server.log says why"):
+        server.wait()
+    server.stop()
+    assert "file is not a database" in server.log.read_text()
 
 
 @pytest.mark.parametrize(

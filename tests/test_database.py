@@ -49,6 +49,21 @@ def test_a_password_that_is_not_encoded_is_not_told_in_part(address: str) -> Non
     assert "cat" not in str(refused.value) and "rt@" not in str(refused.value)
 
 
+def test_who_has_no_name_on_this_machine_is_named_by_the_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that is run as any id."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 23456")
+
+    monkeypatch.delenv("PGUSER", raising=False)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert Dsn.parse("postgresql://me@host/db").user == "me"
+    with pytest.raises(SettingsError, match="DATABASE_URL names no user, and this machine"):
+        Dsn.parse("postgresql://host/db")
+
+
 def test_a_database_may_have_an_at_in_its_name() -> None:
     assert Dsn.parse("postgresql://me@host/a%40b").dbname == "a@b"
     assert Dsn.parse("host=host user=me dbname=a@b").dbname == "a@b"

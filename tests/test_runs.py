@@ -19,6 +19,7 @@ from omniledger.history import PUBLISHING
 from omniledger.report import collect, render
 from omniledger.runs import Part, recorded
 from omniledger.settings import Settings
+from tests.alerts.test_events import wrong
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 
@@ -94,6 +95,7 @@ def test_a_killed_run_is_not_finished_and_the_next_one_says_so(dsn: Dsn) -> None
     assert "  running  " in omniledger(dsn, "runs").output
     with pytest.raises(NotReadyError, match="Another run is at work"), recorded(dsn):
         pass
+    assert wrong(dsn, "run") == []
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     give_up = time.monotonic() + 20
@@ -101,7 +103,11 @@ def test_a_killed_run_is_not_finished_and_the_next_one_says_so(dsn: Dsn) -> None
         assert time.monotonic() < give_up, said
         threading.Event().wait(0.05)
     assert "never ended  models built" in said
+    [told] = wrong(dsn, "run")
+    assert "was killed before it ended" in told.sentence
     with recorded(dsn) as run:
+        # Told once: the next one calls it failed, until it has ended itself.
+        assert [one.subject for one in wrong(dsn, "run")] == [told.subject]
         [sentence] = run.after_killed
         assert sentence.endswith("was killed at the step: models built")
         run.end("published")
@@ -136,6 +142,17 @@ def test_a_clock_that_was_set_back_puts_no_run_before_an_earlier_one(dsn: Dsn) -
     with recorded(dsn) as run:
         assert not run.follows_refusal
     assert ask(dsn, "select bool_and(finished_at >= started_at) from ledger.runs") == [(True,)]
+
+
+def test_a_run_that_failed_puts_right_nothing_that_was_refused(dsn: Dsn) -> None:
+    walk(dsn, "refused")
+    with pytest.raises(NotReadyError), recorded(dsn):
+        raise NotReadyError("It came to nothing.")
+    with recorded(dsn) as run:
+        assert run.follows_refusal
+        run.end("published")
+    with recorded(dsn) as run:
+        assert not run.follows_refusal
 
 
 def test_a_failure_after_the_figures_are_published_leaves_them_published(dsn: Dsn) -> None:

@@ -138,6 +138,18 @@ def test_a_reader_who_has_gone_is_told_nothing(server: Server) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_work_goes_on_where_nobody_reads_what_is_said() -> None:
+    """As of a run in a pipe to `head`, or whose log is on a disk that is full."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    work = "from omniledger.screen import say; say('one'); say('two'); print('done')"
+    done = subprocess.run(
+        [sys.executable, "-c", work], stdout=subprocess.PIPE, stderr=writing, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
 IN_TESTS_OF_THEIR_OWN = {
     "demo": "test_pipeline.py",
     "run": "test_pipeline.py",

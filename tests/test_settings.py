@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from omniledger.settings import Settings
+from flows.environment import prepare
+from omniledger.errors import SettingsError
+from omniledger.settings import Settings, get_settings
 from omniledger.starting import put_down
 
 
@@ -24,3 +28,18 @@ def test_variables_that_are_empty_are_not_set(
     for variable in variables:
         monkeypatch.setenv(variable, "")
     assert Settings() == unset
+
+
+def test_libraries_find_a_home_where_the_machine_knows_none(tmp_path: Path) -> None:
+    """As in a container that is run as an id without a name; they ask when they are imported."""
+    with patch.dict(os.environ), patch.object(Path, "home", side_effect=RuntimeError("none")):
+        os.environ.pop("HOME", None)
+        prepare(Settings(home=tmp_path))
+        assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_quiet_hours_name_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNILEDGER_ALERTS_QUIET", "22:00+01:00-07:00")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsError, match="hours are of OMNILEDGER_REPORTING_TIMEZONE"):
+        get_settings()

@@ -12,6 +12,7 @@ import psycopg
 
 from omniledger import revisions
 from omniledger.alerts.record import Event
+from omniledger.analytics.link import is_attached
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.inspection.by_hand import drifted
@@ -19,6 +20,8 @@ from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
+from omniledger.runs import LOCK
+from omniledger.sessions import IS_HELD
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -31,6 +34,17 @@ _LAST_RUN = """
     from ledger.runs as r
     where r.verdict <> 'running'
     order by r.started_at desc
+    limit 1
+"""
+
+_UNENDED = """
+    select
+        run_id,
+        'the run of ' || to_char(started_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')
+        || ' UTC was killed before it ended; the next one makes up for it'
+    from ledger.runs
+    where verdict = 'running'
+    order by started_at desc
     limit 1
 """
 
@@ -73,9 +87,24 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
+    if (killed := _killed(scene.connection)) is not None:
+        # As the next run will call it, so that it is told once.
+        yield "failed", killed
+        return
     for verdict, sentence in scene.connection.execute(_LAST_RUN):
         if verdict != "published":
             yield verdict, sentence.rstrip(".")
+
+
+def _killed(connection: Connection) -> str | None:
+    """That the last run was killed: it has not ended, and nobody holds its lock.
+
+    It is looked at before and after its lock, for a run may end or begin at this very moment.
+    """
+    before = connection.execute(_UNENDED).fetchone()
+    if before is None or connection.execute(IS_HELD, {"lock": LOCK}).fetchone() == (True,):
+        return None
+    return str(before[1]) if connection.execute(_UNENDED).fetchone() == before else None
 
 
 def _drift(scene: Scene) -> Rows:
@@ -123,22 +152,24 @@ def _bill(scene: Scene) -> Rows:
 
 
 class Kind(NamedTuple):
-    """How one kind is asked for, and whether its end is news.
+    """How one kind is asked for, whether its end is news, and whether it is of the gateway.
 
-    A used-up day ends at midnight, which nobody need be told.
+    A used-up day ends at midnight, which nobody need be told. What is wrong at the gateway a copy
+    can't tell: it is as old as the last run, and has none of the gateway's triggers and views.
     """
 
     ask: Callable[[Scene], Rows]
     is_end_told: bool = True
+    is_of_gateway: bool = False
 
 
 KINDS: dict[str, Kind] = {
     "run": Kind(_run),
     "drift": Kind(_drift),
-    "by hand": Kind(_by_hand),
-    "quota": Kind(_quota, is_end_told=False),
-    "incident": Kind(_incident),
-    "silence": Kind(_silence),
+    "by hand": Kind(_by_hand, is_of_gateway=True),
+    "quota": Kind(_quota, is_end_told=False, is_of_gateway=True),
+    "incident": Kind(_incident, is_of_gateway=True),
+    "silence": Kind(_silence, is_of_gateway=True),
     "bill": Kind(_bill),
 }
 
@@ -154,14 +185,19 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
     scene = Scene(connection, settings)
     events: list[Event] = []
     seen: set[str] = set()
-    for kind, (ask, _) in KINDS.items():
+    is_copy = is_attached(connection)
+    for name, kind in KINDS.items():
+        if is_copy and kind.is_of_gateway:
+            # What was told of it before the database was attached is over here.
+            seen.add(name)
+            continue
         try:
             with connection.transaction():
                 connection.execute(f"set local statement_timeout = {TIMEOUT_MS}".encode())
-                found = [Event(kind, subject, what) for subject, what in ask(scene)]
+                found = [Event(name, subject, what) for subject, what in kind.ask(scene)]
                 connection.execute("set local statement_timeout to default")
         except _UNANSWERED:
             continue
         events += found
-        seen.add(kind)
+        seen.add(name)
     return events, seen

@@ -12,6 +12,9 @@ from omniledger.database import Connection
 from omniledger.roles import require_no_superuser
 from omniledger.settings import Settings
 
+_LOCK = 0x6F6D6E696C6F6F6B
+"""The advisory lock of a look: the letters "omnilook"."""
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -34,12 +37,19 @@ def look(connection: Connection, settings: Settings) -> Looked:
     """Record what began and ended since the last look, and tell it.
 
     A channel that is down, or has no address that is one, never fails a run: what it did not take
-    is sent to it again at the next look, unless it is over by then.
+    is sent to it again at the next look, unless it is over by then. Of two looks at once the second
+    waits for what the first has told.
+
+    Args:
+        connection: not in autocommit; the caller commits.
 
     Raises:
         NotReadyError: this is a superuser where others own the marts.
     """
     require_no_superuser(connection)
+    # Of a host that lost its power the session lasts for hours: that is told as a failed look.
+    connection.execute("set local lock_timeout = '1min'")
+    connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
     events, seen = now_wrong(connection, settings)
     record.keep(connection, events, seen)
     news = record.untold(connection, [name for name, kind in KINDS.items() if not kind.is_end_told])

@@ -14,6 +14,7 @@ from migrations.legacy import ARCHIVE
 from migrations.merge.copy import KNOWN_IDS, bring_over
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
+from omniledger.analytics.link import require_own
 from omniledger.catalog import columns_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -134,9 +135,11 @@ def retry(connection: Connection, window: Decimal) -> Retried:
         window: how far apart the two logs of one request may be, in seconds.
 
     Raises:
-        NotReadyError: no merge has been cut over, or the database isn't at the newest revision.
+        NotReadyError: no merge has been cut over, the database isn't at the newest revision, or it
+            is a copy.
     """
     require_head(connection)
+    require_own(connection)
     done = last_done(connection)
     if done is None:
         raise NotReadyError(

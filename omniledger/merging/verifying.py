@@ -15,6 +15,7 @@ from migrations.merge.indexes import built
 from migrations.merge.run import Done, last_done
 from migrations.merge.statements import Statements
 from migrations.merge.watch import MOVED, TOMBSTONE
+from omniledger.analytics.link import require_own
 from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -146,8 +147,9 @@ def verify(connection: Connection) -> Verified:
     """Prove the merge again, reading only.
 
     Raises:
-        NotReadyError: no merge has been cut over, or nothing was upgraded yet.
+        NotReadyError: no merge has been cut over, nothing was upgraded yet, or this is a copy.
     """
+    require_own(connection)
     if not is_there(connection, "ledger.merge_runs"):
         raise NotReadyError(
             "Nothing has been merged on this database, which isn't upgraded yet; run `alembic "

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from omniledger.database import Connection
 from omniledger.errors import LocalError
+from omniledger.explaining import first_line
 from omniledger.files import replacing, require_room
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ def write(connection: Connection, path: Path, rows: Rows, mark: str) -> None:
 
     with _explained(path):
         if path.exists():
-            found = pq.ParquetFile(path)
-            if found.schema_arrow.metadata.get(_MARK) != mark.encode():
+            with _whole(path):
+                known = pq.read_schema(path).metadata or {}
+            if known.get(_MARK) != mark.encode():
                 raise LocalError(
                     f"{path} is of another removal of rows; name another folder in --archive."
                 )
@@ -123,7 +125,7 @@ def ids(path: Path) -> Iterator[int]:
     """
     import pyarrow.parquet as pq
 
-    with _explained(path), pq.ParquetFile(path) as file:
+    with _whole(path), pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["id"]):
             yield from batch.column(0).to_pylist()
 
@@ -213,6 +215,19 @@ def _keep_name(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LocalError(
+            f"{path} can't be read as a Parquet file ({first_line(error)}), and no row of it was "
+            "removed in this call; restore it, or move it away, and run the command again."
+        ) from None
 
 
 @contextmanager

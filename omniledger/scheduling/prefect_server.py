@@ -25,6 +25,9 @@ NEEDED = "3"
 SERVED = DAILY, WATCH, PRUNE = "daily", "watch", "prune"
 """The deployments of our own runner."""
 
+SILENT = "CRITICAL"
+"""The level at which Prefect says nothing."""
+
 READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
 
@@ -55,6 +58,9 @@ _UNSCHEDULED = {
     )
 } | {"PREFECT_SERVER_UI_ENABLED": "false"}
 """What a server that serves one run only need not do."""
+
+_TOLD = ("PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL")
+"""The levels of what a server says."""
 
 
 def ask(api_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -175,7 +181,9 @@ class PrefectServer:
     def __init__(self, log: Path, port: int, *, schedules: bool) -> None:
         self.log = log
         self.port = port
-        self._environment = {**os.environ, **({} if schedules else _UNSCHEDULED)}
+        # On a run's screen Prefect is silent; what a server says goes to a file, and is needed.
+        told = {name: "ERROR" for name in _TOLD if os.environ.get(name) in (None, SILENT)}
+        self._environment = {**os.environ, **told, **({} if schedules else _UNSCHEDULED)}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +28,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Keep)
         self.messages: list[dict[str, str]] = []
-        self.is_down = False
+        self.is_down = self.is_slow = False
 
     @property
     def url(self) -> SecretStr:
@@ -39,6 +40,7 @@ class _Keep(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        threading.Event().wait(self.server.is_slow)
         if not self.server.is_down:
             self.server.messages.append(json.loads(body))
         self.send_response(500 if self.server.is_down else 200)
@@ -181,6 +183,16 @@ def test_quiet_hours_keep_the_news_for_later(refused: Dsn, receiver: Receiver) -
     assert look_at(refused, receiver.url, alerts_quiet=always).waiting == 1
     assert receiver.messages == []
     assert look_at(refused, receiver.url).told == 1
+
+
+def test_of_two_looks_at_once_one_tells(refused: Dsn, receiver: Receiver) -> None:
+    """As of the watches of two hosts."""
+    look_at(refused)
+    receiver.is_slow = True
+    with ThreadPoolExecutor() as pool:
+        looked = pool.map(lambda _: look_at(refused, receiver.url).told, range(2))
+        assert sorted(looked) == [0, 1]
+    assert titles(receiver) == ["omniledger: 1 new"]
 
 
 @pytest.mark.parametrize(("hour", "quiet"), [(21, False), (22, True), (3, True), (7, False)])

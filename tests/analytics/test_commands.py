@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from omniledger.alerts.watching import Looked, look
 from omniledger.analytics import attaching
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import Dsn, session
-from omniledger.settings import get_settings
+from omniledger.settings import Settings, get_settings
 from tests.conftest import Server, ask, requires
 from tests.migrations.operator import Said, omniledger
 
@@ -249,6 +250,8 @@ def test_a_database_is_no_source_of_itself(server: Server, source: Dsn) -> None:
         ("prices", "set", "claude-sonnet-4-5", "--input", "1", "--output", "2"),
         ("users", "list"),
         ("merge", "run"),
+        ("merge", "verify"),
+        ("merge", "retry-quarantine"),
         ("inspect",),
         ("analytics", "upkeep"),
     ],
@@ -259,6 +262,19 @@ def test_what_belongs_at_the_source_is_refused_on_the_copy(
 ) -> None:
     refused = omniledger(analytics, *command)
     assert (refused.code, "is a copy of its source's" in refused.refusal) == (4, True)
+
+
+def test_a_watch_there_tells_nothing_that_only_the_gateway_knows(analytics: Dsn) -> None:
+    """Its tables are plain, and their newest rows as old as the last run."""
+    ask(
+        analytics,
+        "insert into ledger.alerts (kind, subject, sentence, told_at)"
+        " values ('silence', '7', 'nobody checks it', now())",
+    )
+    with session(analytics) as connection:
+        assert look(connection, Settings()) == Looked(0, 0, 1)
+    over = "select kind from ledger.alerts where resolved_at is not null"
+    assert ask(analytics, over) == [("silence",)]
 
 
 def test_upkeep_does_at_the_source_what_runs_would(source: Dsn, server: Server) -> None:

@@ -338,6 +338,12 @@ def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) 
     with killed_at(removing, "_in_batches"):
         pruned(marts, archive=tmp_path)
     ask(marts.dsn, "truncate public.votes")
+    file = min(tmp_path.glob("*/audit_logs/*.parquet"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    with pytest.raises(LocalError, match=r"can't be read as a Parquet file .* restore it"):
+        pruned(marts, archive=tmp_path)
+    file.write_bytes(whole)
     assert pruned(marts, archive=tmp_path).rows["audit_logs"] == 12
     assert archived(tmp_path) == 12
     assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
