@@ -16,6 +16,9 @@ COLUMNS = ("date", "model", "kind")
 FIGURES = ("tokens", "cost_usd")
 """The columns of which a file has at least one."""
 
+_NO_KINDS = frozenset((TOKENS, "token", "cache_write", "unsplit"))
+"""Words for tokens that are no kind of a bill's; as charges of another sort they would mislead."""
+
 Row = Mapping[str, str]
 
 
@@ -31,6 +34,8 @@ def facts(rows: Iterable[tuple[str, Row]]) -> Iterator[Fact]:
         is_tokens = kind in TOKEN_KINDS
         if not kind:
             raise Unreadable(f"{position}, kind", "is empty")
+        if not is_tokens and kind.lower() in _NO_KINDS.union(TOKEN_KINDS):
+            raise _no_kind(kind, position)
         if is_tokens and model is None:
             raise Unreadable(f"{position}, model", "is empty")
         tier = values.text(row.get("tier"), f"{position}, tier")
@@ -39,9 +44,7 @@ def facts(rows: Iterable[tuple[str, Row]]) -> Iterator[Fact]:
             values.in_dollars(row["currency"] or None, f"{position}, currency")
         if row.get("tokens") or (is_tokens and "tokens" in row):
             if not is_tokens and kind != WEB_SEARCH:
-                raise Unreadable(
-                    f"{position}, kind", f"{kind!r:.40} is none of {', '.join(TOKEN_KINDS)}"
-                )
+                raise _no_kind(kind, position)
             yield Fact(
                 "usage",
                 start,
@@ -72,3 +75,7 @@ def facts(rows: Iterable[tuple[str, Row]]) -> Iterator[Fact]:
                 tier=tier,
                 workspace=workspace,
             )
+
+
+def _no_kind(kind: str, position: str) -> Unreadable:
+    return Unreadable(f"{position}, kind", f"{kind!r:.40} is none of {', '.join(TOKEN_KINDS)}")

@@ -223,7 +223,13 @@ def _show_explained(explained: Explained) -> None:
 
 
 def _rates(row: dict[str, Any]) -> str:
-    names = {"input": "in", "output": "out", "cached_read": "read", "cache_write_5m": "write"}
+    names = {
+        "input": "in",
+        "output": "out",
+        "cached_read": "read",
+        "cache_write_5m": "write",
+        "cache_write_1h": "write for an hour",
+    }
     return ", ".join(f"{row[key]:f} {name}" for key, name in names.items() if row[key] is not None)
 
 

@@ -15,6 +15,9 @@ from omniledger.pricing.stretches import ENDS_AT, make_room
 HIGHEST = Decimal(1_000_000)
 """A million dollars for a million tokens: whoever says more meant another unit."""
 
+_DECIMALS = 20
+"""Of a price or a percentage; the database holds more, nobody means them."""
+
 _SAY = f"""
 insert into ledger.model_prices
     (model, is_own, valid_from, valid_to, source, discount, {", ".join(RATE_COLUMNS)})
@@ -86,9 +89,10 @@ def say_price(
     """
     _check_time(start, end)
     for price in rates.values():
-        if price is not None and not (price.is_finite() and 0 <= price <= HIGHEST):
+        if price is not None and not (_is_exact(price) and 0 <= price <= HIGHEST):
             raise InputError(
-                f"{price} is no price: give US dollars per million tokens, from 0 to {HIGHEST:,}."
+                f"{price} is no price: give US dollars per million tokens, from 0 to {HIGHEST:,}, "
+                f"with at most {_DECIMALS} decimals."
             )
     model = introduce(connection, name, "operator")
     _say(connection, model, rates, start, end, "operator", None)
@@ -111,8 +115,11 @@ def say_discount(
         InputError: the percentage is none, or the list has no price of the model in that time.
     """
     _check_time(start, end)
-    if not (percent.is_finite() and 0 < percent <= 100):
-        raise InputError(f"{percent} is no discount: give a percentage above 0, up to 100.")
+    if not (_is_exact(percent) and 0 < percent <= 100):
+        raise InputError(
+            f"{percent} is no discount: give a percentage above 0, up to 100, with at most "
+            f"{_DECIMALS} decimals."
+        )
     model = canonical(connection, name)
     if model is None or not _discount(connection, model, percent / 100, start, end):
         near = nearest(connection, name)
@@ -172,6 +179,12 @@ def _say(
     require_own(connection)
     make_room(connection, model, start, end)
     connection.execute(_SAY.encode(), (model, start, end, source, discount, *rates.values()))
+
+
+def _is_exact(number: Decimal) -> bool:
+    """Whether it is a number, and is kept to its last digit."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_DECIMALS
 
 
 def _check_time(start: datetime | None, end: datetime | None) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
+
+_DIGITS = 100
+"""More than a price times a share has."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,14 @@ class Rates:
         return astuple(self)
 
     def less(self, share: Decimal) -> Rates:
-        """The same with a share (0 to 1) taken off each."""
-        left = 1 - share
-        return Rates(
-            self.input * left,
-            self.output * left,
-            *(None if price is None else price * left for price in self.values()[2:]),
-        )
+        """The same with a share (0 to 1) taken off each, to the last digit."""
+        with localcontext(prec=_DIGITS):
+            left = 1 - share
+            return Rates(
+                self.input * left,
+                self.output * left,
+                *(None if price is None else price * left for price in self.values()[2:]),
+            )
 
 
 @dataclass(frozen=True)

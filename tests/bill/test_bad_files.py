@@ -177,6 +177,16 @@ BAD: dict[str, tuple[str, object, str]] = {
         f"{_HEADER}2026-03-01,m,thoughts,5,1\n",
         "x.csv, line 2, kind: 'thoughts' is none of input, output, cached",
     ),
+    "a plain charge for tokens of no kind": (
+        "x.csv",
+        "date,model,kind,cost_usd\n2026-03-01,m,tokens,1\n",
+        "x.csv, line 2, kind: 'tokens' is none of input, output, cached",
+    ),
+    "a plain kind in capitals": (
+        "x.csv",
+        "date,model,kind,cost_usd\n2026-03-01,m,Input,1\n",
+        "x.csv, line 2, kind: 'Input' is none of input, output, cached",
+    ),
     "plain euros": (
         "x.csv",
         "date,model,kind,cost_usd,currency\n2026-03-01,m,input,1,EUR\n",

@@ -20,6 +20,7 @@ from tests.models.bill import (
 from tests.models.conftest import USAGE, Marts, Prepared, request_at
 
 HAIKU, SONNET = "claude-3-5-haiku", "claude-sonnet-4-5"
+OLD_SONNET = "claude-sonnet-4-0"
 
 ALL = (USAGE, FOCUS, RECONCILIATION)
 
@@ -81,6 +82,28 @@ def fill(marts: Marts) -> None:
     request_at(marts, "2026-01-07 12:00+00", llm_model=HAIKU, llm_tokens_used=1_000_000)
     counted(dsn, "2026-01-07", "input", 1_000_000)
     charged(dsn, "2026-01-07", "input", "0.8")
+    # 8: names that look unlike those of the ledger, and a charge for tokens of no kind
+    ask(
+        dsn,
+        "insert into ledger.model_names (name, model, source)"
+        " values ('claude-sonnet-4', %s, 'test'), (%s, %s, 'test')",
+        *(OLD_SONNET, OLD_SONNET, OLD_SONNET),
+    )
+    ask(
+        dsn,
+        "insert into ledger.model_prices values"
+        " (%s, '-infinity', null, 3, 15, 0.3, 3.75, 6, 'test')",
+        OLD_SONNET,
+    )
+    for model in (HAIKU, "claude-sonnet-4-20250514"):
+        request_at(
+            marts, "2026-01-08 12:00+00", llm_model=model, tokens_input=1_000_000, tokens_output=0
+        )
+    counted(dsn, "2026-01-08", "input", 1_000_000, "Claude Haiku 3.5")
+    charged(dsn, "2026-01-08", "input", "0.8", "Claude Haiku 3.5")
+    counted(dsn, "2026-01-08", "input", 1_000_000, "us.anthropic.claude-sonnet-4-20250514-v1:0")
+    charged(dsn, "2026-01-08", "input", "3", "Claude Sonnet 4")
+    charged(dsn, "2026-01-08", None, "0.5", HAIKU)
     marts.run(*ALL)
 
 
@@ -109,6 +132,7 @@ def test_each_difference_has_its_cause(filled: Marts) -> None:
         ("6", HAIKU, "input"): {"unexplained": "0.2"},
         ("7", HAIKU, "input"): {"token_count": "0.8"},
         ("7", HAIKU, "unsplit"): {"token_count": "-0.8"},
+        ("8", HAIKU, "other"): {"other": "0.5"},
     }
     for row in rows.values():
         assert sum(row[f"cause_{cause}_usd"] for cause in CAUSES) == row["difference_usd"]
@@ -227,4 +251,4 @@ def test_focus_has_the_sums_of_the_daily_usage(filled: Marts) -> None:
     [(ledger,)] = ask(filled.dsn, f"select sum(x_ledger_cost) from analytics_build.{FOCUS}")
     assert ledger == Decimal("4.80") + Decimal("0.8004") + Decimal("1.6") + Decimal(
         "0.000008"
-    ) + Decimal("0.8") + Decimal("0.8")
+    ) + Decimal("0.8") + Decimal("0.8") + Decimal("3.8")

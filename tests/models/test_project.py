@@ -150,7 +150,7 @@ HOW_NOT_WHAT = {
     *("optional_columns", "optional_relation", "plan_for_many_rows", "remember_build_inputs"),
     *("remember_health_inputs", "remember_usage_inputs", "remember_what_was_seen", "seen_until"),
     *("setting", "setting_literal", "where_day_changed", "last_event_ahead"),
-    *("billed_model", "ledger_token_kind", "tell_rows_by_all_columns"),
+    *("bare_billed_model", "billed_model", "ledger_token_kind", "tell_rows_by_all_columns"),
 }
 """Macros that find what to build or say a setting, which is an input of its own, and those of marts
 that are computed as a whole in each run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from genai_prices import Usage
@@ -170,3 +171,10 @@ def test_a_price_is_in_force_from_its_first_moment_until_before_its_last(
     say_price(connection, "boundary", Rates(Decimal(7), Decimal(1)), start, end)
     at = [start - timedelta(microseconds=1), start, end - timedelta(microseconds=1), end]
     assert [cost(connection, ONE, at=moment, **row) for moment in at] == [None, 7, 7, None]
+
+
+def test_a_discount_is_taken_off_to_the_last_digit() -> None:
+    listed, share = Decimal("999.12345678901234567891"), Decimal("0.1234567890123456789012")
+    less = Rates(listed, listed, listed).less(share)
+    exact = Fraction(listed) * (1 - Fraction(share))
+    assert [Fraction(price) for price in less.values() if price is not None] == [exact] * 3

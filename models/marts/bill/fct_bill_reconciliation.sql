@@ -58,10 +58,80 @@ billed_days as (
 
 ),
 
+-- each name is looked up once
+names as materialized (
+
+    select
+        model_name,
+        {{ billed_model('model_name') }} as agreed_model
+
+    from (
+        select x_model as model_name from focus
+
+        union distinct
+
+        select provider_model as model_name from provider_usage
+
+        union distinct
+
+        select provider_model as model_name from provider_costs
+
+        union distinct
+
+        select llm_model as model_name from model_prices
+    ) as met
+    where model_name is not null
+
+),
+
+named_focus as (
+
+    select
+        focus.*,
+        names.agreed_model
+
+    from focus
+    inner join names on focus.x_model = names.model_name
+
+),
+
+named_usage as (
+
+    select
+        provider_usage.*,
+        coalesce(names.agreed_model, '') as llm_model
+
+    from provider_usage
+    left join names on provider_usage.provider_model = names.model_name
+
+),
+
+named_costs as (
+
+    select
+        provider_costs.*,
+        coalesce(names.agreed_model, '') as llm_model
+
+    from provider_costs
+    left join names on provider_costs.provider_model = names.model_name
+
+),
+
+agreed_prices as (
+
+    select
+        model_prices.*,
+        names.agreed_model
+
+    from model_prices
+    inner join names on model_prices.llm_model = names.model_name
+
+),
+
 named_prices as materialized (
 
     select
-        {{ billed_model('llm_model') }} as llm_model,
+        agreed_model as llm_model,
         llm_model as price_name,
         valid_from,
         valid_to,
@@ -73,7 +143,7 @@ named_prices as materialized (
             'cache_write_1h', cache_write_1h_usd
         ) as prices
 
-    from model_prices
+    from agreed_prices
 
 ),
 
@@ -81,11 +151,11 @@ ledger_by_reporting_day as (
 
     select
         usage_date as bill_date,
-        coalesce({{ billed_model('x_model') }}, '') as llm_model,
+        agreed_model as llm_model,
         x_token_kind as token_kind,
         sum(x_ledger_cost) as ledger_usd
 
-    from focus
+    from named_focus
     where usage_date in (select billed_days.bill_date from billed_days)
     group by 1, 2, 3
 
@@ -95,13 +165,13 @@ ledger_by_bill_day as (
 
     select
         x_utc_date as bill_date,
-        coalesce({{ billed_model('x_model') }}, '') as llm_model,
+        agreed_model as llm_model,
         x_token_kind as token_kind,
         sum(x_tokens) as tokens,
         sum(x_ledger_cost) as ledger_usd,
         sum(billed_cost) as priced_usd
 
-    from focus
+    from named_focus
     where x_utc_date in (select billed_days.bill_date from billed_days)
     group by 1, 2, 3
 
@@ -112,13 +182,13 @@ counted as (
     select
         bill_date,
         bucket_start,
-        coalesce({{ billed_model('provider_model') }}, '') as llm_model,
+        llm_model,
         provider_token_kind,
         coalesce(service_tier, 'standard') <> 'standard' as is_tiered,
         count(service_tier) as counts_with_tier,
         sum(quantity) as tokens
 
-    from provider_usage
+    from named_usage
     where provider_token_kind <> 'web_search'
     group by 1, 2, 3, 4, 5
 
@@ -178,9 +248,10 @@ costs_by_kind as (
 
     select
         bill_date,
-        coalesce({{ billed_model('provider_model') }}, '') as llm_model,
+        llm_model,
         case
-            when cost_type = 'tokens' then {{ ledger_token_kind('provider_token_kind') }}
+            when cost_type = 'tokens' and provider_token_kind is not null
+                then {{ ledger_token_kind('provider_token_kind') }}
             else 'other'
         end as token_kind,
         sum(amount_usd) as billed_usd,
@@ -199,7 +270,7 @@ costs_by_kind as (
                     )
         end as tiered_list_usd
 
-    from provider_costs
+    from named_costs
     group by 1, 2, 3
 
 ),
