@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 API = "https://api.anthropic.com"
 KEY = "ANTHROPIC_ADMIN_KEY"
+ADDRESS = "ANTHROPIC_BASE_URL"
 VERSION = "2023-06-01"
 
 _REPORTS: tuple[ModuleType, ...] = (usage_report, cost_report)
@@ -49,7 +50,7 @@ class Api:
         """The usage and the cost of the days from `first` to `last`, both included.
 
         Raises:
-            SettingsError: there is no key, or the days are in the wrong order.
+            SettingsError: there is no key or no address that could be one, or no such days.
             InputError: the provider refuses the key or the request.
             StepFailed: it doesn't answer, or not in a form that is known.
         """
@@ -58,8 +59,14 @@ class Api:
                 f"There is no key for the provider's API; set {KEY} to an admin key "
                 "(sk-ant-admin…), or export the bill and use `omniledger bill import`."
             )
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise SettingsError(f"{KEY} holds a character that no key has; copy it anew.")
+        if not _is_address(self.url):
+            raise SettingsError(f"{ADDRESS} is no address like {API}; leave it out for that one.")
         if last < first:
             raise SettingsError(f"--from {first} is after --to {last}; give the earlier day first.")
+        if last == date.max:
+            raise SettingsError(f"--to {last} has no day after it; give an earlier one.")
         for report in _REPORTS:
             name = f"{report.NAME} {first} to {last}"
             # All of it now: no transaction is kept open while the provider is waited for.
@@ -127,6 +134,16 @@ class Api:
             if attempt < _ATTEMPTS - 1:
                 self.sleep(wait)
         raise StepFailed(f"The provider's API {why}; nothing was imported, ask again later.")
+
+
+def _is_address(url: str) -> bool:
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 def _stretches(first: date, last: date) -> Iterator[tuple[datetime, datetime]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from types import ModuleType
 from typing import IO, Any, NamedTuple
 
@@ -200,8 +201,15 @@ def _require_whole(gathered: _Pages) -> None:
 
 
 def _is_json(path: Path) -> bool:
-    with naming(path), path.open("rb") as file:
-        start = file.read(4096)
+    with naming(path):
+        mode = path.stat().st_mode
+        # What a pipe has given it gives no second time, and a named one may never give anything.
+        if not (S_ISREG(mode) or S_ISDIR(mode)):
+            raise InputError(
+                f"{path} is no file but a pipe or a device; save what it gives and import that."
+            )
+        with path.open("rb") as file:
+            start = file.read(4096)
     if not start.strip():
         raise InputError(f"{path} is empty, so there is nothing to import.")
     return start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")

@@ -65,7 +65,7 @@ def bill_fetch(first: datetime, last: datetime) -> None:
     from omniledger.bill import fetching, loading
     from omniledger.database import session
 
-    url = os.environ.get("ANTHROPIC_BASE_URL") or fetching.API
+    url = os.environ.get(fetching.ADDRESS) or fetching.API
     api = fetching.Api(os.environ.get(fetching.KEY, "").strip(), url)
     documents = list(api.documents(first.date(), last.date()))
     with session(autocommit=True) as connection:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_PREC, Decimal, localcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,7 +116,8 @@ def _write(connection: Connection, columns: tuple[Column, ...], writer: _Writer)
         while batch := cursor.fetchmany(_ROWS_AT_ONCE):
             writer.write(batch)
             rows += len(batch)
-            billed = sum((row[billed_at] for row in batch), billed)
+            with localcontext(prec=MAX_PREC):
+                billed = sum((row[billed_at] for row in batch), billed)
             unknown += sum(row[basis_at] == "unknown" for row in batch)
     return Written(rows, billed, unknown)
 

@@ -21,15 +21,18 @@ _BEFORE = """
     with day as (
         select
             (%(now)s at time zone %(zone)s)::date as day,
-            (%(now)s at time zone %(zone)s)::date::timestamp at time zone %(zone)s as starts_at
+            -- about the day, for indexes; where clocks change it has an hour more or less
+            (%(now)s at time zone %(zone)s)::date::timestamp at time zone %(zone)s
+            - interval '1 hour' as after
     ),
 
     used as (
         select {person} as legacy_user_id, sum({cost}) as cost_usd
         from {legacy} as l
         where
-            {time} >= (select starts_at from day)
-            and {time} < (select starts_at + interval '1 day' from day)
+            {time} >= (select after from day)
+            and {time} < (select after + interval '27 hours' from day)
+            and ({time} at time zone %(zone)s)::date = (select day.day from day)
             and l.success
             and {cost} between 0 and 1000000000000
         group by 1
@@ -67,8 +70,9 @@ _AND_GATEWAY = """
             select a.user_id, a.cost_usd::numeric
             from omni2.audit_logs as a
             where
-                a.timestamp >= (select starts_at from day)
-                and a.timestamp < (select starts_at + interval '1 day' from day)
+                a.timestamp >= (select after from day)
+                and a.timestamp < (select after + interval '27 hours' from day)
+                and (a.timestamp at time zone %(zone)s)::date = (select day.day from day)
                 and a.user_id is not null
                 and a.success
                 and a.cost_usd::numeric between 0 and 1000000000000

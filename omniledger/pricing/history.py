@@ -8,7 +8,7 @@ from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.errors import InputError
 from omniledger.moments import since
-from omniledger.pricing.names import canonical
+from omniledger.pricing.names import bare_of_all, canonical
 
 _SAY = """
 insert into ledger.model_history (valid_from, model)
@@ -31,8 +31,12 @@ def say_model(connection: Connection, name: str, start: datetime | None) -> tupl
 
     Returns:
         The model, and whether its name is known.
+
+    Raises:
+        InputError: the name is none.
     """
     require_own(connection)
+    bare_of_all(connection, name)
     known = canonical(connection, name)
     model = known or name.strip()
     connection.execute(_SAY, (start, model))

@@ -47,10 +47,20 @@ def introduce(connection: Connection, name: str, source: str) -> str:
     known = canonical(connection, name)
     if known is not None:
         return known
+    normal = bare_of_all(connection, name)
+    _learn(connection, {normal: normal}, source)
+    return normal
+
+
+def bare_of_all(connection: Connection, name: str) -> str:
+    """A name without what stands before and behind it.
+
+    Raises:
+        InputError: nothing is left of it.
+    """
     [(_, _, normal)] = connection.execute(_FORMS, ([name],)).fetchall()
     if not normal:
         raise InputError(f"{name!r} names no model; give its name as your gateway writes it.")
-    _learn(connection, {normal: normal}, source)
     return str(normal)
 
 

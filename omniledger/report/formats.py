@@ -24,7 +24,7 @@ def usd(amount: Decimal | None, *, plus: bool = False) -> str:
     """
     if amount is None or not amount.is_finite():
         return NOT_KNOWN
-    whole, _, cents = f"{abs(amount):,f}".partition(".")
+    whole, _, cents = f"{amount.copy_abs():,f}".partition(".")
     cents = cents.rstrip("0").ljust(2, "0")
     sign = _MINUS if amount < 0 else "+" if plus and amount > 0 else ""
     return f"{sign}${whole}.{cents}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,12 @@ def test_a_file_that_is_not_there(take: Import, tmp_path: Path) -> None:
 def test_a_folder(take: Import, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read: Is a directory"):
         take(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(take: Import, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(InputError, match=r"x\.csv is no file but a pipe or a device; save what"):
+        take(tmp_path / "x.csv")
 
 
 def test_a_huge_file_of_json(take: Import, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:

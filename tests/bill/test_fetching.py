@@ -185,9 +185,20 @@ def test_nobody_there() -> None:
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0]
 
 
-def test_days_the_wrong_way_round() -> None:
-    with pytest.raises(SettingsError, match="give the earlier day first"):
-        list(Api(SECRET).documents(LAST, FIRST))
+@pytest.mark.parametrize(
+    ("api", "days", "said"),
+    [
+        (Api(SECRET), (LAST, FIRST), "give the earlier day first"),
+        (Api(SECRET), (FIRST, date.max), "has no day after it"),
+        (Api("sk-clé"), (FIRST, LAST), f"{KEY} holds a character that no key has"),
+        (Api("sk\nkey"), (FIRST, LAST), f"{KEY} holds a character that no key has"),
+        (Api(SECRET, "proxy.example.com"), (FIRST, LAST), "ANTHROPIC_BASE_URL is no address like"),
+        (Api(SECRET, "http://[::1"), (FIRST, LAST), "ANTHROPIC_BASE_URL is no address like"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_at_once(api: Api, days: tuple[date, date], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        list(api.documents(*days))
 
 
 @pytest.fixture

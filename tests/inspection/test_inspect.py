@@ -398,6 +398,26 @@ def test_half_way_both_logs_count_and_what_is_copied_counts_once(server: Server)
     assert found(dsn, question) == ("drift", "1 user: Ada@Example.com ($10.00 of $10.00)")
 
 
+def test_the_whole_of_a_day_counts_on_which_clocks_go_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    revisions.upgrade(dsn, "head", "merge=later")
+    monkeypatch.setenv("OMNILEDGER_REPORTING_TIMEZONE", "America/Havana")
+    ask(dsn, "insert into ledger.settings values ('as_of', '2025-11-03 04:59:59+00')")
+    # 1 November ends, and 2 November is all of both its midnights and its 25 hours.
+    for at, usd in (("02 03:59:59", 90), ("02 04:30", 6), ("03 04:59:59", 4), ("03 05:00", 90)):
+        ask(
+            dsn,
+            "insert into omni2.audit_logs (timestamp, user_id, question, cost_usd, success)"
+            " values (%s, 2, 'q', %s, true)",
+            f"2025-11-{at}+00",
+            usd,
+        )
+    state, evidence = found(dsn, "Who has used up the day's limit?")
+    assert (state, evidence) == ("drift", "1 user: Ada@Example.com ($10.00 of $10.00)")
+
+
 def test_users_that_nobody_knew_of_at_the_merge_are_a_finding(server: Server) -> None:
     dsn = server.state(UPGRADED)
     question = "Is everybody known to the gateway?"

@@ -234,7 +234,9 @@ def _rates_of(
     counts: list[Count], charges: list[Charge], worth: list[Fraction | None]
 ) -> dict[str, Fraction | None]:
     """Why what was counted is charged with other dollars than it is worth."""
-    tells_tiers = any(c.tier is not None for c in counts)
+    tells_tiers = all(
+        any(fact.tier is not None for fact in facts) for facts in (counts, charges or counts)
+    )
     tiered = [c for c in charges if tells_tiers and _is_tiered(c)]
     plain = [c for c in charges if c not in tiered]
     tiered_worth = _sum(

@@ -104,6 +104,12 @@ def fill(marts: Marts) -> None:
     counted(dsn, "2026-01-08", "input", 1_000_000, "us.anthropic.claude-sonnet-4-20250514-v1:0")
     charged(dsn, "2026-01-08", "input", "3", "Claude Sonnet 4")
     charged(dsn, "2026-01-08", None, "0.5", HAIKU)
+    # 9: counted as a batch, and charged without a word of it
+    request_at(
+        marts, "2026-01-09 12:00+00", llm_model=HAIKU, tokens_input=1_000_000, tokens_output=0
+    )
+    counted(dsn, "2026-01-09", "input", 1_000_000, service_tier="batch")
+    charged(dsn, "2026-01-09", "input", "0.4")
     marts.run(*ALL)
 
 
@@ -133,6 +139,7 @@ def test_each_difference_has_its_cause(filled: Marts) -> None:
         ("7", HAIKU, "input"): {"token_count": "0.8"},
         ("7", HAIKU, "unsplit"): {"token_count": "-0.8"},
         ("8", HAIKU, "other"): {"other": "0.5"},
+        ("9", HAIKU, "input"): {"discount": "-0.4"},
     }
     for row in rows.values():
         assert sum(row[f"cause_{cause}_usd"] for cause in CAUSES) == row["difference_usd"]
@@ -251,4 +258,4 @@ def test_focus_has_the_sums_of_the_daily_usage(filled: Marts) -> None:
     [(ledger,)] = ask(filled.dsn, f"select sum(x_ledger_cost) from analytics_build.{FOCUS}")
     assert ledger == Decimal("4.80") + Decimal("0.8004") + Decimal("1.6") + Decimal(
         "0.000008"
-    ) + Decimal("0.8") + Decimal("0.8") + Decimal("3.8")
+    ) + Decimal("0.8") + Decimal("0.8") + Decimal("3.8") + Decimal("0.8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.models.conftest import USAGE, Marts, Prepared, request_at
 from tests.models.focus_rules import COLUMNS, NUMBERS, broken
 
 HAIKU = "claude-3-5-haiku"
+ODD_COST = Decimal("7.000000000000000000000000000001")
+"""With more digits than Python's decimals have unasked."""
 
 
 def fill(marts: Marts) -> None:
@@ -32,7 +34,7 @@ def fill(marts: Marts) -> None:
     request_at(marts, "2026-02-01 01:00+00", **split, cost_usd=Decimal("0.1"))
     request_at(marts, "2026-02-01 02:00+00", llm_model=HAIKU, llm_tokens_used=1000)
     request_at(marts, "2026-02-01 03:00+00", llm_model="=cmd()", tokens_input=3, tokens_output=4)
-    unheard_of = {"llm_model": "unheard-of", "cost_usd": Decimal("7.000000000000000001")}
+    unheard_of = {"llm_model": "unheard-of", "cost_usd": ODD_COST}
     request_at(marts, "2026-02-01 04:00+00", **unheard_of, tokens_input=1, tokens_output=2)
     request_at(marts, "2026-02-01 05:00+00", llm_model=HAIKU, cost_usd=Decimal(2))
     marts.run(USAGE, FOCUS)
@@ -92,7 +94,8 @@ def test_csv_and_parquet_say_the_same_and_the_sums_of_the_marts(dsn: Dsn, tmp_pa
     )
     written = [exported(dsn, tmp_path / name) for name in ("focus.csv", "focus.parquet")]
     assert written[0] == written[1]
-    assert written[0].billed == computed + estimated + Decimal("7.000000000000000001") + 2
+    with localcontext(prec=60):
+        assert written[0].billed == computed + estimated + ODD_COST + 2
     for rows in (list(read_csv(tmp_path / "focus.csv")), read_parquet(tmp_path / "focus.parquet")):
         assert len(rows) == written[0].rows
         by_basis: dict[str, Decimal] = {}
@@ -101,8 +104,8 @@ def test_csv_and_parquet_say_the_same_and_the_sums_of_the_marts(dsn: Dsn, tmp_pa
             by_basis[basis] = by_basis.get(basis, Decimal(0)) + row["BilledCost"]
         assert by_basis["computed"] == computed
         assert by_basis["estimated"] == estimated
-        ledger = sum(row["x_LedgerCost"] for row in rows)
-        assert ledger == recorded + estimated
+        with localcontext(prec=60):
+            assert sum(row["x_LedgerCost"] for row in rows) == recorded + estimated
 
 
 def test_cost_recorded_of_a_request_is_dealt_out_to_its_kinds(dsn: Dsn, tmp_path: Path) -> None:

@@ -499,6 +499,7 @@ def test_no_control_or_direction_mark_is_left(text: str, mark: str) -> None:
         (lambda: formats.duration(86400), "1 d"),
         (lambda: formats.duration(4800), "1 h 20 min"),
         (lambda: formats.usd(Decimal("1E-7")), "$0.0000001"),
+        (lambda: formats.usd(Decimal(f"-7.{1:030}")), f"{MINUS}$7.{1:030}"),
         (lambda: formats.usd(None), "not known"),
         (lambda: formats.exact(Decimal("2.1914010")), "2.191401"),
         (lambda: formats.plural(1, "match", "matches"), "1 match"),

@@ -234,6 +234,9 @@ def test_models_say_what_ran_when(dsn: Dsn) -> None:
         "claude-x ran from 2026-03-01T00:00:00+00:00 on.\n"
     )
     assert "did you mean claude-x?" in omniledger("models", "set", "claude-xx")
+    for nothing in ("", " ", "anthropic/"):
+        with pytest.raises(InputError, match=f"'{nothing}' names no model"):
+            omniledger("models", "set", nothing)
     assert json.loads(omniledger("models", "list", "--json")) == {
         "default_model": "claude-3-5-haiku",
         "stated": [

@@ -268,7 +268,8 @@ costs_by_kind as (
                         filter (where coalesce(service_tier, 'standard') <> 'standard'),
                         0
                     )
-        end as tiered_list_usd
+        end as tiered_list_usd,
+        count(service_tier) as charges_with_tier
 
     from named_costs
     group by 1, 2, 3
@@ -336,7 +337,9 @@ joined as (
         coalesce(theirs.tiered_value_usd, 0) as tiered_value_usd,
         coalesce(charges.billed_usd, 0) as charged_usd,
         charges.billed_list_usd as charged_list_usd,
-        coalesce(theirs.counts_with_tier > 0, false) as is_tier_known,
+        -- charges that name no tier, as some exports have them, are of all tiers together
+        coalesce(theirs.counts_with_tier > 0, false)
+        and coalesce(charges.charges_with_tier > 0, true) as is_tier_known,
         coalesce(charges.tiered_usd, 0) as tiered_usd,
         charges.tiered_list_usd
 
