@@ -1,37 +1,10 @@
-create or replace function ledger.column_kind(relation text, name text) returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select t.typcategory::text
-    from pg_attribute as a
-    inner join pg_type as t on a.atttypid = t.oid
-    where a.attrelid = to_regclass(column_kind.relation) and a.attname = column_kind.name
-$$;
-
-comment on function ledger.column_kind is
-'What kind of type a column has, as pg_type.typcategory calls it: N is a number, S a text.';
-
-create or replace function ledger.ids_match(one text, kind text, other text, other_kind text)
-returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select case
-        when kind = other_kind then one || ' = ' || other
-        else one || '::text = ' || other || '::text'
-    end
-$$;
-
-comment on function ledger.ids_match is
-'SQL that is true where two ids are one, also where one of them is kept as a text.';
-
 create or replace function ledger.limit_of(named text, kind text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select case
         when kind = 'N' then named || '::numeric'
-        else 'case when ' || named || '::text ~ ''^ *-?[0-9]+([.][0-9]*)? *$'' then ' || named
+        else 'case when ' || named || '::text ~ ''^ *[+-]?([0-9]{1,100}([.][0-9]*)?|[.][0-9]+) *$'' then ' || named
             || '::text::numeric end'
     end
 $$;
@@ -101,7 +74,8 @@ begin
                     ) || ' and ' || said || ' <> ''NaN''
                 )';
     end if;
-    -- "offset 0" so that each is looked up once, however often it is named.
+    -- Only a number of the ledger's own type is a person's. And "offset 0", so that each limit is
+    -- looked up once, however often it is named.
     return '
         select
             u.id::integer,
@@ -117,7 +91,9 @@ begin
                 when said.team is not null then ''team''
                 else ''default''
             end
-        from auth_service.users as u
+        from (
+            select * from auth_service.users where id::numeric between -2147483648 and 2147483647
+        ) as u
         cross join lateral (
             select
                 ' || override || ' as override,

@@ -18,7 +18,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("limits_query"))
+    run(sql("limits_query_0025"))
     run("select ledger.refresh_limits()")
 
 

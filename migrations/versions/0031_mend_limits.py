@@ -20,7 +20,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name in ("limits_query", "note_limits", "check_usage_limit"):
+    for name in ("limits_query_0025", "note_limits", "check_usage_limit"):
         run(sql(name))
     run("select ledger.refresh_limits()")
 

@@ -181,14 +181,27 @@ def test_ids_and_limits_may_be_kept_as_texts(dsn: Dsn) -> None:
         }
         assert limits(dsn) == before
     ask(dsn, "select ledger.refresh_limits(), ledger.note_limits()")
-    for no_limit in ("", " none ", "1e3", "-"):
-        ask(
-            dsn,
-            "alter table auth_service.user_overrides alter custom_cost_limit"
-            f" type text using '{no_limit}'",
-        )
+    say = "update auth_service.user_overrides set custom_cost_limit = %s"
+    for no_limit in ("", " none ", "1e3", "-", ".", "9" * 140_000):
+        ask(dsn, say, no_limit)
         assert check(dsn, 2)["cost_limit"] == 10
         assert limits(dsn)[2] == (10, "default")
+    for text in (".5", "+5", " 0.50 ", "7."):
+        ask(dsn, say, text)
+        assert limits(dsn)[2] == (Decimal(text), "override")
+        assert check(dsn, 2)["cost_limit"] == Decimal(text)
+
+
+def test_a_user_beyond_all_numbers_of_persons_fails_no_check(dsn: Dsn) -> None:
+    before = limits(dsn)
+    ask(
+        dsn,
+        "alter table auth_service.users alter id type bigint;"
+        "insert into auth_service.users (id, email) values (3000000000, 'far@example.com')",
+    )
+    ask(dsn, "select ledger.refresh_limits(), ledger.note_limits()")
+    assert limits(dsn) == before
+    assert check(dsn, 3_000_000_000)["cost_limit"] == 10
 
 
 @pytest.mark.parametrize(
