@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from types import FrameType
 
 from omniledger.errors import OmniledgerError
@@ -24,6 +25,9 @@ def main() -> None:
     from omniledger.cli import cli
     from omniledger.strangers import SafeOutput
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Strangers write letters that a terminal of another encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout = SafeOutput(sys.stdout)
 
     try:

@@ -92,14 +92,17 @@ def _shown(value: object) -> str:
         except OmniledgerError:
             return "(no address of a database)"
     if isinstance(value, tuple):
-        # An address of a channel is a secret as a whole, but for what kind it is.
         return " ".join(
-            f"{one.get_secret_value().partition(':')[0]}://***"
-            if isinstance(one, SecretStr)
-            else str(one)
+            _channel(one.get_secret_value()) if isinstance(one, SecretStr) else str(one)
             for one in value
         )
     return "" if value is None else masked(str(value))
+
+
+def _channel(address: str) -> str:
+    """A channel's address, a secret as a whole but for its kind; a part of a password has none."""
+    kind, is_address, _ = address.partition("://")
+    return f"{kind}://***" if is_address else "***"
 
 
 def _database(settings: Settings) -> Place:

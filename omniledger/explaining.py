@@ -177,6 +177,11 @@ def unreachable(error: psycopg.Error, dsn: Dsn) -> DatabaseError:
         way_out = "the two sides don't agree on SSL; look at sslmode in DATABASE_URL"
     elif "does not exist" in text:
         way_out = "the server knows no such database or user; look at DATABASE_URL"
+    elif "definition of service" in text or "service file" in text:
+        way_out = (
+            "PGSERVICE names a service that this machine doesn't know; unset it, for DATABASE_URL "
+            "says where the database is"
+        )
     elif "could not translate" in text or "resolve" in text or "name or service" in text:
         way_out = "the host name is unknown; look at DATABASE_URL"
     elif "refused" in text or "no such file" in text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import time
 from decimal import Decimal
 from functools import cache
@@ -32,6 +33,9 @@ MIGRATIONS_DIR = _BESIDE / "migrations"
 def _work_dir() -> Path:
     return PROJECT_DIR if IS_CHECKOUT else Path.cwd()
 
+
+_BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][\w+.-]*://)|\s+")
+"""A comma within one is part of it, as in a list of those whom a mail goes to."""
 
 _STORE = """
 insert into ledger.settings (name, value) values (%s, %s)
@@ -158,7 +162,9 @@ class Settings(BaseSettings):
     @field_validator("alerts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(one for url in _BETWEEN_URLS.split(value) if (one := url.strip(",")))
 
     @field_validator("alerts_quiet", mode="before")
     @classmethod

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from omniledger.database import Dsn
-from omniledger.errors import SettingsError
+from omniledger.database import Dsn, connect
+from omniledger.errors import DatabaseError, PassingError, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,15 @@ def test_who_has_no_name_on_this_machine_is_named_by_the_address(
     assert Dsn.parse("postgresql://me@host/db").user == "me"
     with pytest.raises(SettingsError, match="DATABASE_URL names no user, and this machine"):
         Dsn.parse("postgresql://host/db")
+
+
+def test_a_service_of_the_surroundings_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGSERVICE", "nobody-wrote-it")
+    with pytest.raises(DatabaseError, match=r"PGSERVICE names a service .* unset it") as refused:
+        connect(Dsn("127.0.0.1", 1, "db", "me"))
+    assert not isinstance(refused.value, PassingError)
 
 
 def test_a_database_may_have_an_at_in_its_name() -> None:

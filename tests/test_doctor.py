@@ -54,7 +54,7 @@ def test_what_does_not_answer_is_a_problem_and_no_secret_is_shown(tmp_path: Path
 def test_a_channel_that_is_none_is_a_problem_and_no_schedule_begins(tmp_path: Path) -> None:
     given = {
         "OMNILEDGER_HOME": str(tmp_path),
-        "OMNILEDGER_ALERTS": f"json://127.0.0.1:1 nonsense://{SECRET}",
+        "OMNILEDGER_ALERTS": f"json://127.0.0.1:1 nonsense://me:a {SECRET}@host",
         "PREFECT_API_URL": "",
     }
     for command, code in (("doctor", 1), ("schedule", 2)):

@@ -148,6 +148,8 @@ def test_a_run_that_failed_puts_right_nothing_that_was_refused(dsn: Dsn) -> None
     walk(dsn, "refused")
     with pytest.raises(NotReadyError), recorded(dsn):
         raise NotReadyError("It came to nothing.")
+    [told] = wrong(dsn, "run")
+    assert told.sentence.endswith(" UTC failed: It came to nothing")
     with recorded(dsn) as run:
         assert run.follows_refusal
         run.end("published")

@@ -17,7 +17,7 @@ from omniledger import errors, screen
 from omniledger.cli import EPILOG, cli
 from omniledger.database import connect
 from omniledger.settings import PROJECT_DIR
-from tests.conftest import Server
+from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 from tests.test_cli import SECRET, commands, run
 
@@ -136,6 +136,14 @@ def test_a_reader_who_has_gone_is_told_nothing(server: Server) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_letters_that_a_terminal_has_not_are_told_by_their_numbers(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    event = "insert into ledger.alerts (kind, subject, sentence) values ('silence', '7', %s)"
+    ask(dsn, event, "nobody checks ☃")
+    said = run("alerts", "list", database=dsn.url(), PYTHONIOENCODING="latin-1:strict")
+    assert (said.returncode, r"checks \u2603" in said.stdout) == (0, True), said.stderr
 
 
 def test_work_goes_on_where_nobody_reads_what_is_said() -> None:

@@ -43,3 +43,13 @@ def test_quiet_hours_name_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     get_settings.cache_clear()
     with pytest.raises(SettingsError, match="hours are of OMNILEDGER_REPORTING_TIMEZONE"):
         get_settings()
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", ", " , ", "\n"])
+def test_a_channel_may_have_commas_in_its_address(
+    monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    """As those have whom a mail goes to."""
+    channels = ["mailto://me:a,b@example.com?to=a@example.com,b@example.com", "json://host/hook"]
+    monkeypatch.setenv("OMNILEDGER_ALERTS", between.join(channels) + between)
+    assert [one.get_secret_value() for one in Settings().alerts] == channels

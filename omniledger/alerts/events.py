@@ -30,7 +30,8 @@ _LAST_RUN = """
     select
         r.verdict,
         'the run of ' || to_char(r.started_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')
-        || ' UTC was ' || r.verdict || ': ' || coalesce(r.reason, 'nobody knows why')
+        || case r.verdict when 'failed' then ' UTC failed' else ' UTC was ' || r.verdict end
+        || ': ' || coalesce(r.reason, 'nobody knows why')
     from ledger.runs as r
     where r.verdict <> 'running'
     order by r.started_at desc

@@ -107,8 +107,8 @@ def speaking_of_source() -> Iterator[None]:
             ) from None
         if state.startswith("08") or (is_remote and state.startswith(_GONE)):
             raise PassingError(
-                f"The source can't be read: {said}; the copy stays as it was, and the next run "
-                "takes over what this one did not."
+                f"The source can't be read: {said}; start it, or look at its address. The copy "
+                "stays as it was, and the next run takes over what this one did not."
             ) from None
         if is_remote:
             raise NotReadyError(

@@ -108,6 +108,7 @@ def test_a_link_lost_in_the_middle_leaves_the_copy_as_it_was(pair: Pair) -> None
         copying.join()
     assert [type(error) for error in failed] == [PassingError]
     assert str(failed[0]).startswith("The source can't be read: ")
+    assert "start it, or look at its address" in str(failed[0])
     assert "\n" not in str(failed[0])
     assert pair.here("select count(*), max(change_xid) from omni2.audit_logs") == before
 
