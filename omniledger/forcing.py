@@ -10,7 +10,8 @@ from uuid import UUID
 
 from omniledger.database import Connection, Dsn, as_json
 from omniledger.errors import NotReadyError, SettingsError
-from omniledger.runs import PastRun, find_run, newest_run, turn
+from omniledger.runs import PastRun, find_run, newest_run
+from omniledger.turns import turn
 
 if TYPE_CHECKING:
     from omniledger.publish import Published

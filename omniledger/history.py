@@ -11,8 +11,8 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from omniledger.database import Connection
-from omniledger.runs import LOCK
 from omniledger.sessions import IS_HELD
+from omniledger.turns import LOCK
 
 # A run that says that it is at work while nobody holds its lock was killed; the next one notes it.
 _RUNS = f"""

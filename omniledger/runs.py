@@ -1,4 +1,4 @@
-"""The record of runs in `ledger.runs`, and the lock that keeps two from overlapping."""
+"""The record of runs in `ledger.runs`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg.pq import TransactionStatus
-
 from omniledger import revisions, screen, versions
-from omniledger.database import Connection, Dsn, as_json, session
+from omniledger.database import Connection, Dsn, as_json
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
 from omniledger.moments import in_utc
-from omniledger.roles import require_no_superuser
-from omniledger.sessions import require_lasting, try_lock
-
-LOCK = 0x6F6D6E6972756E73
-"""The advisory lock of a run: the letters "omniruns"."""
+from omniledger.turns import turn
 
 _ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 
@@ -260,56 +254,6 @@ def newest_run(connection: Connection, *, is_judged: bool = False) -> PastRun | 
     """The run that began last, whatever became of it, or the last that the gate has judged."""
     row = connection.execute(_NEWEST, {"is_judged": is_judged}).fetchone()
     return None if row is None else PastRun(*row)
-
-
-@contextmanager
-def turn(dsn: Dsn) -> Iterator[Connection]:
-    """A session, in autocommit, while which no run is at work on this database.
-
-    Raises:
-        NotReadyError: one is at work.
-    """
-    with session(dsn, autocommit=True) as connection, no_run_at_work(connection):
-        yield connection
-
-
-@contextmanager
-def no_run_at_work(connection: Connection) -> Iterator[None]:
-    """Keep runs away inside the block.
-
-    Raises:
-        NotReadyError: another run is at work on this database, or this is a superuser where
-            others own the marts.
-    """
-    require_no_superuser(connection)
-    with only_one(
-        connection,
-        LOCK,
-        "Another run is at work on this database; wait until it has ended and run again.",
-    ):
-        yield
-
-
-@contextmanager
-def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
-    """Hold an advisory lock inside the block; it is its session's, and dies with it.
-
-    Raises:
-        NotReadyError: somebody else holds it, and `refusal` says what to do; or the server takes
-            no writes, or is a pooler through which no lock lasts.
-    """
-    require_lasting(connection)
-    if not try_lock(connection, key):
-        raise NotReadyError(refusal)
-    try:
-        yield
-    finally:
-        # In a transaction that failed nothing can be said any more; its session ends soon.
-        if connection.info.transaction_status in (
-            TransactionStatus.IDLE,
-            TransactionStatus.INTRANS,
-        ):
-            connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
 @contextmanager

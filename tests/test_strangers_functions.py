@@ -17,7 +17,7 @@ from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
 from omniledger.roles import RUNNER
-from omniledger.runs import turn
+from omniledger.turns import turn
 from tests.conftest import Server, ask
 from tests.migrations.operator import omniledger
 from tests.models.test_roles import member

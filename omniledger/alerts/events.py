@@ -20,9 +20,9 @@ from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
-from omniledger.runs import LOCK
 from omniledger.sessions import IS_HELD
 from omniledger.settings import Settings
+from omniledger.turns import LOCK
 
 Rows = Iterator[tuple[str, str]]
 

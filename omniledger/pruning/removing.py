@@ -19,8 +19,8 @@ from omniledger.pruning import archiving
 from omniledger.pruning.deciding import Pruning, decide
 from omniledger.pruning.raw import TABLES, RawTable, count, days, ends_at, older, starts_at
 from omniledger.pruning.resuming import in_folder, require_still_right, unfinished
-from omniledger.runs import no_run_at_work, only_one
 from omniledger.settings import Settings
+from omniledger.turns import no_run_at_work, only_one
 
 _LOCK = 0x6F6D6E697072756E
 """The advisory lock of a removal: the letters "omniprun"."""
