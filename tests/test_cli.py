@@ -160,6 +160,7 @@ def test_a_stranger_table_in_ledger_is_noticed_by_alembic_check(server: Server) 
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,1,2\nx,1,2\n", "Line 3 of"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,-1,2\n", "Line 2 of"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,1.5,2\n", "Line 2 of"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n0001-01-01T00:00+05:00,1,2\n", "Line 2 of"),
     ],
 )
 def test_a_broken_trace_is_named_and_nothing_is_loaded(
