@@ -55,5 +55,7 @@ def require_none_taken(connection: Connection) -> None:
     for (what,) in connection.execute(_TAKEN):
         raise NotReadyError(
             f"The upgrade needs names that are somebody else's: {what}; nothing was changed: "
-            "rename that, or move what is in it to another schema, and run the command again."
+            "rename that, or move what is in it to another schema, and run the command again; "
+            "where it is omniledger's own and only the revision was lost, `alembic stamp REVISION` "
+            "says it again."
         )

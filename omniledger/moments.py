@@ -18,24 +18,27 @@ def moment(text: str, timezone: str) -> datetime:
         timezone: the zone of a time that names none.
 
     Raises:
-        InputError: it is no time.
+        InputError: it is no time, or in UTC lies beyond all years.
     """
     if text.strip().lower() == "now":
         return datetime.now(UTC)
     try:
         at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        at = at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(timezone))
+        # PostgreSQL would take a year before the first or after the last, and Python not read it.
+        at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputError(
             f"{text} is no time; write it like 2026-03-01 or 2026-03-01T12:00+01:00."
         ) from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(timezone))
+    return at
 
 
 def stated(text: str | None) -> datetime | None:
     """The time that an operator states, in the reporting time zone where it names none.
 
     Raises:
-        InputError: it is no time.
+        InputError: it is no time, or in UTC lies beyond all years.
     """
     return None if text is None else moment(text, get_settings().reporting_timezone)
 

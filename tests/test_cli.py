@@ -144,6 +144,15 @@ def test_alembic_by_hand_upgrades_says_where_it_is_and_goes_back(server: Server)
     assert "create schema if not exists ledger" in alembic("upgrade", "head", "--sql").lower()
 
 
+def test_a_revision_that_was_lost_is_said_again(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    ask(dsn, "delete from ledger.alembic_version")
+    lost = run("upgrade", "head", database=dsn.url(), program="alembic")
+    assert "only the revision was lost, `alembic stamp" in refusal(lost, 4)
+    assert run("stamp", "head", database=dsn.url(), program="alembic").returncode == 0
+    assert ask(dsn, "select version_num from ledger.alembic_version") == [(revisions.head(),)]
+
+
 def test_a_stranger_table_in_ledger_is_noticed_by_alembic_check(server: Server) -> None:
     dsn = server.state("empty:upgraded")
     ask(dsn, "alter table ledger.runs add column extra text")
@@ -160,6 +169,7 @@ def test_a_stranger_table_in_ledger_is_noticed_by_alembic_check(server: Server) 
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,1,2\nx,1,2\n", "Line 3 of"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,-1,2\n", "Line 2 of"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-01-01,1.5,2\n", "Line 2 of"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n0001-01-01T00:00+05:00,1,2\n", "Line 2 of"),
     ],
 )
 def test_a_broken_trace_is_named_and_nothing_is_loaded(

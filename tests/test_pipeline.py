@@ -463,10 +463,13 @@ def test_a_site_that_cannot_be_written_is_told_before_the_models(
 
 def test_another_trace_gives_its_own_sums(place: Place, warm: Warm, tmp_path: Path) -> None:
     trace = tmp_path / "mine.csv"
+    # A spreadsheet begins a file with a mark, and people end it with an empty line.
     trace.write_text(
-        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "\ufeffTIMESTAMP,ContextTokens,GeneratedTokens\n"
         "2024-02-29 23:59:59.9999990,1000,10\n"
         "2024-03-01 00:00:00.0000000,2000,20\n"
+        "\n",
+        encoding="utf-8",
     )
     said = said_by(warm.run("demo", "--trace", str(trace)))
     assert "$0.00252" in said

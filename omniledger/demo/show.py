@@ -8,6 +8,7 @@ import click
 
 from omniledger import report, revisions, screen
 from omniledger.certificate import sentence
+from omniledger.counting import plural
 from omniledger.database import session, target
 from omniledger.demo.load import SAMPLE, load, stop_clock
 from omniledger.report import Figures
@@ -23,7 +24,7 @@ def show(trace: Path | None, days: int) -> None:
     with screen.step("two drifted audit logs written") as told:
         with session(dsn) as connection:
             requests = load(connection, path, days)
-        told(f"{requests:,} requests")
+        told(plural(requests, "request"))
     with screen.step("database upgraded"):
         revisions.upgrade(dsn)
         with session(dsn) as connection:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import MAX_PREC, Decimal, localcontext
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,7 +200,8 @@ class ParquetWriter:
 @contextmanager
 def _drafting(path: Path) -> Iterator[Path]:
     try:
-        with replacing(path) as draft:
+        # A link stays one: whoever reads the file that it leads to would get old figures.
+        with replacing(Path(realpath(path))) as draft:
             yield draft
     except OSError as error:
         raise LocalError(

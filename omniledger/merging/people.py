@@ -281,7 +281,9 @@ def read_pairs(path: Path) -> list[tuple[int, int]]:
                     raise InputError(
                         f"Line {reader.line_num} of {path} is not two numbers; nothing was mapped."
                     ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read: {error}.") from None
     if len({legacy for legacy, _ in pairs}) != len(pairs):
         raise InputError(f"{path} names a user twice; nothing was mapped.")

@@ -144,6 +144,8 @@ def test_a_file_maps_many_or_none(merged: Dsn, tmp_path: Path) -> None:
         path.write_text(text)
         done = omniledger(merged, "users", "map", "--file", str(path))
         assert (done.code, said in done.refusal) == (7, True)
+    away = omniledger(merged, "users", "map", "--file", str(tmp_path))
+    assert (away.code, f"{tmp_path} can't be read: Is a directory." in away.refusal) == (7, True)
     assert person(merged, 105) is None
     path.write_text("legacy_id,user_id\n3,1\n4,4\n")
     assert omniledger(merged, "users", "map", "--file", str(path)).code == 0

@@ -208,6 +208,17 @@ def test_what_was_there_stays_if_the_export_fails(dsn: Dsn, tmp_path: Path, name
     assert path.read_text() == "old"
 
 
+@pytest.mark.parametrize("target", ["there.csv", "new.csv"])
+def test_a_link_stays_and_the_figures_go_where_it_leads(
+    dsn: Dsn, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "there.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to(target)
+    exported(dsn, tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len(list(read_csv(tmp_path / target))) > 1
+
+
 def test_a_figure_with_more_digits_than_parquet_holds(dsn: Dsn, tmp_path: Path) -> None:
     ask(dsn, "update analytics.fct_focus set list_cost = 1 + 1e-39")
     with pytest.raises(InputError, match="more than the 38 digits that Parquet holds"):

@@ -210,6 +210,8 @@ def test_the_installed_list_is_loaded_and_listed(dsn: Dsn) -> None:
         (("claude-x", "--discount", "101"), "101 is no discount"),
         (("claude-3-5-haikus", "--discount", "5"), "did you mean claude-3-5-haiku"),
         (("claude-x", "--discount", "5", "--from", "soon"), "soon is no time"),
+        (("claude-x", "--discount", "5", "--from", "9999-12-31T23:59-05:00"), "is no time"),
+        (("claude-x", "--discount", "5", "--from", "0001-01-01T00:00+05:00"), "is no time"),
         (
             ("claude-x", "--discount", "5", "--from", "2026-03-02", "--to", "2026-03-01"),
             "end before it begins",
