@@ -39,6 +39,7 @@ where
     or contracted_unit_price * pricing_quantity <> billed_cost
     or list_unit_price * pricing_quantity <> list_cost
     or (charge_category = 'Usage') <> (list_unit_price is not null)
+    or (charge_category = 'Usage') <> (contracted_unit_price is not null)
     or (charge_category <> 'Usage' and list_cost <> billed_cost)
     or (charge_category = 'Usage' and consumed_quantity is distinct from x_tokens)
     or pricing_quantity * 1000000 <> x_tokens
@@ -46,12 +47,18 @@ where
 """
 
 _OUTSIDE_ITS_PERIOD = """
-select focus_key, usage_date, charge_period_start, charge_period_end
+select focus_key, usage_date, x_utc_date, charge_period_start, charge_period_end
 from batch
 where
     charge_period_start >= charge_period_end
     or charge_period_start < billing_period_start
     or charge_period_end > billing_period_end
+    or charge_period_start < x_utc_date::timestamp at time zone 'UTC'
+    or charge_period_end > (x_utc_date + 1)::timestamp at time zone 'UTC'
+    or (
+        (charge_period_start < {starts_at} or charge_period_end > {ends_at})
+        and {is_kept}
+    )
 """
 
 # Beyond all ids of users.
@@ -63,33 +70,38 @@ with focus as (
     select
         usage_date,
         coalesce(x_user_id::bigint, {nobody}) as who,
+        x_model as llm_model,
+        x_source_system as source_system,
         sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
         sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
         sum(x_ledger_cost) as in_ledger,
         min(built_xmin) as built_xmin
     from batch
-    group by 1, 2
+    group by 1, 2, 3, 4
 ),
 
 daily as (
     select
         usage_date,
         coalesce(user_id::bigint, {nobody}) as who,
+        llm_model,
+        source_system,
         sum(cost_recomputed_usd) as computed,
         sum(cost_estimated_usd) as estimated,
         sum(cost_usd) as in_ledger,
         min(built_xmin) as built_xmin
     from analytics_build.fct_daily_usage
-    group by 1, 2
+    group by 1, 2, 3, 4
 )
 
 select
-    usage_date, nullif(who, {nobody}) as x_user_id,
+    usage_date, nullif(who, {nobody}) as x_user_id, llm_model as x_model,
+    source_system as x_source_system,
     daily.computed::text as computed_in_daily_usage, focus.computed::text,
     daily.estimated::text as estimated_in_daily_usage, focus.estimated::text,
     daily.in_ledger::text as in_ledger_in_daily_usage, focus.in_ledger::text
 from daily
-full join focus using (usage_date, who)
+full join focus using (usage_date, who, llm_model, source_system)
 where
     (
         coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
@@ -109,7 +121,14 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             all_known(_FIGURES, _KEY),
             unique("focus_key"),
             no_rows("Each cost is a number from zero up, and price times quantity", _COSTS_APART),
-            no_rows("Each charge lies in its billing period", _OUTSIDE_ITS_PERIOD),
+            no_rows(
+                "Each charge lies in its day and in its billing period",
+                _OUTSIDE_ITS_PERIOD.format(
+                    starts_at=scope.starts_at("usage_date"),
+                    ends_at=scope.starts_at("usage_date + 1"),
+                    is_kept=scope.is_kept("usage_date"),
+                ),
+            ),
             no_rows(
                 "Each day costs what the daily usage says",
                 _SUMS_DIFFER.format(

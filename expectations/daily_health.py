@@ -63,8 +63,14 @@ cross join lateral (
     ('checks_up', checks_up),
     ('checks_down', checks_down),
     ('checks_disabled', checks_disabled),
+    ('checks_unhealthy', checks_unhealthy),
+    ('checks_timeout', checks_timeout),
+    ('checks_disconnected', checks_disconnected),
+    ('checks_circuit_open', checks_circuit_open),
+    ('checks_error', checks_error),
     ('checks_unknown_word', checks_unknown_word),
     ('responses', responses),
+    ('responses_impossible', responses_impossible),
     ('incidents', incidents),
     ('longest_outage_seconds', longest_outage_seconds)
 ) as figures (figure, value)
@@ -73,24 +79,36 @@ where value < 0
 
 _MORE_THAN_CHECKS = """
 select
-    health_key, health_date, mcp_server_id, checks, checks_up, checks_down, checks_unknown_word
+    health_key, health_date, mcp_server_id, checks, checks_up, checks_down, checks_unknown_word,
+    checks_unhealthy, checks_timeout, checks_disconnected, checks_circuit_open, checks_error
 from batch
 where
     checks_up + checks_down + checks_disabled <> checks
-    or checks_unknown_word > checks_down
+    or checks_unknown_word + checks_unhealthy + checks_timeout + checks_disconnected
+    + checks_circuit_open + checks_error > checks_down
     or responses + responses_impossible > checks
 """
 
 _OUTAGES_DISAGREE = """
 select
     health_key, health_date, mcp_server_id,
-    incidents, outages, down_seconds, longest_outage_seconds, error_budget_left_seconds::text
+    incidents, outages, down_seconds, longest_outage_seconds, error_budget_left_seconds::text,
+    error_budget_seconds::text, error_budget_left_share::text, burn_rate::text,
+    mttr_seconds::text, mtbf_seconds::text
 from batch
 where
     outages - incidents not in (0, 1)
     or longest_outage_seconds > down_seconds
     or (outages = 0) <> (down_seconds = 0)
     or error_budget_left_seconds <> error_budget_seconds - down_seconds
+    or error_budget_seconds <> (1 - objective_share) * (up_seconds + down_seconds)
+    or abs(burn_rate * error_budget_seconds - down_seconds) > 0.0001 * error_budget_seconds
+    or (burn_rate is null) <> (error_budget_seconds = 0)
+    or error_budget_left_share is distinct from 1 - burn_rate
+    or abs(mttr_seconds * outages - down_seconds) > 0.0001 * outages
+    or (mttr_seconds is null) <> (outages = 0)
+    or abs(mtbf_seconds * incidents - up_seconds) > 0.0001 * incidents
+    or (mtbf_seconds is null) <> (incidents = 0)
 """
 
 _IMPOSSIBLE_RESPONSES = """
@@ -110,14 +128,23 @@ where
     abs(uptime_share * (up_seconds + down_seconds) - up_seconds)
     > 0.0001 * (up_seconds + down_seconds)
     or (uptime_share is null) <> (up_seconds + down_seconds = 0)
+    or (coverage_share is null) <> (day_seconds = disabled_seconds)
     or abs(coverage_share * (day_seconds - disabled_seconds) - (up_seconds + down_seconds))
     > 0.0001 * (day_seconds - disabled_seconds)
 """
 
 _RESPONSES_OUT_OF_ORDER = """
-select health_key, health_date, mcp_server_id, p50_response_ms, p95_response_ms, p99_response_ms
+select
+    health_key, health_date, mcp_server_id, responses,
+    p50_response_ms, p95_response_ms, p99_response_ms
 from batch
-where p50_response_ms > p95_response_ms or p95_response_ms > p99_response_ms
+where
+    p50_response_ms < 0
+    or p50_response_ms > p95_response_ms
+    or p95_response_ms > p99_response_ms
+    or p99_response_ms > 3600000
+    or num_nulls(p50_response_ms, p95_response_ms, p99_response_ms)
+    <> case when responses = 0 then 3 else 0 end
 """
 
 # A date that the date line skipped begins when the next one does.

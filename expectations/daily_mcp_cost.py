@@ -52,25 +52,25 @@ where
 """
 
 # Of days that were written to meanwhile nothing is said. A request counts at each of its servers,
-# so those of the day lie between the ones that called one server at most and all of them.
+# so those of a day and model lie between the ones that called one server at most and all of them.
 _SUMS_DIFFER = """
 with split as (
     select
-        usage_date, {sums}, min(built_xmin) as built_xmin,
+        usage_date, llm_model, {sums}, min(built_xmin) as built_xmin,
         sum(requests - requests_shared) as requests_of_one, sum(requests) as requests
     from batch
-    group by usage_date
+    group by usage_date, llm_model
 ),
 
 daily as (
-    select usage_date, {sums}, min(built_xmin) as built_xmin, sum(requests) as requests
+    select usage_date, llm_model, {sums}, min(built_xmin) as built_xmin, sum(requests) as requests
     from analytics_build.fct_daily_usage
-    group by usage_date
+    group by usage_date, llm_model
 )
 
-select usage_date, figure, in_daily_usage::text, in_all_servers::text
+select usage_date, llm_model, figure, in_daily_usage::text, in_all_servers::text
 from daily
-full join split using (usage_date)
+full join split using (usage_date, llm_model)
 cross join lateral (
     values
     {pairs},
@@ -86,7 +86,7 @@ cross join lateral (
 where
     in_daily_usage <> in_all_servers
     and {untouched}
-order by usage_date, figure
+order by usage_date, llm_model, figure
 """
 
 _DAYS_TO_COME = """
@@ -107,7 +107,10 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Each day, server and model has one row", _DOUBLED),
             no_rows("Each figure is a number from zero up", _impossible()),
             no_rows("Requests, calls and what is known of the cost agree", _COUNTS_APART),
-            no_rows("Each day's sums equal the daily usage's, to the last digit", _differ(scope)),
+            no_rows(
+                "Each day's and model's sums equal the daily usage's, to the last digit",
+                _differ(scope),
+            ),
             no_rows(
                 "No day lies in the future",
                 _DAYS_TO_COME.format(today=literal(scope.today)),

@@ -91,6 +91,7 @@ held as (
     select
         {date_of_row} as usage_date,
         raw.user_id::integer as user_id,
+        count(*) as rows_counted,
         coalesce(
             sum(raw.cost_usd) filter (where raw.cost_usd between 0 and 1000000000000), 0
         ) as cost_usd,
@@ -113,16 +114,19 @@ held as (
 select
     usage_date, user_id,
     batch.cost_recorded_usd::text as cost, held.cost_usd::text as cost_in_ledger,
-    batch.tokens_used as tokens, held.tokens::text as tokens_in_ledger
+    batch.tokens_used as tokens, held.tokens::text as tokens_in_ledger,
+    batch.rows_counted, held.rows_counted as rows_in_ledger
 from held
 full join (select * from batch where usage_date = any({days})) as batch using (usage_date, user_id)
 where
     coalesce(batch.cost_recorded_usd, 0) < held.cost_usd
     or coalesce(batch.tokens_used, 0) < held.tokens
+    or coalesce(batch.rows_counted, 0) < held.rows_counted
     or (
         (
             batch.cost_recorded_usd > coalesce(held.cost_usd, 0)
             or batch.tokens_used > coalesce(held.tokens, 0)
+            or batch.rows_counted > coalesce(held.rows_counted, 0)
         )
         and usage_date not in (select going_on.usage_date from going_on)
         and not exists (

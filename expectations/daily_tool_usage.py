@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.recount import tools_recounted
 from expectations.rules import Judged, all_known, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -142,6 +143,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("No part of the calls exceeds them", _MORE_THAN_CALLS),
             no_rows("The median lasts from zero to the 95th percentile", _DURATIONS_OUT_OF_ORDER),
             no_rows("Each day has the tool calls that the ledger has", _calls(scope)),
+            tools_recounted(scope),
             *up_to_date(scope, "fct_daily_tool_usage", "usage_date", "omni2.audit_logs"),
             no_rows(
                 "No day lies in the future",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.recount import no_day_lost, usage_recounted
 from expectations.rules import Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -93,12 +94,18 @@ where
 _MONEY_DOES_NOT_ADD_UP = """
 select
     usage_key, usage_date, user_id, llm_model, source_system, cost_usd::text,
-    cost_recorded_usd::text, cost_computed_usd::text, cost_estimated_usd::text
+    cost_recorded_usd::text, cost_computed_usd::text, cost_estimated_usd::text,
+    cost_recomputed_usd::text, cost_difference_usd::text, tokens_cost_unknown
 from batch
 where
     coalesce(cost_usd, 0) <> coalesce(cost_recorded_usd, 0)
     + coalesce(cost_computed_usd, 0) + coalesce(cost_estimated_usd, 0)
     or cost_computed_usd > cost_recomputed_usd
+    or cost_difference_usd + cost_recomputed_usd - coalesce(cost_computed_usd, 0)
+    not between 0 and cost_recorded_usd
+    or (cost_difference_usd is null and cost_recomputed_usd > coalesce(cost_computed_usd, 0))
+    or (cost_difference_usd is not null and num_nulls(cost_recomputed_usd, cost_recorded_usd) > 0)
+    or not (coalesce(tokens_cost_unknown, 0) between 0 and coalesce(tokens_total, 0))
     or (requests_cost_unknown = 0 and tokens_cost_unknown > 0)
 """
 
@@ -206,6 +213,8 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Where a price is, the cost is there", _priced_but_without_cost(scope)),
             no_rows("Figures and control totals have the same days", _DAYS_ON_ONE_SIDE),
             no_rows("Each day's sums equal the control totals, to the last digit", _sums_differ()),
+            usage_recounted(scope),
+            *no_day_lost(scope),
             *up_to_date(scope, "fct_daily_usage", "usage_date", "omni2.audit_logs"),
             no_rows(
                 "No day lies in the future",

@@ -14,6 +14,17 @@ from batch
 where first_event_at > last_event_at or (first_event_at is null) <> (last_event_at is null)
 """
 
+_VERDICTS = """
+select mcp_server_id, mcp_server_name, checks_verdict, last_event_at
+from batch
+where
+    (
+        checks_verdict in ('running', 'silent', 'disabled', 'deleted', 'never checked')
+        and (checks_verdict <> 'never checked' or last_event_at is null)
+        and (checks_verdict not in ('running', 'silent', 'disabled') or last_event_at is not null)
+    ) is not true
+"""
+
 _NAMED_ALIKE = """
 select mcp_server_name, count(*) as servers, min(mcp_server_id) as mcp_server_id
 from batch
@@ -96,6 +107,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             never_null("mcp_server_id"),
             unique("mcp_server_id"),
             no_rows("A server's last event is not before its first", _ENDS_BEFORE_IT_BEGINS),
+            no_rows("A server's verdict agrees with its events", _VERDICTS),
             no_rows("No server of the health log is missing", _SERVERS_GONE),
             between("check_interval_seconds", 1, None),
             *_events_missed(scope),

@@ -7,13 +7,16 @@ from great_expectations.core import ExpectationSuite
 from expectations.rules import Judged, all_known, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
+from omniledger.settings import get_settings
 
 _INCIDENT = ("incident_key", "opened_date", "mcp_server_id")
 _SECONDS = ("up_seconds", "down_seconds", "unknown_seconds", "disabled_seconds")
 _HOUR = ("hourly_health_key", "health_date", "mcp_server_id", "hour_at")
 
 _ENDS_BEFORE_IT_BEGINS = """
-select incident_key, mcp_server_id, opened_at, closed_at, last_down_at, down_seconds
+select
+    incident_key, mcp_server_id, opened_date, opened_at, closed_at, last_down_at, ended_as,
+    down_seconds
 from batch
 where
     (
@@ -21,6 +24,8 @@ where
         and down_seconds between 1 and extract(epoch from last_down_at - opened_at)
         and coalesce(closed_at, last_down_at) = last_down_at
         and (closed_at is null) = (ended_as is null)
+        and coalesce(ended_as in ('up', 'unknown', 'disabled'), true)
+        and (opened_date = {date_of} or not {is_kept})
     ) is not true
 """
 
@@ -35,44 +40,79 @@ from (
 where next_opened_at < last_down_at or (next_opened_at is not null and closed_at is null)
 """
 
-# Both are made of the same outages: a join that doubles or loses one can't hide.
+# Both are made of the same outages: a join that doubles or loses one can't hide. What goes on over
+# midnight is one incident, and one of which the last day doesn't say what came is open.
 _NOT_THE_DAYS = """
-select
-    mcp_server_id, days.incidents as incidents_of_days, told.incidents,
-    days.down_seconds as down_seconds_of_days, told.down_seconds,
-    days.checks as checks_of_days, told.checks,
-    days.begun = told.begun as begin_as_the_days_say
-from (
+with outages as (
+    select
+        mcp_server_id, health_date, down.start_epoch, down.is_continued,
+        down.checks, down.next_state, down.start_epoch + down.seconds as end_epoch,
+        lead(down.is_continued) over (
+            partition by mcp_server_id order by down.start_epoch
+        ) as goes_on
+    from analytics_build.fct_daily_health
+    cross join lateral jsonb_to_recordset(outage_list) as down (
+        start_epoch bigint, seconds bigint, is_continued boolean, checks bigint, next_state text
+    )
+),
+
+told_by_outages as (
+    select
+        outages.mcp_server_id,
+        sum(outages.checks)::bigint as checks,
+        sum(outages.start_epoch) filter (where not outages.is_continued)::bigint as begun,
+        sum(outages.end_epoch) filter (where outages.goes_on is not true)::bigint as ended,
+        bool_or(outages.next_state is null and outages.health_date = ends.last_date) as is_open
+    from outages
+    inner join (
+        select mcp_server_id, max(health_date) as last_date
+        from analytics_build.fct_daily_health
+        group by mcp_server_id
+    ) as ends using (mcp_server_id)
+    group by outages.mcp_server_id
+),
+
+days as (
     select
         mcp_server_id,
         sum(incidents)::bigint as incidents,
-        sum(down_seconds)::bigint as down_seconds,
-        sum(told.checks)::bigint as checks,
-        sum(told.begun)::bigint as begun
+        sum(down_seconds)::bigint as down_seconds
     from analytics_build.fct_daily_health
-    cross join lateral (
-        select
-            sum((outage ->> 'checks')::bigint) as checks,
-            sum((outage ->> 'start_epoch')::bigint)
-            filter (where not (outage ->> 'is_continued')::boolean) as begun
-        from jsonb_array_elements(outage_list) as outages (outage)
-    ) as told
     group by mcp_server_id
     having sum(outages) > 0
-) as days
-full join (
+),
+
+told as (
     select
         mcp_server_id,
         count(*) as incidents,
         sum(down_seconds)::bigint as down_seconds,
         sum(checks)::bigint as checks,
-        sum(extract(epoch from opened_at))::bigint as begun
+        sum(extract(epoch from opened_at))::bigint as begun,
+        sum(extract(epoch from last_down_at))::bigint as ended,
+        bool_or(closed_at is null) as is_open
     from batch
     group by mcp_server_id
-) as told using (mcp_server_id)
+)
+
+select
+    mcp_server_id, days.incidents as incidents_of_days, told.incidents,
+    days.down_seconds as down_seconds_of_days, told.down_seconds,
+    of_days.checks as checks_of_days, told.checks,
+    of_days.begun = told.begun as begin_as_the_days_say,
+    of_days.ended = told.ended as end_as_the_days_say,
+    of_days.is_open as open_in_days, told.is_open
+from days
+left join told_by_outages as of_days using (mcp_server_id)
+full join told using (mcp_server_id)
 where
-    (days.incidents, days.down_seconds, days.checks, days.begun)
-    is distinct from (told.incidents, told.down_seconds, told.checks, told.begun)
+    (
+        days.incidents, days.down_seconds,
+        of_days.checks, of_days.begun, of_days.ended, of_days.is_open
+    )
+    is distinct from (
+        told.incidents, told.down_seconds, told.checks, told.begun, told.ended, told.is_open
+    )
 """
 
 _SECONDS_DO_NOT_ADD_UP = """
@@ -96,6 +136,25 @@ where
     or p50_response_ms < 0
     or p50_response_ms > p95_response_ms
     or p95_response_ms > p99_response_ms
+    or p99_response_ms > 3600000
+    or num_nulls(p50_response_ms, p95_response_ms, p99_response_ms) not in (0, 3)
+    or (checks = 0 and p50_response_ms is not null)
+"""
+
+# The last hour of a day that goes on is as long as it has been.
+_HOURS_APART = """
+select
+    health_date, mcp_server_id, min(hour_at) as first_hour_at, max(hour_at) as last_hour_at,
+    count(*) as hours, sum(hour_seconds) as hour_seconds, max(day_seconds) as day_seconds
+from batch
+group by health_date, mcp_server_id
+having
+    min(hour_at) <> {starts_at}
+    or sum(hour_seconds) <> max(day_seconds)
+    or count(distinct hour_at) <> count(*)
+    or max(hour_at) <> min(hour_at) + (count(*) - 1) * interval '1 hour'
+    or count(*) filter (where hour_seconds < 3600) > 1
+order by health_date, mcp_server_id
 """
 
 # The last day goes on between one mart and the next. A late event may come between them too: of a
@@ -109,7 +168,10 @@ select
     hours.hours
 from analytics_build.fct_daily_health as days
 cross join (
-    select min(health_date) as first_date, max(health_date) as last_date
+    select
+        min(health_date) as first_date,
+        coalesce(max(health_date), '-infinity') as last_date,
+        (select max(health_date) from analytics_build.fct_daily_health) as newest_date
     from batch
 ) as shown
 left join (
@@ -125,8 +187,12 @@ left join (
     group by health_date, mcp_server_id
 ) as hours using (health_date, mcp_server_id)
 where
-    days.health_date >= shown.first_date
-    and days.health_date < least(shown.last_date, {today})
+    (
+        days.health_date >= shown.first_date
+        or (days.health_date > {today}::date - {hourly_days} and {is_kept})
+    )
+    and days.health_date < least(shown.newest_date, {today})
+    and (days.health_date < shown.last_date or days.health_date < shown.newest_date - 1)
     and (days.up_seconds, days.down_seconds, days.day_seconds, days.checks)
     is distinct from (hours.up_seconds, hours.down_seconds, hours.hour_seconds, hours.checks)
     and not exists (
@@ -155,7 +221,12 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
         expectations=[
             all_known((*_INCIDENT, "opened_at", "last_down_at", "built_xmin"), _INCIDENT),
             unique("incident_key"),
-            no_rows("An incident ends after it begins", _ENDS_BEFORE_IT_BEGINS),
+            no_rows(
+                "An incident ends after it begins",
+                _ENDS_BEFORE_IT_BEGINS.format(
+                    date_of=scope.date_of("opened_at"), is_kept=scope.is_kept("opened_date")
+                ),
+            ),
             no_rows("A server has one incident at a time", _OVERLAPPING),
             no_rows("Incidents are the outages of the days", _NOT_THE_DAYS),
         ],
@@ -170,8 +241,15 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows(
                 "Hours make up the day",
                 _NOT_THE_DAY.format(
-                    today=literal(scope.today), ends_at=scope.starts_at("days.health_date + 1")
+                    today=literal(scope.today),
+                    hourly_days=get_settings().health_hourly_days,
+                    is_kept=scope.is_kept("days.health_date"),
+                    ends_at=scope.starts_at("days.health_date + 1"),
                 ),
+            ),
+            no_rows(
+                "Hours follow one another from the day's beginning",
+                _HOURS_APART.format(starts_at=scope.starts_at("health_date")),
             ),
             *up_to_date(scope, "fct_hourly_health", "health_date", "omni2.mcp_health_log"),
         ],

@@ -41,6 +41,10 @@ _STARTS_AT = """(
 )"""
 
 
+_KEPT = """
+{starts_at} >= coalesce((select max(before_at) from ledger.prunings), '-infinity')
+"""
+
 # Marts are built in snapshots of their own: what was written between two of them is in one only.
 _UNTOUCHED = """
 not exists (
@@ -127,6 +131,10 @@ class Scope:
     def date_of(self, moment: str) -> str:
         """The SQL of the day to which the SQL `moment` belongs."""
         return f"({moment} at time zone {self.zone})::date"
+
+    def is_kept(self, day: str) -> str:
+        """The SQL that the raw rows of the day that the SQL `day` gives were not removed."""
+        return _KEPT.format(starts_at=self.starts_at(day))
 
     def untouched(self, day: str, since: str) -> str:
         """The SQL that no audit row of the day came, changed or left since a transaction.

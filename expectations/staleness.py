@@ -38,9 +38,7 @@ inner join (
 ) as built using ({day})
 where
     built.built_xmin <= changed.change_xid
-    and {starts_at} >= coalesce(
-        (select max(before_at) from ledger.prunings), '-infinity'
-    )
+    and {is_kept}
 order by {day} desc
 """
 
@@ -63,7 +61,7 @@ def up_to_date(scope: Scope, mart: str, day: str, raw: str) -> list[Expectation]
         since=since,
         began=scope.began.xmin,
         tomorrow=scope.starts_at(f"{literal(scope.today)} + 1"),
-        starts_at=scope.starts_at(day),
+        is_kept=scope.is_kept(day),
     )
     sentence = "No day is older than a change of it from before the run"
     return [no_rows(sentence, stale, column=day)]

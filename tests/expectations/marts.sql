@@ -661,14 +661,16 @@ select
     0.995,
     (day_seconds - 3600) * 0.005,
     (day_seconds - 3600) * 0.005 - 7200,
-    -10,
-    11,
+    1 - burn_rate,
+    burn_rate,
     'up',
     jsonb_build_array(
         jsonb_build_object(
             'start_epoch', extract(epoch from day at time zone 'UTC')::bigint,
+            'seconds', 7200,
             'checks', 2,
-            'is_continued', false
+            'is_continued', false,
+            'next_state', 'unknown'
         )
     ),
     pg_current_xact_id()::text::bigint + 1,
@@ -678,7 +680,8 @@ from
 cross join (values (1), (2)) as servers (server)
 cross join lateral (
     select case when day::date = '2026-03-05' then 64800 else 86400 end as day_seconds
-) as length;
+) as length
+cross join lateral (select round(7200 / ((day_seconds - 3600) * 0.005), 9) as burn_rate) as burnt;
 
 -- The bill: each kind of tokens of each row, at its price; the provider charges as much for the first day.
 insert into analytics_build.fct_focus (
@@ -825,9 +828,9 @@ select
     0,
     case when nth = 1 then checks else 0 end,
     0,
-    20,
-    40,
-    60,
+    case when nth = 1 then 20 end,
+    case when nth = 1 then 40 end,
+    case when nth = 1 then 60 end,
     built_xmin,
     built_at
 from analytics_build.fct_daily_health

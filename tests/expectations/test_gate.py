@@ -154,7 +154,7 @@ def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "user_id 1" in failed["Where a price is, the cost is there"]
     assert "usage_key" in failed["llm_model is never missing"]
     # Nothing else is blamed, and but for those of the same cost the other suites are content.
-    assert len(failed) == 14
+    assert len(failed) == 15
     assert {result.suite for result in verdict.failures} == {
         "daily_usage",
         "daily_mcp_cost",
@@ -192,7 +192,7 @@ def test_wrong_daily_tool_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "figure errors, value 99" in failed["No part of the calls exceeds them"]
     assert "2026-03-04" in failed["The median lasts from zero to the 95th percentile"]
     assert "2026-03-04" in failed["built_at is never missing"]
-    assert len(failed) == 7
+    assert len(failed) == 8
     assert {result.suite for result in verdict.failures} == {"daily_tool_usage"}
 
 
@@ -224,8 +224,8 @@ def test_wrong_daily_mcp_cost_is_refused(dsn: Dsn, judge: Judge) -> None:
     failed = said(verdict, "daily_mcp_cost")
 
     assert not verdict.passed
-    sums = failed["Each day's sums equal the daily usage's, to the last digit"]
-    assert "usage_date 2026-03-01, figure cost_recomputed_usd" in sums
+    sums = failed["Each day's and model's sums equal the daily usage's, to the last digit"]
+    assert "usage_date 2026-03-01, llm_model haiku, figure cost_recomputed_usd" in sums
     assert "usage_date 2026-03-02" in sums
     assert "2026-03-05" not in sums
     assert "2026-03-03, is_no_server False" in failed["Each day, server and model has one row"]
@@ -334,7 +334,7 @@ def test_events_that_are_set_aside_warn_and_stop_nothing(dsn: Dsn, judge: Judge)
         "insert into analytics_build.dim_mcp_servers (mcp_server_id, check_interval_seconds, "
         "longest_hold_seconds, checks_verdict, built_xmin, built_at) "
         "values (8, 300, 900, 'deleted', 1, '2026-03-05 18:00+00'), "
-        "(9, 300, 900, 'running', 1, '2026-03-05 18:00+00')",
+        "(9, 300, 900, 'never checked', 1, '2026-03-05 18:00+00')",
     )
 
     verdict = judge(dsn)
@@ -391,7 +391,7 @@ def test_odd_raw_rows_warn_and_stop_nothing(dsn: Dsn, judge: Judge, tmp_path: Pa
         f"update omni2.audit_logs set status = '{HOSTILE}' where id = 5",
         "update omni2.audit_logs set legacy_user_id = 77, user_id = null where id = 6",
         # A trigger notes who wrote last, and that was after the build.
-        "update omni2.audit_logs set change_xid = 1000000000000 where id <= 6",
+        "update omni2.audit_logs set change_xid = 1000000000000 where id <= 6 or id = 30",
         "insert into ledger.audit_quarantine (legacy_id, reason, row) "
         "select n, 'it has no time', '{}' from generate_series(1, 30) as n",
         f"update {mart} set requests_cost_computed = requests_cost_computed - 1, "
