@@ -30,6 +30,7 @@ _TOOLS = ("calls", "errors", "blocked", "users", "p50_duration_ms", "p95_duratio
 # Beyond all ids of users.
 _NOBODY = 9_999_999_999
 
+# "offset 0" so that only of what differs the log is asked whether it was written to since.
 _USAGE_DIFFERS = """
 with periods (from_at, until_at) as (
     {periods}
@@ -84,12 +85,16 @@ held as (
 select
     usage_date, nullif(who, {nobody}) as user_id, source_system,
     figure, in_figures::text, in_ledger::text
-from built
-full join held using (usage_date, who, source_system)
-cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
+from (
+    select usage_date, who, source_system, built_xmin, figure, in_figures, in_ledger
+    from built
+    full join held using (usage_date, who, source_system)
+    cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
+    where coalesce(in_figures, 0) <> coalesce(in_ledger, 0)
+    offset 0
+) as differing
 where
-    coalesce(in_figures, 0) <> coalesce(in_ledger, 0)
-    and {is_kept}
+    {is_kept}
     and {untouched}
 order by 1, 2, 3, 4
 """
@@ -140,12 +145,16 @@ held as (
 select
     usage_date, nullif(substr(server, 4), '') as mcp_server, tool,
     figure, in_figures::text, in_ledger::text
-from built
-full join held using (usage_date, server, tool)
-cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
+from (
+    select usage_date, server, tool, built_xmin, figure, in_figures, in_ledger
+    from built
+    full join held using (usage_date, server, tool)
+    cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
+    where in_figures is distinct from in_ledger
+    offset 0
+) as differing
 where
-    in_figures is distinct from in_ledger
-    and {is_kept}
+    {is_kept}
     and {untouched}
 order by 1, 2, 3, 4
 """
@@ -228,5 +237,5 @@ def _terms(scope: Scope, figures: tuple[str, ...]) -> dict[str, str]:
             f"('{name}', built.{name}::numeric, held.{name}::numeric)" for name in figures
         ),
         "is_kept": scope.is_kept("usage_date"),
-        "untouched": scope.untouched("usage_date", f"coalesce(built.built_xmin, {newest})"),
+        "untouched": scope.untouched("usage_date", f"coalesce(differing.built_xmin, {newest})"),
     }
