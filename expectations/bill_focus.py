@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, all_known, no_rows, unique
+from expectations.rules import NOBODY, Judged, all_known, no_rows, unique
 from expectations.scope import Scope
 from expectations.staleness import up_to_date
 
@@ -60,9 +60,6 @@ where
         and {is_kept}
     )
 """
-
-# Beyond all ids of users.
-_NOBODY = 9_999_999_999
 
 # Of days that were written to meanwhile nothing is said.
 _SUMS_DIFFER = """
@@ -132,7 +129,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows(
                 "Each day costs what the daily usage says",
                 _SUMS_DIFFER.format(
-                    nobody=_NOBODY,
+                    nobody=NOBODY,
                     untouched=scope.untouched(
                         "usage_date", "least(daily.built_xmin, focus.built_xmin)"
                     ),

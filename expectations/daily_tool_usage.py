@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.recount import tools_recounted
+from expectations.recount import HAS_FAILED, tools_recounted
 from expectations.rules import Judged, all_known, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -71,8 +71,7 @@ rows_then as (
         {date_of_row} as usage_date,
         raw.tool_called is not null as is_call,
         coalesce(raw.was_blocked, false) as is_blocked,
-        coalesce(raw.success, raw.status is not null) is false
-        or coalesce(lower(btrim(raw.status) collate "C") = 'error', false) as has_failed,
+        {has_failed} as has_failed,
         coalesce(raw.change_xid, 0) < newest.built_xmin as is_sure
     from periods
     inner join omni2.audit_logs as raw
@@ -161,4 +160,5 @@ def _calls(scope: Scope) -> str:
         days=literal(list(scope.days)) + "::date[]",
         date_of_row=scope.date_of("raw.timestamp"),
         date_of_departed=scope.date_of("departed.period_start"),
+        has_failed=HAS_FAILED,
     )

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from great_expectations.expectations.expectation import Expectation
 
-from expectations.rules import no_rows
+from expectations.rules import NOBODY, no_rows
 from expectations.scope import Scope, literal
+
+HAS_FAILED = """coalesce(raw.success, raw.status is not null) is false
+        or coalesce(lower(btrim(raw.status) collate "C") = 'error', false)"""
+"""The SQL that the raw row of a call says that it failed."""
 
 _POSSIBLE = "raw.{0} between 0 and 1000000000000"
 
 _TOKENS = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
 
-_USAGE = (
+_OF_USAGE = (
     "requests",
     "tool_calls",
     "tool_calls_reported",
@@ -25,17 +29,33 @@ _USAGE = (
     "cost_recorded_usd",
 )
 
-_TOOLS = ("calls", "errors", "blocked", "users", "p50_duration_ms", "p95_duration_ms")
-
-# Beyond all ids of users.
-_NOBODY = 9_999_999_999
+_OF_TOOLS = ("calls", "errors", "blocked", "users", "p50_duration_ms", "p95_duration_ms")
 
 # "offset 0" so that only of what differs the log is asked whether it was written to since.
-_USAGE_DIFFERS = """
+_DIFFERS = """
 with periods (from_at, until_at) as (
     {periods}
 ),
 
+{sides}
+
+select
+    {shown}, figure, in_figures::text, in_ledger::text
+from (
+    select {key}, built_xmin, figure, in_figures, in_ledger
+    from built
+    full join held using ({key})
+    cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
+    where {differ}
+    offset 0
+) as differing
+where
+    {is_kept}
+    and {untouched}
+order by 1, 2, 3, 4
+"""
+
+_USAGE = """
 built as (
     select
         usage_date,
@@ -81,30 +101,10 @@ held as (
         on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
     group by 1, 2, 3
 )
-
-select
-    usage_date, nullif(who, {nobody}) as user_id, source_system,
-    figure, in_figures::text, in_ledger::text
-from (
-    select usage_date, who, source_system, built_xmin, figure, in_figures, in_ledger
-    from built
-    full join held using (usage_date, who, source_system)
-    cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
-    where coalesce(in_figures, 0) <> coalesce(in_ledger, 0)
-    offset 0
-) as differing
-where
-    {is_kept}
-    and {untouched}
-order by 1, 2, 3, 4
 """
 
 # Names are compared as the gateway's own columns compare them, by which the mart groups them too.
-_TOOLS_DIFFER = """
-with periods (from_at, until_at) as (
-    {periods}
-),
-
+_TOOLS = """
 built as (
     select
         coalesce('of ' || mcp_server, '') as server,
@@ -121,8 +121,7 @@ called as (
         case when raw.user_id between -2147483648 and 2147483647 then raw.user_id end as user_id,
         case when raw.duration_ms >= 0 then raw.duration_ms::numeric end as duration_ms,
         coalesce(raw.was_blocked, false) as is_blocked,
-        coalesce(raw.success, raw.status is not null) is false
-        or coalesce(lower(btrim(raw.status) collate "C") = 'error', false) as has_failed
+        {has_failed} as has_failed
     from periods
     inner join omni2.audit_logs as raw
         on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
@@ -141,22 +140,6 @@ held as (
     from called
     group by usage_date, server, tool
 )
-
-select
-    usage_date, nullif(substr(server, 4), '') as mcp_server, tool,
-    figure, in_figures::text, in_ledger::text
-from (
-    select usage_date, server, tool, built_xmin, figure, in_figures, in_ledger
-    from built
-    full join held using (usage_date, server, tool)
-    cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
-    where in_figures is distinct from in_ledger
-    offset 0
-) as differing
-where
-    {is_kept}
-    and {untouched}
-order by 1, 2, 3, 4
 """
 
 # Only for days without figures a row is looked for, by its time. A clock that was never set says
@@ -186,10 +169,15 @@ order by 1
 
 def usage_recounted(scope: Scope) -> Expectation:
     """That each user of a day has the figures that the raw rows give, by source."""
-    query = _USAGE_DIFFERS.format(
-        **_terms(scope, _USAGE),
-        nobody=_NOBODY,
-        sums=", ".join(f"sum({name}) as {name}" for name in _USAGE),
+    query = _differing(
+        scope,
+        _USAGE,
+        _OF_USAGE,
+        key="usage_date, who, source_system",
+        shown=f"usage_date, nullif(who, {NOBODY}) as user_id, source_system",
+        differ="coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
+        nobody=NOBODY,
+        sums=", ".join(f"sum({name}) as {name}" for name in _OF_USAGE),
         tokens=", ".join(f"raw.{name}" for name in _TOKENS),
         token_sums=", ".join(
             f"sum(raw.{name}) filter (where {_POSSIBLE.format(name)}) as {name}" for name in _TOKENS
@@ -206,7 +194,15 @@ def usage_recounted(scope: Scope) -> Expectation:
 
 def tools_recounted(scope: Scope) -> Expectation:
     """That each tool of a day has the figures that the raw rows give."""
-    query = _TOOLS_DIFFER.format(**_terms(scope, _TOOLS), figures=", ".join(_TOOLS))
+    query = _differing(
+        scope,
+        _TOOLS,
+        _OF_TOOLS,
+        key="usage_date, server, tool",
+        shown="usage_date, nullif(substr(server, 4), '') as mcp_server, tool",
+        differ="in_figures is distinct from in_ledger",
+        has_failed=HAS_FAILED,
+    )
     return no_rows("Each day, server and tool has the figures that the ledger has", query)
 
 
@@ -226,16 +222,38 @@ def no_day_lost(scope: Scope) -> list[Expectation]:
     return [no_rows("No day of the ledger is missing", query, column="usage_date")]
 
 
-def _terms(scope: Scope, figures: tuple[str, ...]) -> dict[str, str]:
-    """What both rules say alike; where a row is missing, the newest build of its mart counts."""
+def _differing(
+    scope: Scope,
+    sides: str,
+    figures: tuple[str, ...],
+    *,
+    key: str,
+    shown: str,
+    differ: str,
+    **terms: object,
+) -> str:
+    """The SQL of what differs; where a row is missing, the newest build of its mart counts.
+
+    Args:
+        sides: the SQL of the CTEs `built`, with its `built_xmin`, and `held`.
+        figures: what both have beside the columns of `key`.
+        terms: the further places of `sides`.
+    """
     newest = "(select coalesce(max(newest.built_xmin), 0) from batch as newest)"
-    return {
-        "periods": scope.range_rows(),
-        "days": literal(list(scope.days)) + "::date[]",
-        "date_of_row": scope.date_of("raw.timestamp"),
-        "pairs": ", ".join(
+    return _DIFFERS.format(
+        periods=scope.range_rows(),
+        sides=sides.format(
+            figures=", ".join(figures),
+            days=literal(list(scope.days)) + "::date[]",
+            date_of_row=scope.date_of("raw.timestamp"),
+            **terms,
+        ),
+        pairs=", ".join(
             f"('{name}', built.{name}::numeric, held.{name}::numeric)" for name in figures
         ),
-        "is_kept": scope.is_kept("usage_date"),
-        "untouched": scope.untouched("usage_date", f"coalesce(differing.built_xmin, {newest})"),
-    }
+        key=key,
+        shown=shown,
+        differ=differ,
+        is_kept=scope.is_kept("usage_date"),
+        untouched=scope.untouched("usage_date", f"coalesce(differing.built_xmin, {newest})"),
+    )

@@ -37,6 +37,9 @@ from expectations.verdict import Cell, Severity
 SAMPLE_ROWS = 20
 """How many offending rows are kept of each rule; a million bad rows cost no more than these."""
 
+NOBODY = 9_999_999_999
+"""In the place of a user who is not known, where rows are joined by user: beyond all ids."""
+
 # The join is for GX: where it sees none it names the rows by itself, and rules could not.
 _COUNTED = """
 with batch as not materialized (
