@@ -8,24 +8,10 @@ from contextlib import contextmanager
 
 from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING
 from omniledger.database import Connection, Dsn, connect
-from omniledger.sessions import require_lasting, try_lock
+from omniledger.sessions import IS_HELD, require_lasting, try_lock
 
 LOCK = 0x6F6D6E696C656467
 """The advisory lock of an upgrade: the letters "omniledg"."""
-
-_HELD = """
-    select exists (
-        select from pg_locks as l
-        inner join pg_database as d on l.database = d.oid
-        where
-            d.datname = current_database()
-            and l.locktype = 'advisory'
-            and l.objsubid = 1
-            and l.granted
-            and l.classid = %s
-            and l.objid = %s
-    )
-"""
 
 
 @contextmanager
@@ -66,5 +52,4 @@ def _end_leftovers(guard: Connection) -> None:
 
 def is_taken(connection: Connection) -> bool:
     """Whether an upgrade or a merge is at work on this database now."""
-    row = connection.execute(_HELD, (LOCK >> 32, LOCK & 0xFFFFFFFF)).fetchone()
-    return row == (True,)
+    return connection.execute(IS_HELD, {"lock": LOCK}).fetchone() == (True,)

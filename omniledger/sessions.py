@@ -17,6 +17,7 @@ IS_HELD = """
             where
                 locktype = 'advisory'
                 and objsubid = 1
+                and granted
                 and classid::bigint << 32 | objid::bigint = %(lock)s
                 and database = (select oid from pg_database where datname = current_database())
         ) as held
