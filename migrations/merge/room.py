@@ -25,7 +25,6 @@ _GIVEN = """
     where c.oid = 'omni2.audit_logs'::regclass and o.option_name = 'fillfactor'
 """
 
-
 _SET = sql.SQL("alter table {} set (fillfactor = {})").format(sql.SQL(LEDGER), sql.SQL(_PERCENT))
 _RESET = sql.SQL("alter table {} reset (fillfactor)").format(sql.SQL(LEDGER))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from psycopg.rows import dict_row
 
 from omniledger.database import Connection, Dsn, connect
 from tests.conftest import ask
@@ -29,9 +30,7 @@ class Models:
     code: dict[str, bytes]
 
     def rows(self, connection: Connection, mart: str) -> list[dict[str, Any]]:
-        cursor = connection.execute(self.code[mart])
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return connection.cursor(row_factory=dict_row).execute(self.code[mart]).fetchall()
 
 
 @pytest.fixture(scope="module")
