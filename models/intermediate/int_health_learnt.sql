@@ -29,6 +29,8 @@ grid as (
 
     select * from {{ ref('int_health_grid') }}
     {{ where_day_changed('health_date') }}
+    -- day by day the log is read once, server by server as often as there are servers
+    order by health_date, mcp_server_id
 
 ),
 
