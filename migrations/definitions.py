@@ -9,7 +9,7 @@ from psycopg import sql
 
 from migrations.gateway import LEDGER
 from migrations.memory import noted, replace
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.sequences import ledger_sequence
 from omniledger import revisions
 from omniledger.catalog import is_there

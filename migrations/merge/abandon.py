@@ -8,7 +8,7 @@ from psycopg import sql
 
 from migrations.merge import foreign_keys, indexes
 from migrations.merge.copy import forget
-from migrations.merge.run import unfinished
+from migrations.merge.record import unfinished
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch, unwatch_ledger
 from migrations.patience import patiently

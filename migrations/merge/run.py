@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple
 
 from psycopg import errors, sql
 
 from migrations.columns import read_columns
 from migrations.gateway import LEDGER
 from migrations.indexing import outwait_snapshots
-from migrations.legacy import ARCHIVE, Carried, Legacy
+from migrations.legacy import ARCHIVE, Legacy
 from migrations.memory import remember
 from migrations.merge import foreign_keys, indexes, room
 from migrations.merge.batches import Progress, workers_of
@@ -25,12 +22,12 @@ from migrations.merge.copy import apply_changes, changes_left, copy_history
 from migrations.merge.cutover import TooManyChanges, cut_over, locks, make_view
 from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
+from migrations.merge.record import begin_run, last_run
 from migrations.merge.statements import Statements
 from migrations.merge.users import map_users
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
 from migrations.patience import patiently
-from omniledger.catalog import columns_of, is_there, kind_of
-from omniledger.database import Connection, as_json
+from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
 _log = logging.getLogger("omniledger.merge")
@@ -46,36 +43,6 @@ _ROUNDS_IN_VAIN = 20
 
 _INDEX_TRIES = 10
 """How often to build the old table's unique indexes, which values may wander between rows of."""
-
-_LAST_RUN = """
-    select id, legacy_table, shape, cutover_xid, finished_at, holds
-    from ledger.merge_runs
-    order by id desc
-    limit 1
-"""
-
-_NOTHING_LEFT = "select not exists (select from omni2.audit_logs where legacy_id is not null)"
-
-
-class _Run(NamedTuple):
-    """A row of `ledger.merge_runs`."""
-
-    id: int
-    legacy_table: str
-    shape: dict[str, Any]
-    cutover_xid: int | None
-    finished_at: datetime | None
-    holds: bool | None
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether it was begun, and neither cut over nor ended."""
-        return self.finished_at is None and self.cutover_xid is None
-
-
-def _last_run(connection: Connection) -> _Run | None:
-    row = connection.execute(_LAST_RUN).fetchone()
-    return None if row is None else _Run(*row)
 
 
 def _show_nothing(progress: Progress) -> None:
@@ -107,7 +74,7 @@ def merge(
         NotReadyError: the certificate does not hold; it says which ids.
         DatabaseError: others held a lock for too long.
     """
-    run_id = _begin(connection, legacy)
+    run_id = begin_run(connection, legacy)
     patiently(connection, LEDGER, partial(watch_ledger, connection))
     if not legacy.has_table:
         _make_empty_name(connection, legacy, run_id)
@@ -250,14 +217,14 @@ def finish(
     Raises:
         NotReadyError: the certificate does not hold.
     """
-    run = _last_run(connection)
+    run = last_run(connection)
     if run is None or run.holds or run.cutover_xid is None:
         return None
     patiently(connection, LEDGER, partial(unwatch_emptied, connection))
     patiently(connection, LEDGER, partial(room.keep_out, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     foreign_keys.validate_references(connection, LEDGER, "legacy_id")
-    statements = Statements(read_shape(run.shape), archived=True)
+    statements = Statements(run.legacy, archived=True)
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, run.cutover_xid, show, crew)
     store(connection, run.id, certificate)
@@ -273,57 +240,6 @@ def finish(
             f"The merge of {run.legacy_table} is not proved: {certificate.detail}; {way_out}"
         )
     return certificate
-
-
-def _begin(connection: Connection, legacy: Legacy) -> int:
-    run = _last_run(connection)
-    if run is not None and run.is_unfinished:
-        return run.id
-    made = connection.execute(
-        "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s) returning id",
-        (f"{legacy.schema}.audit_logs", as_json(asdict(legacy))),
-    ).fetchone()
-    return int(made[0]) if made else 0
-
-
-def read_shape(shape: dict[str, Any]) -> Legacy:
-    """The legacy table as it was when its merge began."""
-    columns = tuple(Carried(**column) for column in shape["columns"])
-    sequence = shape["sequence"] and tuple(shape["sequence"])
-    return Legacy(**{**shape, "columns": columns, "sequence": sequence})
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last merge: the table as it was, and the transaction of the cut over."""
-
-    legacy: Legacy
-    cutover_xid: int
-
-
-def last_done(connection: Connection) -> Done | None:
-    """The merge that an upgrade left, or None where there is none to take back or to prove."""
-    run = _last_run(connection)
-    if run is None or run.cutover_xid is None:
-        return None
-    done = Done(read_shape(run.shape), run.cutover_xid)
-    return None if _is_taken_back(connection, done.legacy) else done
-
-
-def _is_taken_back(connection: Connection, legacy: Legacy) -> bool:
-    """Whether the old table is back, and nothing of it in the ledger any more."""
-    if kind_of(connection, legacy.relation) != "r" or is_there(connection, f"ledger.{ARCHIVE}"):
-        return False
-    columns = columns_of(connection, LEDGER)
-    if "legacy_id" not in columns:
-        return bool(columns)
-    return connection.execute(_NOTHING_LEFT).fetchone() == (True,)
-
-
-def unfinished(connection: Connection) -> Legacy | None:
-    """The table, as it was found, of a merge that was begun and not cut over."""
-    run = _last_run(connection)
-    return read_shape(run.shape) if run is not None and run.is_unfinished else None
 
 
 def _make_empty_name(connection: Connection, legacy: Legacy, run_id: int) -> None:

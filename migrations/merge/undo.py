@@ -8,7 +8,7 @@ from migrations import standing
 from migrations.merge.abandon import abandon
 from migrations.merge.back import put_back
 from migrations.merge.foreign_keys import validate_references
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.patience import patiently
 from migrations.rights import require_views
 from omniledger.catalog import kind_of

@@ -3,7 +3,7 @@
 from psycopg import sql
 
 from migrations.legacy import Legacy
-from migrations.merge.statements import Statements
+from migrations.merge.old_rows import OldRows
 from omniledger.database import Connection
 
 _FOREIGN_KEY = """
@@ -221,13 +221,13 @@ def map_users(connection: Connection, legacy: Legacy) -> None:
     """Make the two functions, and note who is who as far as that is known."""
     make_functions(connection, legacy)
     if user_table(connection, legacy) is None:
-        statements = Statements(legacy)
+        old = OldRows(legacy)
         connection.execute(
             sql.SQL(_MAP_ONE_SPACE).format(
-                legacy=statements.table,
-                person=statements.person,
+                legacy=old.table,
+                person=old.person,
                 who_is_there=sql.SQL(_WHO_IS_THERE if is_bound(connection) else "").format(
-                    person=statements.person
+                    person=old.person
                 ),
             )
         )

@@ -21,7 +21,7 @@ from alembic import context, op
 from migrations.ddl import exists, make_fill_in, own_connection, run, run_live, sql
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge.run import Done, last_done
+from migrations.merge.record import Done, last_done
 from migrations.merge.users import make_functions, user_table
 from migrations.merge.watch import watch_ledger
 from migrations.patience import patiently

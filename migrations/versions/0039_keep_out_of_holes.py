@@ -16,7 +16,7 @@ from alembic import context, op
 from migrations.ddl import driver, run
 from migrations.gateway import LEDGER
 from migrations.merge import room
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.patience import patiently
 
 revision = "0039"

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from migrations.legacy import GATEWAY_COLUMNS
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.placing import ADDED_COLUMNS, OURS
 from omniledger import revisions
 from omniledger.inspection.findings import Answer, Figure, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import inspect
-from migrations.merge.statements import Statements
+from migrations.merge.old_rows import OldRows
 from migrations.merge.users import user_table, who_is_who
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
@@ -46,14 +46,14 @@ def logged_twice(look: Look) -> Answer:
     legacy = inspect(look.connection, look.settings.legacy_schema, must_own=False)
     if legacy is None:
         return Answer(State.IN_ORDER, "there is one log")
-    statements = Statements(legacy)
+    old = OldRows(legacy)
     query = sql.SQL(_DOUBLED).format(
-        legacy=statements.table,
+        legacy=old.table,
         who=who_is_who(user_table(look.connection, legacy)),
         of_gateway=sql.SQL(
             "and g.source_system = 'gateway'" if "source_system" in look.columns(LEDGER) else ""
         ),
-        **statements.meanings,
+        **old.meanings,
     )
     window = look.settings.match_window_seconds
     newest = None if look.is_exact else _NEWEST

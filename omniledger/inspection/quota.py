@@ -9,7 +9,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import Legacy, inspect
-from migrations.merge.statements import Statements
+from migrations.merge.old_rows import OldRows
 from migrations.merge.users import user_table, who_is_who
 from migrations.placing import bare
 from omniledger.counting import plural
@@ -129,13 +129,14 @@ def _legacy(look: Look) -> Legacy | None:
 
 def _before(look: Look, legacy: Legacy) -> list[Over]:
     roles = look.columns(("auth_service", "roles"))
+    old = OldRows(legacy)
     query = sql.SQL(_BEFORE).format(
-        legacy=Statements(legacy).table,
-        cost=Statements(legacy).value("cost_usd"),
+        legacy=old.table,
+        cost=old.cost,
         who=who_is_who(user_table(look.connection, legacy)),
         limit=sql.SQL(_ROLES_LIMIT if "cost_limit_daily" in roles else "null::numeric"),
         and_gateway=sql.SQL(_gateway(look)),
-        **Statements(legacy).meanings,
+        **old.meanings,
     )
     values = {
         "now": look.now,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations.legacy import inspect
-from migrations.merge.statements import Statements
+from migrations.merge.old_rows import OldRows
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
 
@@ -93,9 +93,9 @@ def _old(look: Look) -> sql.Composed | None:
     legacy = inspect(look.connection, look.settings.legacy_schema, must_own=False)
     if legacy is None:
         return None
-    statements = Statements(legacy)
-    values = {name: statements.value(name) for name in _SPLIT}
+    old = OldRows(legacy)
+    values = {name: old.value(name) for name in _SPLIT}
     found = {name: value for name, value in values.items() if value is not None}
-    if len(found) < len(values) or statements.value("cost_usd") is None:
+    if len(found) < len(values) or old.value("cost_usd") is None:
         return None
-    return sql.SQL(_OLD).format(legacy=statements.table, cost=statements.cost, **found)
+    return sql.SQL(_OLD).format(legacy=old.table, cost=old.cost, **found)

@@ -15,7 +15,8 @@ from migrations.merge.certify import Certificate
 from migrations.merge.cutover import TableChanged, make_view
 from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
-from migrations.merge.run import Done, finish, last_done, merge, unfinished
+from migrations.merge.record import Done, last_done, unfinished
+from migrations.merge.run import finish, merge
 from migrations.redundant import replace_redundant
 from migrations.rights import require_room
 from migrations.waiting import OWN_SESSION, Waiting

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from migrations import turns
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.merge.users import user_table
 from omniledger.analytics.link import require_own
 from omniledger.database import Connection

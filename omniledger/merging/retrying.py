@@ -12,7 +12,7 @@ from psycopg import sql
 
 from migrations.legacy import ARCHIVE
 from migrations.merge.copy import KNOWN_IDS, bring_over
-from migrations.merge.run import Done, last_done
+from migrations.merge.record import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
 from omniledger.analytics.link import require_own
 from omniledger.catalog import columns_of

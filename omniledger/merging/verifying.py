@@ -12,7 +12,7 @@ from migrations.merge.certify import Certificate, certify
 from migrations.merge.cutover import powerless_owner
 from migrations.merge.derived import derives
 from migrations.merge.indexes import built
-from migrations.merge.run import Done, last_done
+from migrations.merge.record import Done, last_done
 from migrations.merge.statements import Statements
 from migrations.merge.watch import MOVED, TOMBSTONE
 from omniledger.analytics.link import require_own

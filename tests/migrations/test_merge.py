@@ -8,7 +8,7 @@ import pytest
 from migrations.legacy import inspect
 from migrations.merge import run
 from migrations.merge.certify import certify
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.merge.statements import Statements
 from omniledger import revisions
 from omniledger.database import Dsn, connect

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrations.merge.run import last_done
+from migrations.merge.record import last_done
 from migrations.redundant import replace_redundant
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
