@@ -1,6 +1,6 @@
 # What people and CI call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-servers faults check lint audit docs clean
+.PHONY: help setup run test test-fast test-servers faults check check-types check-sql lint audit docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,7 +46,12 @@ faults: $(READY) ## kill upgrades at every step, crash the server, lose nothing
 	@$(BIN)/python -m pytest -q -s tests/faults
 
 check: lint ## lint, types, models, SQL, migrations
+	@$(MAKE) --no-print-directory --jobs=2 check-types check-sql
+
+check-types: $(READY)
 	@$(BIN)/mypy
+
+check-sql: $(READY)
 	@.ci/check-sql
 
 lint: $(READY) ## ruff, format and lint
