@@ -149,6 +149,7 @@ def test_a_revision_that_was_lost_is_said_again(server: Server) -> None:
     ask(dsn, "delete from ledger.alembic_version")
     lost = run("upgrade", "head", database=dsn.url(), program="alembic")
     assert "only the revision was lost, `alembic stamp" in refusal(lost, 4)
+    assert "The revision is lost" in refusal(run("runs", database=dsn.url()), 4)
     assert run("stamp", "head", database=dsn.url(), program="alembic").returncode == 0
     assert ask(dsn, "select version_num from ledger.alembic_version") == [(revisions.head(),)]
 

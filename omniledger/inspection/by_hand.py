@@ -156,7 +156,7 @@ def _columns(look: Look) -> Iterator[str]:
 
 def _extra(look: Look) -> Iterator[str]:
     """Columns of the ledger that neither the gateway nor the upgrade made."""
-    known = {*GATEWAY_COLUMNS} | (_remembered(look) if look.revision is not None else set())
+    known = {*GATEWAY_COLUMNS} | (_remembered(look) if look.has_ledger else set())
     for column, kind in look.columns(LEDGER).items():
         if column not in known and not column.startswith("omniledger_"):
             adopted = column in ADDED_COLUMNS or column in OURS

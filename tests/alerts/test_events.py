@@ -189,6 +189,12 @@ def test_old_rows_that_no_removal_took_are_an_event_until_one_did(dsn: Dsn) -> N
     assert staying() == []
 
 
+def test_a_revision_that_is_lost_is_drift(dsn: Dsn) -> None:
+    ask(dsn, "delete from ledger.alembic_version")
+    [event] = wrong(dsn, "drift")
+    assert event.sentence.startswith("the revision is lost")
+
+
 def test_what_is_not_there_yet_is_not_asked_for_and_nothing_is_over(server: Server) -> None:
     with connect(server.state("empty")) as connection:
         found, seen = now_wrong(connection, Settings(raw_keep_days=400))

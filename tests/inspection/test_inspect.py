@@ -528,3 +528,19 @@ def test_a_log_of_no_time_but_impossible_ones_has_no_last_row(server: Server) ->
     figures = {figure["name"]: figure["value"] for figure in finding["figures"]}
     assert (figures["first row"], figures["last row"]) == (None, None)
     assert figures["rows dated beyond the calendar"] == 2
+
+
+def test_a_revision_that_is_lost_is_told_and_the_rest_answered_as_before(server: Server) -> None:
+    dsn = server.state(UPGRADED)
+    before = findings(dsn)
+    ask(dsn, "delete from ledger.alembic_version")
+    after = findings(dsn)
+    upgraded, left = "Is the schema upgraded?", "What is left to upgrade?"
+    assert "ledger.alembic_version has no row" in after[upgraded]["evidence"]
+    assert "the revision is lost" in after[left]["evidence"]
+    for question in (upgraded, left):
+        assert "`alembic stamp REVISION`" in after[question]["advice"]
+    writers = "Who writes the logs?"
+    assert {q: one for q, one in after.items() if q not in (upgraded, left, writers)} == {
+        q: one for q, one in before.items() if q not in (upgraded, left, writers)
+    }
