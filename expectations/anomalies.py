@@ -4,8 +4,8 @@ A day's volume is compared with the same weekday's of up to twelve weeks before,
 least four of them. It may lie within k times 1.4826 times the median absolute deviation (MAD) of
 their median: 1.4826 makes that a standard deviation where days are scattered normally, and one odd
 day among them moves neither. Chance alone scatters days by the root of their median (Poisson), so
-the band is never narrower than k times that. Looked at are yesterday and the days to be published
-that are over and at most five weeks old.
+the band is never narrower than k times that, nor than k: where none is usual, one is chance.
+Looked at are yesterday and the days to be published that are over and at most five weeks old.
 
 `ledger.settings` may hold other bounds than these:
 
@@ -68,7 +68,7 @@ bands as (
         usual.median,
         {band} * greatest(
             1.4826 * percentile_cont(0.5) within group (order by abs(past.number - usual.median)),
-            sqrt(usual.median)
+            sqrt(greatest(usual.median, 1))
         ) as half
     from usual
     inner join past using (usage_date)

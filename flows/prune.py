@@ -14,7 +14,7 @@ from omniledger.counting import plural
 from omniledger.database import session, target
 from omniledger.errors import SettingsError
 from omniledger.pruning import removing
-from omniledger.pruning.deciding import first_kept
+from omniledger.pruning.raw import first_kept
 from omniledger.pruning.removing import Removed
 from omniledger.settings import get_settings
 

@@ -62,6 +62,8 @@ def run_online() -> None:
                     migrate(dsn, MIGRATING, guard)
                 definitions.record(guard, anew=False)
         else:
+            if asked() is command.check:
+                require_as_made(dsn)
             migrate(dsn, "omniledger")
     except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
         raise waiting.given_up() or explained(first_cause(error), dsn) or error from error
@@ -112,9 +114,27 @@ def writes() -> bool:
 
 def stamps() -> bool:
     """Whether a person at the prompt only says at which revision the database is."""
-    # Where nobody is at the prompt, no command was parsed.
-    asked, *_ = getattr(context.config.cmd_opts, "cmd", (None,))
-    return asked is command.stamp
+    return asked() is command.stamp
+
+
+def asked() -> object:
+    """Alembic's command that a person at the prompt gave; None where nobody is at the prompt."""
+    given, *_ = getattr(context.config.cmd_opts, "cmd", (None,))
+    return given
+
+
+def require_as_made(dsn: Dsn) -> None:
+    """Say what `alembic check` finds as we say it, for Alembic has a list and an exit code 255."""
+    from omniledger.inspection.by_hand import ledger_tables
+
+    with connect(dsn, autocommit=True) as connection:
+        revisions.require_head(connection)
+        found = [*ledger_tables(connection)]
+    if found:
+        raise OmniledgerError(
+            f"The schema ledger is not as the upgrade makes it: {'; '.join(found)}. Take it back; "
+            "`omniledger inspect` tells what else was changed by hand."
+        )
 
 
 def make_schema(guard: Connection) -> None:

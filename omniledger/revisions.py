@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from omniledger import database
+from omniledger.catalog import is_there
 from omniledger.database import Dsn
 from omniledger.errors import NotReadyError
 from omniledger.settings import MIGRATIONS_DIR
@@ -20,6 +21,10 @@ MERGED_AT = "0007"
 
 REPLACED_AT = "0024"
 """The revision from which on redundant indexes are replaced."""
+
+LOST = "the revision is lost: the ledger is there, and ledger.alembic_version has no row"
+
+SAY_AGAIN = "Say it again with `alembic stamp REVISION` (`head`, where this version upgraded it)."
 
 
 def upgrade(dsn: Dsn, revision: str = "head", *options: str) -> None:
@@ -72,6 +77,16 @@ def current(connection: database.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def is_lost(connection: database.Connection) -> bool:
+    """Whether the ledger is there, and nothing says to which revision it was upgraded."""
+    return current(connection) is None and is_there(connection, "ledger.merge_runs")
+
+
+def _require_not_lost(connection: database.Connection) -> None:
+    if is_lost(connection):
+        raise NotReadyError(f"{LOST[0].upper()}{LOST[1:]}. {SAY_AGAIN}")
+
+
 def said(at: str | None) -> str:
     """Where a database is, for a sentence."""
     return f"at revision {at}" if at else "at no revision"
@@ -83,6 +98,7 @@ def require_head(connection: database.Connection) -> None:
     Raises:
         NotReadyError: it isn't at the newest revision.
     """
+    _require_not_lost(connection)
     at, newest = current(connection), head()
     if at is not None and at > newest:
         raise NotReadyError(
@@ -101,6 +117,7 @@ def require_schema_steps(connection: database.Connection) -> None:
     Raises:
         NotReadyError: it says what to run.
     """
+    _require_not_lost(connection)
     at = current(connection)
     if at is None or at < MERGED_AT:
         raise NotReadyError(

@@ -20,6 +20,7 @@ from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
+from omniledger.pruning.overdue import WAY_OUT, overdue_since
 from omniledger.sessions import IS_HELD
 from omniledger.settings import Settings
 from omniledger.turns import LOCK
@@ -110,7 +111,9 @@ def _killed(connection: Connection) -> str | None:
 
 def _drift(scene: Scene) -> Rows:
     at, head = revisions.current(scene.connection), revisions.head()
-    if at != head:
+    if revisions.is_lost(scene.connection):
+        yield "revision", revisions.LOST
+    elif at != head:
         yield "revision", f"the schema is {revisions.said(at)}, not at {head}"
 
 
@@ -152,6 +155,11 @@ def _bill(scene: Scene) -> Rows:
         )
 
 
+def _old_rows(scene: Scene) -> Rows:
+    if since := overdue_since(scene.connection, scene.settings):
+        yield "raw", f"old raw rows, from {since} on, were not removed; {WAY_OUT}"
+
+
 class Kind(NamedTuple):
     """How one kind is asked for, whether its end is news, and whether it is of the gateway.
 
@@ -172,6 +180,7 @@ KINDS: dict[str, Kind] = {
     "incident": Kind(_incident, is_of_gateway=True),
     "silence": Kind(_silence, is_of_gateway=True),
     "bill": Kind(_bill),
+    "old rows": Kind(_old_rows),
 }
 
 

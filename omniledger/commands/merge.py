@@ -54,10 +54,14 @@ def merge_status(as_json: bool) -> None:
 
 
 def _lines(found: Status) -> list[tuple[str, str]]:
+    from omniledger import revisions
     from omniledger.counting import plural
+    from omniledger.merging.status import LOST
 
     at_work = "; an upgrade or a merge is at work now" if found.at_work else ""
     lines = [("state", f"{found.state}{at_work}"), ("old table", found.legacy_table)]
+    if found.state == LOST:
+        lines.append(("do", revisions.SAY_AGAIN))
     if found.started_at:
         lines.append(("began", found.started_at))
     if found.certificate:

@@ -77,7 +77,7 @@ def prune(
 def _first_kept(before: datetime | None, keep_days: int | None, settings: Settings) -> date:
     from omniledger.database import session
     from omniledger.errors import SettingsError
-    from omniledger.pruning.deciding import first_kept
+    from omniledger.pruning.raw import first_kept
 
     if before is not None and keep_days is not None:
         raise SettingsError("--before and --keep-days exclude each other; give one of them.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_POLL_SECONDS = 0.1
 
 
 def share(path: Path) -> int:
@@ -19,21 +22,30 @@ def wait_for_all(path: Path) -> None:
     os.close(_open(path, fcntl.LOCK_EX))
 
 
+def wait_to_have(path: Path, seconds: float) -> int | None:
+    """Wait at most so long for the lock `path`; the descriptor that holds it alone, or None."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            return _open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                return None
+        time.sleep(_POLL_SECONDS)
+
+
 @contextmanager
 def claim(path: Path) -> Iterator[int | None]:
     """Have the lock `path` alone inside the block, or None if somebody else has it.
 
     It is closed, not unlocked: a process that inherited the descriptor goes on holding it.
     """
-    try:
-        descriptor = _open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield None
-        return
+    descriptor = wait_to_have(path, 0)
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def is_free(path: Path) -> bool:

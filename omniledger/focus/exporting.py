@@ -31,6 +31,7 @@ _KEPT_BACK = (
 )
 """Columns that are the mart's own affair."""
 
+_FORMS = (".csv", ".parquet")
 _ROWS_AT_ONCE = 10_000
 _DIGITS = 38
 """Of a Parquet decimal128."""
@@ -76,11 +77,13 @@ def write(connection: Connection, path: Path) -> Written:
     before stays.
 
     Raises:
-        InputError: the ending is neither .csv nor .parquet.
+        InputError: the ending is neither .csv nor .parquet, or is all of the name.
         NotReadyError: nothing was published yet, or this is a superuser where others own the marts.
         LocalError: the file can't be written.
     """
-    if path.suffix.lower() not in (".csv", ".parquet"):
+    if path.name.lower() in _FORMS:
+        raise InputError(f"{path} is an ending without a name; name it like focus{path.name}.")
+    if path.suffix.lower() not in _FORMS:
         raise InputError(f"{path} ends in neither .csv nor .parquet; name it so.")
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")

@@ -13,6 +13,7 @@ from migrations.legacy import GATEWAY_COLUMNS
 from migrations.merge.record import last_done
 from migrations.placing import ADDED_COLUMNS, OURS
 from omniledger import revisions
+from omniledger.database import Connection
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
 from omniledger.merging.verifying import damage, redefined
@@ -98,7 +99,7 @@ def changes(look: Look) -> Answer:
     """Missing and extra columns, other types, triggers, indexes, rights, the schema `ledger`."""
     found = [*drifted(look)]
     if look.revision == revisions.head():
-        found += _ledger_schema(look)
+        found += ledger_tables(look.connection)
     figures = (Figure("changes", len(found)),)
     if not found:
         return Answer(State.IN_ORDER, "nothing", figures=figures)
@@ -155,7 +156,7 @@ def _columns(look: Look) -> Iterator[str]:
 
 def _extra(look: Look) -> Iterator[str]:
     """Columns of the ledger that neither the gateway nor the upgrade made."""
-    known = {*GATEWAY_COLUMNS} | (_remembered(look) if look.revision is not None else set())
+    known = {*GATEWAY_COLUMNS} | (_remembered(look) if look.has_ledger else set())
     for column, kind in look.columns(LEDGER).items():
         if column not in known and not column.startswith("omniledger_"):
             adopted = column in ADDED_COLUMNS or column in OURS
@@ -173,13 +174,13 @@ def _remembered(look: Look) -> set[str]:
     return found | {*ADDED_COLUMNS, *OURS} | {f"{column}_by_hand" for column in found}
 
 
-def _ledger_schema(look: Look) -> Iterator[str]:
-    """What `alembic check` would say of the tables of `ledger`."""
+def ledger_tables(connection: Connection) -> Iterator[str]:
+    """What of the tables of `ledger` is not as the migrations make it, each in words."""
     from alembic.autogenerate import compare_metadata
 
     from omniledger.schema import compared, metadata
 
-    with compared(look.connection) as context:
+    with compared(connection) as context:
         for change in compare_metadata(context, metadata):
             for one in change if isinstance(change, list) else [change]:
                 yield _said(one)

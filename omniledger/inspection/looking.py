@@ -131,6 +131,16 @@ class Look:
         """
         return revisions.current(self.connection)
 
+    @cached_property
+    def is_revision_lost(self) -> bool:
+        """Whether the upgrade was made, and nothing says how far."""
+        return revisions.is_lost(self.connection)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the upgrade's tables are there; before it, the names may be a stranger's."""
+        return self.revision is not None or self.is_revision_lost
+
     def locked(self) -> str:
         """Which tables are locked against readers, and by whom."""
         row = self.connection.execute(_LOCKED.encode()).fetchone()
@@ -149,6 +159,8 @@ class Look:
     @property
     def way_on(self) -> str:
         """What is to do where two logs are left: the upgrade, or the merge that was put off."""
+        if self.is_revision_lost:
+            return revisions.SAY_AGAIN
         is_ready = self.revision is not None and self.revision >= revisions.MERGED_AT
         return MERGE if is_ready else UPGRADE
 
@@ -163,7 +175,7 @@ class Look:
 
     def row_if_there(self, query: str) -> tuple[Any, ...] | None:
         """The first row that a query of our own tables finds; None where they are not there yet."""
-        if self.revision is None:
+        if not self.has_ledger:
             return None
         try:
             with self.connection.transaction():

@@ -66,7 +66,7 @@ def unknown(look: Look) -> Answer:
 
 def _after(look: Look) -> Answer:
     """The users of rows in the ledger; those that the certificate counted are known of."""
-    if look.revision is None:
+    if not look.has_ledger:
         return Answer(State.IN_ORDER, "there is no old log")
     try:
         with look.connection.transaction():

@@ -14,6 +14,7 @@ from omniledger.inspection import (
     failing,
     health,
     logs,
+    old_rows,
     people,
     quota,
     runs,
@@ -39,6 +40,7 @@ QUESTIONS: dict[str, Callable[[Look], Answer]] = {
     "Was anything changed by hand?": by_hand.changes,
     "Are health checks running?": health.running,
     "Are figures published?": runs.published,
+    "Are old raw rows removed?": old_rows.removed,
     "Who writes the logs?": writers.who,
 }
 

@@ -85,8 +85,7 @@ _OWN = "and a.legacy_id is null"
 
 def over(look: Look) -> Answer:
     """Who may not go on today, or may not once the check works."""
-    # Before there is a revision, the schema may be a stranger's.
-    if not look.has_old_table and look.revision is not None:
+    if not look.has_old_table and look.has_ledger:
         return _by_check(look)
     legacy = _legacy(look)
     if legacy is None:

@@ -21,6 +21,14 @@ def revision(look: Look) -> Answer:
     """Where the database is among the revisions."""
     at, head = look.revision, revisions.head()
     figures = (Figure("revision", at), Figure("newest", head))
+    if look.is_revision_lost:
+        return Answer(
+            State.DRIFT,
+            revisions.LOST,
+            "No upgrade, run or merge begins before it is said again.",
+            revisions.SAY_AGAIN,
+            figures,
+        )
     if at == head:
         return Answer(State.IN_ORDER, f"at revision {at}, the newest", figures=figures)
     if at is not None and at > head:
@@ -37,6 +45,8 @@ def revision(look: Look) -> Answer:
 
 def left(look: Look) -> Answer:
     """The revisions that are left, the rows to merge, and the first thing that can't be carried."""
+    if look.is_revision_lost:
+        return Answer(State.DRIFT, "unknown, for the revision is lost", "", revisions.SAY_AGAIN)
     at = look.revision
     pending = [title for number, title in _titles() if at is None or number > at]
     if not pending and not look.has_old_table:

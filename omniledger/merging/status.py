@@ -50,12 +50,17 @@ _QUARANTINE = "select reason, count(*) from ledger.audit_quarantine group by 1 o
 _DELETED = "select count(distinct legacy_id) from ledger.audit_tombstones"
 
 
+LOST = "revision lost"
+"""The state where nothing says to which revision the ledger was upgraded."""
+
+
 @dataclass(frozen=True)
 class Status:
     """Where the merge stands.
 
     Attributes:
-        state: not begun, watching, copying, cut over, certified, not proved, or taken back.
+        state: not begun, watching, copying, cut over, certified, not proved, taken back, or
+            `LOST`.
         at_work: whether an upgrade or a merge runs now.
         done: old rows that are in the ledger or in quarantine.
         total: old rows in all.
@@ -87,8 +92,10 @@ def read(connection: Connection, settings: Settings) -> Status:
     legacy = Legacy(settings.legacy_schema, ())
     at_work = turns.is_taken(connection)
     name = f"{legacy.schema}.audit_logs"
+    if revisions.is_lost(connection):
+        return Status(LOST, at_work, name)
     run = _last_run(connection)
-    if revisions.current(connection) is None or run is None:
+    if run is None:
         return Status("not begun", at_work, name, total=_counted(connection, legacy.relation))
     if not is_there(connection, "omni2.audit_logs"):
         return Status("omni2.audit_logs is not there", at_work, name)

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from omniledger.database import Connection
 from omniledger.errors import InputError
 from omniledger.pricing.catalog import ListedModel
+from omniledger.strangers import visible
 
 _FORMS = """
 select name, ledger.bare_model_name(name), ledger.normal_model_name(name)
@@ -42,12 +43,13 @@ def introduce(connection: Connection, name: str, source: str) -> str:
     """The model that a name means; one that nobody knows is a model of its own from now on.
 
     Raises:
-        InputError: nothing is left of the name without what stands before and behind it.
+        InputError: nothing is left of the name without what stands before and behind it, or a
+            control character is in it.
     """
+    normal = bare_of_all(connection, name)
     known = canonical(connection, name)
     if known is not None:
         return known
-    normal = bare_of_all(connection, name)
     _learn(connection, {normal: normal}, source)
     return normal
 
@@ -56,10 +58,14 @@ def bare_of_all(connection: Connection, name: str) -> str:
     """A name without what stands before and behind it.
 
     Raises:
-        InputError: nothing is left of it.
+        InputError: nothing is left of it, or a control character is in it.
     """
+    if visible(name) != name:
+        raise InputError(
+            f"{name!r} has a tab, a line break or another control character in it; leave that out."
+        )
     [(_, _, normal)] = connection.execute(_FORMS, ([name],)).fetchall()
-    if not normal:
+    if not normal.strip():
         raise InputError(f"{name!r} names no model; give its name as your gateway writes it.")
     return str(normal)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
@@ -13,10 +12,9 @@ from omniledger import revisions
 from omniledger.counting import plural
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError, SettingsError
-from omniledger.inspection import clock
 from omniledger.marts import MARTS, PUBLISHED, changed_days, columns_in
 from omniledger.merging.carrying import is_pending
-from omniledger.pruning.raw import TABLES, RawTable, starts_at
+from omniledger.pruning.raw import TABLES, RawTable, first_kept, starts_at
 from omniledger.settings import Settings
 
 _SPARE_DAYS = 3
@@ -140,12 +138,6 @@ class Pruning:
     def mark(self) -> str:
         """What tells it from removals of other databases."""
         return f"{self.pruning_id} {self.begun_at.isoformat()}"
-
-
-def first_kept(connection: Connection, settings: Settings, keep_days: int) -> date:
-    """The first day that stays where `keep_days` whole days before today do."""
-    zone = ZoneInfo(settings.reporting_timezone)
-    return clock.now(connection).astimezone(zone).date() - timedelta(days=keep_days)
 
 
 def decide(

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from psycopg import sql
 
 from omniledger.database import Connection
+from omniledger.inspection import clock
+from omniledger.settings import Settings
 
 # Days that marts know begin here; a row without such a time is in no figure.
 _MAY_GO = """
@@ -149,6 +151,12 @@ def older(connection: Connection, table: RawTable, before_at: datetime) -> int:
     query = sql.SQL(_OLDER).format(table=table.identifier)
     [(rows,)] = connection.execute(query, {"before_at": before_at}).fetchall()
     return int(rows)
+
+
+def first_kept(connection: Connection, settings: Settings, keep_days: int) -> date:
+    """The first day that stays where `keep_days` whole days before today do."""
+    zone = ZoneInfo(settings.reporting_timezone)
+    return clock.now(connection).astimezone(zone).date() - timedelta(days=keep_days)
 
 
 def starts_at(day: date, timezone: str) -> datetime:

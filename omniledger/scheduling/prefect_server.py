@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omniledger import tether
+from omniledger.embedded import locks
 from omniledger.errors import LocalError
 from omniledger.files import require_room
 from omniledger.masking import masked
@@ -32,6 +33,9 @@ READY_SECONDS = 180
 """How long a server may take to come up on a busy machine."""
 
 _POLL_SECONDS = 0.1
+
+_LOCK = "server.lock"
+"""The lock of the one server that is coming up."""
 
 _LITTLE = 1 << 20
 """Bytes that a server's state takes at least."""
@@ -171,6 +175,9 @@ def unwritable(path: Path, error: OSError) -> LocalError:
 class PrefectServer:
     """The server process; `start` it, `wait` for it, `stop` it.
 
+    Of several on one folder one comes up at a time: two would make the same database at once, and
+    one of them fail.
+
     Args:
         log: the file that takes what it says.
         port: of loopback.
@@ -185,6 +192,7 @@ class PrefectServer:
         told = {name: "ERROR" for name in _TOLD if os.environ.get(name) in (None, SILENT)}
         self._environment = {**os.environ, **told, **({} if schedules else _UNSCHEDULED)}
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: int | None = None
 
     @property
     def api_url(self) -> str:
@@ -192,18 +200,24 @@ class PrefectServer:
         return f"http://{LOOPBACK}:{self.port}/api"
 
     def start(self) -> None:
-        """Start the process, without waiting until it answers.
+        """Start the process once no other is coming up, without waiting until it answers.
 
         Raises:
-            LocalError: its folder can't be written, or is full.
+            LocalError: its folder can't be written, is full, or another one does not come up.
         """
         try:
             # What a full disk does to the server is hard to read there.
             require_room(self.log.parent, _LITTLE)
             output = self.log.open("ab")
+            self._held = locks.wait_to_have(self.log.with_name(_LOCK), READY_SECONDS)
         except OSError as error:
             raise unwritable(self.log, error) from None
         with output:
+            if self._held is None:
+                raise LocalError(
+                    "Another command has been starting Prefect's server in "
+                    f"{self.log.parent} for {READY_SECONDS} s; end it, and run this one again."
+                )
             self._process = tether.start(
                 "uvicorn",
                 "--factory",
@@ -238,8 +252,15 @@ class PrefectServer:
                     "OMNILEDGER_HOME names another folder for its state."
                 )
             time.sleep(_POLL_SECONDS)
+        self._let_others_start()
 
     def stop(self) -> None:
         """End it."""
         if self._process is not None:
             tether.stop(self._process)
+        self._let_others_start()
+
+    def _let_others_start(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None

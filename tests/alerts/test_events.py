@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -46,9 +47,9 @@ def clock_at(dsn: Dsn, at: str) -> None:
     )
 
 
-def wrong(dsn: Dsn, kind: str) -> list[Event]:
+def wrong(dsn: Dsn, kind: str, **settings: Any) -> list[Event]:
     with connect(dsn) as connection:
-        found, seen = now_wrong(connection, Settings())
+        found, seen = now_wrong(connection, Settings(**settings))
     assert kind in seen
     return [event for event in found if event.kind == kind]
 
@@ -156,9 +157,47 @@ def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(d
     ]
 
 
+def test_old_rows_that_no_removal_took_are_an_event_until_one_did(dsn: Dsn) -> None:
+    def staying() -> list[str]:
+        return [event.sentence for event in wrong(dsn, "old rows", raw_keep_days=10)]
+
+    def removed(before: str, finished_at: str | None) -> None:
+        ask(
+            dsn,
+            "insert into ledger.prunings (before_date, before_at, built_xmin, finished_at)"
+            " values (%s, %s, 0, %s)",
+            before,
+            before,
+            finished_at,
+        )
+
+    ask(dsn, "delete from omni2.audit_logs")
+    # Of a server that fell silent; the night for these days is still to come.
+    spend(dsn, 2, 1, at="2026-06-20 00:00+00")
+    event_at(dsn, "2026-06-20 00:00+00", "healthy")
+    assert staying() == []
+    event_at(dsn, "2026-06-19 23:59+00", "healthy")
+    assert wrong(dsn, "old rows") == []
+    [said] = staying()
+    assert said.startswith("old raw rows, from 2026-06-19 on, were not removed; `omniledger prune`")
+    spend(dsn, 2, 1, at="2026-06-18 12:00+00")
+    assert "from 2026-06-18 on" in staying()[0]
+    removed("2026-06-20", None)
+    assert "from 2026-06-18 on" in staying()[0]
+    # What a removal that has ended left is there for good, and what came late.
+    removed("2026-06-20", "2026-06-30 04:00+00")
+    assert staying() == []
+
+
+def test_a_revision_that_is_lost_is_drift(dsn: Dsn) -> None:
+    ask(dsn, "delete from ledger.alembic_version")
+    [event] = wrong(dsn, "drift")
+    assert event.sentence.startswith("the revision is lost")
+
+
 def test_what_is_not_there_yet_is_not_asked_for_and_nothing_is_over(server: Server) -> None:
     with connect(server.state("empty")) as connection:
-        found, seen = now_wrong(connection, Settings())
+        found, seen = now_wrong(connection, Settings(raw_keep_days=400))
     assert [event.kind for event in found] == ["drift"]
     assert seen == {"drift"}
 

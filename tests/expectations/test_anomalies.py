@@ -86,6 +86,24 @@ def test_unusual_days_are_warned_of_with_their_bands(dsn: Dsn, tmp_path: Path) -
         assert advice(result.suite, result.expectation) != "Look at the rows named."
 
 
+def test_on_a_weekday_without_requests_a_few_are_chance_and_the_band_says_how_many(
+    dsn: Dsn, tmp_path: Path
+) -> None:
+    move = "update analytics_build.fct_daily_usage set usage_date = '{}', requests = {}"
+    spoil(
+        dsn,
+        f"{move.format('2026-02-15', 5)} where usage_date = '2026-02-14'",
+        f"{move.format('2026-02-22', 60)} where usage_date = '2026-02-21'",
+    )
+
+    _, found = warned(dsn, tmp_path)
+
+    days = {str(row["usage_date"]): row for row in found[REQUESTS].sample}
+    assert "2026-02-15" not in days
+    # Their median is none, of which the root is no scatter.
+    assert (days["2026-02-22"]["at_least"], days["2026-02-22"]["at_most"]) == ("0.0", "5.0")
+
+
 def test_silence_is_warned_of_where_it_is_longer_than_before(dsn: Dsn, tmp_path: Path) -> None:
     usage = "analytics_build.fct_daily_usage"
     spoil(

@@ -124,6 +124,26 @@ def test_after_the_upgrade_what_was_wrong_is_in_order(each_server: Server) -> No
     assert "7 by legacy, 6 by gateway" in seen["Who writes the logs?"]["evidence"]
 
 
+def test_old_rows_that_should_have_gone_are_told_with_the_way_out(server: Server) -> None:
+    def removed(dsn: Dsn, **settings: str) -> dict[str, Any]:
+        said = omniledger(dsn, "inspect", "--json", **settings).document()["findings"]
+        [one] = [one for one in said if one["question"] == "Are old raw rows removed?"]
+        return dict(one)
+
+    upgraded, keep = server.state(UPGRADED), {"OMNILEDGER_RAW_KEEP_DAYS": "30"}
+    assert removed(upgraded)["evidence"] == "they stay for ever"
+    told = removed(upgraded, **keep)
+    assert (told["state"], told["evidence"]) == (
+        "drift",
+        "those from 2026-02-10 on are still there",
+    )
+    assert "`omniledger prune` removes them, or says" in told["advice"]
+    years = {"OMNILEDGER_RAW_KEEP_DAYS": "36500"}
+    assert removed(upgraded, **years)["evidence"] == "they stay for 36500 days"
+    before = removed(server.state("investigation"), **keep)
+    assert (before["state"], "before the upgrade" in before["evidence"]) == ("in order", True)
+
+
 @pytest.mark.parametrize(
     "state", sorted({file.stem for file in STATES.glob("*.sql")} - {"published_whole"})
 )
@@ -170,10 +190,11 @@ def test_what_the_rights_do_not_show_is_named_and_never_in_order(
     for one in said["findings"]:
         assert one["lacks_rights"] == (one["state"] == "cannot tell")
         if one["state"] == "in order":
-            # What the catalog tells to everybody.
+            # What the catalog, or a setting, tells to everybody.
             assert one["question"] in (
                 "Is there one audit log?",
                 "Is a request logged twice?",
+                "Are old raw rows removed?",
                 "Who writes the logs?",
             )
     shown = omniledger(blind, "inspect")
@@ -507,3 +528,19 @@ def test_a_log_of_no_time_but_impossible_ones_has_no_last_row(server: Server) ->
     figures = {figure["name"]: figure["value"] for figure in finding["figures"]}
     assert (figures["first row"], figures["last row"]) == (None, None)
     assert figures["rows dated beyond the calendar"] == 2
+
+
+def test_a_revision_that_is_lost_is_told_and_the_rest_answered_as_before(server: Server) -> None:
+    dsn = server.state(UPGRADED)
+    before = findings(dsn)
+    ask(dsn, "delete from ledger.alembic_version")
+    after = findings(dsn)
+    upgraded, left = "Is the schema upgraded?", "What is left to upgrade?"
+    assert "ledger.alembic_version has no row" in after[upgraded]["evidence"]
+    assert "the revision is lost" in after[left]["evidence"]
+    for question in (upgraded, left):
+        assert "`alembic stamp REVISION`" in after[question]["advice"]
+    writers = "Who writes the logs?"
+    assert {q: one for q, one in after.items() if q not in (upgraded, left, writers)} == {
+        q: one for q, one in before.items() if q not in (upgraded, left, writers)
+    }

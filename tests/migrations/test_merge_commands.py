@@ -49,6 +49,15 @@ def test_a_merge_that_is_put_off_leaves_the_old_table_and_everything_works(put_o
     assert "alembic upgrade head" not in inspected.output
 
 
+def test_where_the_revision_is_lost_the_merge_is_not_taken_for_not_begun(merged: Dsn) -> None:
+    ask(merged, "delete from ledger.alembic_version")
+    said = omniledger(merged, "merge", "status")
+    assert said.code == 0 and "not begun" not in said.output
+    assert "revision lost" in said.output and "`alembic stamp REVISION`" in said.output
+    refused = omniledger(merged, "merge", "run")
+    assert refused.code == 4 and "`alembic stamp REVISION`" in refused.refusal
+
+
 @pytest.mark.parametrize("state", ["investigation", "no_old_table"])
 def test_a_merge_that_was_taken_back_can_be_put_off(server: Server, state: str) -> None:
     dsn = server.state(f"{state}:upgraded")

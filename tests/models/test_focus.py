@@ -229,6 +229,10 @@ def test_a_figure_with_more_digits_than_parquet_holds(dsn: Dsn, tmp_path: Path) 
 def test_other_endings_and_places_are_refused(dsn: Dsn, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in neither \.csv nor \.parquet"):
         exported(dsn, tmp_path / "focus.xlsx")
+    for ending in (".csv", ".PARQUET"):
+        with pytest.raises(InputError, match=f"is an ending without a name.* focus{ending}"):
+            exported(dsn, tmp_path / ending)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(LocalError, match="can't be written: No such file or directory"):
         exported(dsn, tmp_path / "nowhere" / "focus.csv")
     ask(dsn, "drop table analytics.fct_focus")

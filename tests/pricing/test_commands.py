@@ -206,6 +206,9 @@ def test_the_installed_list_is_loaded_and_listed(dsn: Dsn) -> None:
         (("claude-x", "--discount", "1e-21"), "with at most 20 decimals"),
         (("claude-x", "--input", "cheap", "--output", "1"), "cheap is no number"),
         (("anthropic/", "--input", "1", "--output", "1"), "'anthropic/' names no model"),
+        (("\u2003", "--input", "1", "--output", "1"), "names no model"),
+        (("claude\tx", "--input", "1", "--output", "1"), "has a tab, a line break or"),
+        (("a\n/claude-x", "--input", "1", "--output", "1"), "has a tab, a line break or"),
         (("claude-x", "--discount", "0"), "0 is no discount"),
         (("claude-x", "--discount", "101"), "101 is no discount"),
         (("claude-3-5-haikus", "--discount", "5"), "did you mean claude-3-5-haiku"),
@@ -239,6 +242,11 @@ def test_models_say_what_ran_when(dsn: Dsn) -> None:
     for nothing in ("", " ", "anthropic/"):
         with pytest.raises(InputError, match=f"'{nothing}' names no model"):
             omniledger("models", "set", nothing)
+    for control in ("claude-x\n", "\tclaude-x", "claude\x1b[31m-x", "a\u202e/claude-x"):
+        with pytest.raises(InputError, match="has a tab, a line break or another control char"):
+            omniledger("models", "set", control)
+    with pytest.raises(InputError, match="names no model"):
+        omniledger("models", "set", "\u00a0")
     assert json.loads(omniledger("models", "list", "--json")) == {
         "default_model": "claude-3-5-haiku",
         "stated": [
