@@ -20,6 +20,8 @@ create table omni2.audit_logs (
     was_blocked boolean,
     request_type character varying(50),
     tool_calls_count integer,
+    tools_used text [],
+    mcps_accessed text [],
     tokens_input integer,
     tokens_output integer,
     tokens_cached integer,
@@ -433,7 +435,7 @@ values ('haiku', '-infinity', 0.80, 4.00), ('sonnet', '-infinity', 3.00, 15.00);
 
 -- Requests 1 to 60, twelve a day, by users 1 and 2; every fourth says no cost.
 insert into omni2.audit_logs (
-    id, user_id, timestamp, success, request_type, tokens_input, tokens_output, tokens_cached,
+    id, user_id, timestamp, success, request_type, mcps_accessed, tokens_input, tokens_output, tokens_cached,
     llm_tokens_used, cost_usd, llm_model, status, source_system, legacy_id
 )
 select
@@ -442,6 +444,7 @@ select
     timestamptz '2026-03-01 00:30+00' + (n - 1) * interval '2 hours',
     true,
     'chat',
+    case n % 3 when 1 then array['files'] when 2 then array['files', 'search'] end,
     100 * n,
     10 * n,
     0,

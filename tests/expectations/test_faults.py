@@ -534,6 +534,8 @@ def test_each_figure_is_held_to_another(server: Server, judge: Judge) -> None:
         assert any(expectation in sentence for sentence in said(verdict, suite)), change
 
 
+MOVE = "case mcp_server when 'files' then 0.000001 else -0.000001 end"
+
 # What leaves every total of a day as it was, or no day to compare.
 MOVED = (
     f"update analytics_build.{USAGE} set tokens_input = tokens_input"
@@ -541,6 +543,11 @@ MOVED = (
     f" where usage_date = '{D1}' and source_system = 'legacy'",
     f"update analytics_build.{TOOLS} set tool = 'write'"
     f" where usage_date = '{D2}' and mcp_server = 'files'",
+    f"update analytics_build.{MCP_COST} set cost_usd = cost_usd + {MOVE},"
+    f" cost_recorded_usd = cost_recorded_usd + {MOVE}"
+    f" where usage_date = '{D4}' and llm_model = 'sonnet' and not is_no_server",
+    f"update analytics_build.{MCP_COST} set cost_usd = cost_usd + {MOVE}"
+    f" where usage_date = '{D2}' and llm_model = 'sonnet' and not is_no_server",
     f"delete from analytics_build.{HOURS}",
     f"update analytics_build.{INCIDENTS} set closed_at = null, ended_as = null"
     f" where opened_date = '{D5}' and mcp_server_id = 2",
@@ -566,6 +573,15 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
         "tool": "read",
         "figure": "calls",
         "in_figures": None,
+    },
+    ("daily_mcp_cost", "Each day and server has its share of what the ledger has"): {
+        "usage_date": D4,
+        "mcp_server": "files",
+        "figure": "cost_recorded_usd",
+    },
+    ("daily_mcp_cost", "Requests, calls and what is known of the cost agree"): {
+        "usage_date": D2,
+        "mcp_server": "search",
     },
     ("hourly_health", "Hours make up the day"): {"health_date": D2, "hours": None},
     ("incidents", "Incidents are the outages of the days"): {"mcp_server_id": 2, "is_open": True},
