@@ -370,7 +370,7 @@ FAULTS = (
         "doubled row",
         twice("focus_key", "'twice'", f"usage_date = '{D2}'"),
         "bill_focus",
-        "Each day costs what the daily usage says",
+        "Each day's cost and tokens are what the daily usage says",
         {"usage_date": D2},
     ),
     Fault(
@@ -378,7 +378,7 @@ FAULTS = (
         "missing day",
         f"delete from {{mart}} where usage_date = '{D1}'",
         "bill_focus",
-        "Each day costs what the daily usage says",
+        "Each day's cost and tokens are what the daily usage says",
         {"usage_date": D1, "computed": None},
     ),
     Fault(
@@ -548,6 +548,11 @@ MOVED = (
     f" where usage_date = '{D4}' and llm_model = 'sonnet' and not is_no_server",
     f"update analytics_build.{MCP_COST} set cost_usd = cost_usd + {MOVE}"
     f" where usage_date = '{D2}' and llm_model = 'sonnet' and not is_no_server",
+    f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens"
+    " + case x_token_kind when 'input' then -5 else 5 end, pricing_quantity = null,"
+    " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
+    f" where usage_date = '{D1}' and x_user_id = 1",
+    f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
     f"delete from analytics_build.{HOURS}",
     f"update analytics_build.{INCIDENTS} set closed_at = null, ended_as = null"
     f" where opened_date = '{D5}' and mcp_server_id = 2",
@@ -582,6 +587,13 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
     ("daily_mcp_cost", "Requests, calls and what is known of the cost agree"): {
         "usage_date": D2,
         "mcp_server": "search",
+    },
+    ("bill_focus", "Each day's cost and tokens are what the daily usage says"): {
+        "usage_date": D1,
+        "x_user_id": 1,
+    },
+    ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
+        "usage_date": D4
     },
     ("hourly_health", "Hours make up the day"): {"health_date": D2, "hours": None},
     ("incidents", "Incidents are the outages of the days"): {"mcp_server_id": 2, "is_open": True},
