@@ -553,6 +553,12 @@ MOVED = (
     " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
     f" where usage_date = '{D1}' and x_user_id = 1",
     f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
+    f"update analytics_build.{QUOTA} set cost_limit_usd = 20, used_share = cost_used_usd / 20"
+    f" where usage_date = '{D1}' and user_id = 1",
+    f"update analytics_build.{QUOTA} set tokens_unpriced = 9"
+    f" where usage_date = '{D2}' and user_id = 1",
+    f"update analytics_build.{QUOTA} set cost_unpriced_usd = 1, cost_used_usd = cost_used_usd + 1,"
+    f" used_share = used_share + 0.1 where usage_date = '{D4}' and user_id = 1",
     f"delete from analytics_build.{HOURS}",
     f"update analytics_build.{INCIDENTS} set closed_at = null, ended_as = null"
     f" where opened_date = '{D5}' and mcp_server_id = 2",
@@ -593,6 +599,19 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
         "x_user_id": 1,
     },
     ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
+        "usage_date": D4
+    },
+    ("daily_quota", "Each limit is the one that was in force at the day's end"): {
+        "usage_date": D1,
+        "user_id": 1,
+        "limit_in_force": "10",
+    },
+    ("daily_quota", "The use of each day and user is what the ledger holds"): {
+        "usage_date": D2,
+        "tokens_unpriced": 9,
+        "unpriced_in_ledger": "0",
+    },
+    ("daily_quota", "Use, limit, crossing and overspend agree, to the last digit"): {
         "usage_date": D4
     },
     ("hourly_health", "Hours make up the day"): {"health_date": D2, "hours": None},
