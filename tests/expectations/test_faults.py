@@ -559,6 +559,8 @@ MOVED = (
     f" where usage_date = '{D2}' and user_id = 1",
     f"update analytics_build.{QUOTA} set cost_unpriced_usd = 1, cost_used_usd = cost_used_usd + 1,"
     f" used_share = used_share + 0.1 where usage_date = '{D4}' and user_id = 1",
+    f"delete from analytics_build.{USERS} where user_id = 2",
+    f"delete from analytics.{USERS} where user_id = 2",
     f"delete from analytics_build.{HOURS}",
     f"update analytics_build.{INCIDENTS} set closed_at = null, ended_as = null"
     f" where opened_date = '{D5}' and mcp_server_id = 2",
@@ -614,6 +616,7 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
     ("daily_quota", "Use, limit, crossing and overspend agree, to the last digit"): {
         "usage_date": D4
     },
+    ("dim_users", "No user with a request from before the run is missing"): {"user_id": 2},
     ("hourly_health", "Hours make up the day"): {"health_date": D2, "hours": None},
     ("incidents", "Incidents are the outages of the days"): {"mcp_server_id": 2, "is_open": True},
 }
