@@ -24,6 +24,8 @@ _FIGURES = (
     "built_at",
 )
 
+_KINDS = ("input", "output", "cached", "cache_write")
+
 _COSTS_APART = """
 select
     focus_key, usage_date, x_model, x_token_kind,
@@ -41,6 +43,7 @@ where
     or (charge_category = 'Usage') <> (list_unit_price is not null)
     or (charge_category = 'Usage') <> (contracted_unit_price is not null)
     or (charge_category <> 'Usage' and list_cost <> billed_cost)
+    or (x_cost_basis <> 'computed' and x_ledger_cost <> billed_cost)
     or (charge_category = 'Usage' and consumed_quantity is distinct from x_tokens)
     or pricing_quantity * 1000000 <> x_tokens
     or billing_currency <> 'USD'
@@ -61,7 +64,8 @@ where
     )
 """
 
-# Of days that were written to meanwhile nothing is said.
+# Of days that were written to meanwhile nothing is said. A request with some of its kinds only is
+# of no kind in the export, so that a kind may have less there, and never more.
 _SUMS_DIFFER = """
 with focus as (
     select
@@ -72,6 +76,7 @@ with focus as (
         sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
         sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
         sum(x_ledger_cost) as in_ledger,
+        {tokens},
         min(built_xmin) as built_xmin
     from batch
     group by 1, 2, 3, 4
@@ -86,6 +91,7 @@ daily as (
         sum(cost_recomputed_usd) as computed,
         sum(cost_estimated_usd) as estimated,
         sum(cost_usd) as in_ledger,
+        {tokens_of_day},
         min(built_xmin) as built_xmin
     from analytics_build.fct_daily_usage
     group by 1, 2, 3, 4
@@ -96,7 +102,8 @@ select
     source_system as x_source_system,
     daily.computed::text as computed_in_daily_usage, focus.computed::text,
     daily.estimated::text as estimated_in_daily_usage, focus.estimated::text,
-    daily.in_ledger::text as in_ledger_in_daily_usage, focus.in_ledger::text
+    daily.in_ledger::text as in_ledger_in_daily_usage, focus.in_ledger::text,
+    {tokens_shown}
 from daily
 full join focus using (usage_date, who, llm_model, source_system)
 where
@@ -104,6 +111,7 @@ where
         coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
         or coalesce(daily.estimated, 0) <> coalesce(focus.estimated, 0)
         or coalesce(daily.in_ledger, 0) <> coalesce(focus.in_ledger, 0)
+        or {tokens_apart}
     )
     and {untouched}
 order by usage_date
@@ -127,9 +135,24 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 ),
             ),
             no_rows(
-                "Each day costs what the daily usage says",
+                "Each day's cost and tokens are what the daily usage says",
                 _SUMS_DIFFER.format(
                     nobody=NOBODY,
+                    tokens=", ".join(
+                        f"sum(x_tokens) filter (where x_token_kind = '{kind}') as tokens_{kind}"
+                        for kind in _KINDS
+                    ),
+                    tokens_of_day=", ".join(
+                        f"sum(tokens_{kind}) as tokens_{kind}" for kind in _KINDS
+                    ),
+                    tokens_shown=", ".join(
+                        f"daily.tokens_{kind}::text as {kind}_in_daily_usage,"
+                        f" focus.tokens_{kind}::text as {kind}"
+                        for kind in _KINDS
+                    ),
+                    tokens_apart=" or ".join(
+                        f"focus.tokens_{kind} > coalesce(daily.tokens_{kind}, 0)" for kind in _KINDS
+                    ),
                     untouched=scope.untouched(
                         "usage_date", "least(daily.built_xmin, focus.built_xmin)"
                     ),

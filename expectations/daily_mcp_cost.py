@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.recount import servers_recounted
 from expectations.rules import Judged, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -40,7 +41,7 @@ where not (value >= 0 and value < 1e30)
 _COUNTS_APART = """
 select
     mcp_cost_key, usage_date, mcp_server, llm_model, requests, requests_shared,
-    requests_cost_unknown, calls
+    requests_cost_unknown, calls, cost_recorded_usd::text, cost_usd::text
 from batch
 where
     requests = 0
@@ -49,6 +50,7 @@ where
     or (not is_no_server and calls < requests)
     or (requests_cost_unknown = 0 and tokens_cost_unknown > 0)
     or (requests_cost_unknown < requests and cost_usd is null)
+    or coalesce(cost_recorded_usd, 0) > coalesce(cost_usd, 0)
 """
 
 # Of days that were written to meanwhile nothing is said. A request counts at each of its servers,
@@ -111,6 +113,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 "Each day's and model's sums equal the daily usage's, to the last digit",
                 _differ(scope),
             ),
+            servers_recounted(scope),
             no_rows(
                 "No day lies in the future",
                 _DAYS_TO_COME.format(today=literal(scope.today)),

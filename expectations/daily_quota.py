@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.rules import Judged, all_known, never_null, no_rows, unique
+from expectations.rules import NOBODY, Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
 
@@ -50,7 +50,8 @@ where not (value >= 0 and value < 1e30)
 _DOES_NOT_ADD_UP = """
 select
     quota_key, usage_date, user_id, cost_recorded_usd::text, cost_unpriced_usd::text,
-    cost_used_usd::text, cost_limit_usd::text, overspend_usd::text, is_exceeded, crossed_at
+    tokens_unpriced, unpriced_input_usd::text, cost_used_usd::text, cost_limit_usd::text,
+    overspend_usd::text, is_exceeded, crossed_at
 from batch
 where
     cost_used_usd is distinct from cost_recorded_usd + cost_unpriced_usd
@@ -58,6 +59,10 @@ where
     or is_exceeded is distinct from (cost_used_usd >= cost_limit_usd)
     or is_exceeded is distinct from (crossed_at is not null)
     or tokens_unpriced > tokens_used
+    or (
+        cost_unpriced_usd <> 0
+        and cost_unpriced_usd is distinct from tokens_unpriced * unpriced_input_usd * 0.000001
+    )
     or abs(used_share * cost_limit_usd - cost_used_usd) > 0.0001 * greatest(cost_limit_usd, 1)
     or (used_share is null) <> (cost_limit_usd = 0)
 """
@@ -66,6 +71,40 @@ _CROSSED_ON_ANOTHER_DAY = """
 select quota_key, usage_date, user_id, crossed_at::text
 from batch
 where {date_of} <> usage_date
+"""
+
+# Of limits noted at one moment the lowest holds, as in the mart.
+_LIMIT_NOT_IN_FORCE = """
+with limits as (
+    select
+        coalesce(user_id::bigint, {nobody}) as who,
+        cost_limit,
+        valid_from,
+        lead(valid_from, 1, 'infinity') over (
+            partition by user_id order by valid_from, cost_limit desc
+        ) as valid_to
+    from ledger.limit_history
+),
+
+days as (
+    select usage_date, {ends_at} as ends_at
+    from (select distinct usage_date from batch where usage_date = any({days})) as dates
+    where {is_kept}
+)
+
+select
+    quota_key, usage_date, batch.user_id, batch.cost_limit_usd::text,
+    coalesce(own.cost_limit, everybodys.cost_limit)::text as limit_in_force
+from days
+inner join batch using (usage_date)
+left join limits as own
+    on batch.user_id = own.who and own.valid_from < ends_at and own.valid_to >= ends_at
+left join limits as everybodys
+    on everybodys.who = {nobody}
+    and everybodys.valid_from < ends_at
+    and everybodys.valid_to >= ends_at
+where batch.cost_limit_usd is distinct from coalesce(own.cost_limit, everybodys.cost_limit)
+order by usage_date, user_id
 """
 
 # A second time and another way: straight from the raw rows of the days to be published. The ledger
@@ -99,7 +138,14 @@ held as (
             sum(raw.llm_tokens_used) filter (
                 where raw.llm_tokens_used between 0 and 1000000000000
             ), 0
-        ) as tokens
+        ) as tokens,
+        coalesce(
+            sum(raw.llm_tokens_used) filter (
+                where
+                    raw.llm_tokens_used between 0 and 1000000000000
+                    and (raw.cost_usd between 0 and 1000000000000) is not true
+            ), 0
+        ) as unpriced
     from periods
     inner join omni2.audit_logs as raw
         on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
@@ -115,17 +161,20 @@ select
     usage_date, user_id,
     batch.cost_recorded_usd::text as cost, held.cost_usd::text as cost_in_ledger,
     batch.tokens_used as tokens, held.tokens::text as tokens_in_ledger,
+    batch.tokens_unpriced, held.unpriced::text as unpriced_in_ledger,
     batch.rows_counted, held.rows_counted as rows_in_ledger
 from held
 full join (select * from batch where usage_date = any({days})) as batch using (usage_date, user_id)
 where
     coalesce(batch.cost_recorded_usd, 0) < held.cost_usd
     or coalesce(batch.tokens_used, 0) < held.tokens
+    or coalesce(batch.tokens_unpriced, 0) < held.unpriced
     or coalesce(batch.rows_counted, 0) < held.rows_counted
     or (
         (
             batch.cost_recorded_usd > coalesce(held.cost_usd, 0)
             or batch.tokens_used > coalesce(held.tokens, 0)
+            or batch.tokens_unpriced > coalesce(held.unpriced, 0)
             or batch.rows_counted > coalesce(held.rows_counted, 0)
         )
         and usage_date not in (select going_on.usage_date from going_on)
@@ -173,6 +222,16 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                 "A limit is crossed on its own day",
                 _CROSSED_ON_ANOTHER_DAY.format(date_of=scope.date_of("crossed_at")),
                 column="crossed_at",
+            ),
+            no_rows(
+                "Each limit is the one that was in force at the day's end",
+                _LIMIT_NOT_IN_FORCE.format(
+                    nobody=NOBODY,
+                    days=literal(list(scope.days)) + "::date[]",
+                    ends_at=scope.starts_at("usage_date + 1"),
+                    is_kept=scope.is_kept("usage_date"),
+                ),
+                column="cost_limit_usd",
             ),
             no_rows(
                 "The use of each day and user is what the ledger holds",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.recount import no_day_lost, usage_recounted
+from expectations.recount import usage_recounted
 from expectations.rules import Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
-from expectations.staleness import up_to_date
+from expectations.staleness import no_day_lost, up_to_date
 
 _KEY = ("usage_key", "usage_date", "user_id", "llm_model", "source_system")
 

@@ -43,6 +43,31 @@ order by {day} desc
 """
 
 
+# Only for days without figures a row is looked for, by its time. A clock that was never set says
+# 1970; of days before 2000 nothing is said.
+_DAYS_LOST = """
+select days.day::date as usage_date
+from (
+    select greatest({first_date}, '2000-01-01'::date) as first_date
+    from (select min(raw.timestamp) as first_at from omni2.audit_logs as raw) as log
+) as log
+cross join generate_series(log.first_date, {today}, interval '1 day') as days (day)
+where
+    days.day::date not in (select usage_date from batch where usage_date is not null)
+    and {is_kept}
+    and exists (
+        select 1
+        from omni2.audit_logs as raw
+        where
+            raw.timestamp >= {starts_at}
+            and raw.timestamp < {ends_at}
+            and raw.timestamp < {tomorrow}
+            and coalesce(raw.change_xid, 0) < {began}
+    )
+order by 1
+"""
+
+
 def up_to_date(scope: Scope, mart: str, day: str, raw: str) -> list[Expectation]:
     """That no built day is older than a change of it; nothing where no run's beginning is known.
 
@@ -65,3 +90,19 @@ def up_to_date(scope: Scope, mart: str, day: str, raw: str) -> list[Expectation]
     )
     sentence = "No day is older than a change of it from before the run"
     return [no_rows(sentence, stale, column=day)]
+
+
+def no_day_lost(scope: Scope) -> list[Expectation]:
+    """That each day with a row from before the run is there, where it is known when that began."""
+    if scope.began is None:
+        return []
+    query = _DAYS_LOST.format(
+        first_date=scope.date_of("log.first_at"),
+        today=literal(scope.today) + "::date",
+        tomorrow=scope.starts_at(f"{literal(scope.today)}::date + 1"),
+        starts_at=scope.starts_at("days.day::date"),
+        ends_at=scope.starts_at("days.day::date + 1"),
+        is_kept=scope.is_kept("days.day::date"),
+        began=scope.began.xmin,
+    )
+    return [no_rows("No day of the ledger is missing", query, column="usage_date")]

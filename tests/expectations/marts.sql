@@ -20,6 +20,8 @@ create table omni2.audit_logs (
     was_blocked boolean,
     request_type character varying(50),
     tool_calls_count integer,
+    tools_used text [],
+    mcps_accessed text [],
     tokens_input integer,
     tokens_output integer,
     tokens_cached integer,
@@ -57,6 +59,13 @@ create table ledger.model_prices (
     input numeric not null,
     output numeric not null,
     primary key (model, valid_from)
+);
+
+create table ledger.limit_history (
+    user_id integer,
+    valid_from timestamp with time zone not null,
+    cost_limit numeric not null,
+    basis text not null
 );
 
 create table ledger.deleted_days (
@@ -428,12 +437,15 @@ create table analytics_build.control_totals (
 insert into ledger.settings (name, value)
 values ('as_of', '2026-03-05 18:00:00+00'), ('default_model', 'haiku'), ('reporting_timezone', 'UTC');
 
+insert into ledger.limit_history (user_id, valid_from, cost_limit, basis)
+values (null, '-infinity', 10, 'default');
+
 insert into ledger.model_prices (model, valid_from, input, output)
 values ('haiku', '-infinity', 0.80, 4.00), ('sonnet', '-infinity', 3.00, 15.00);
 
--- Requests 1 to 60, twelve a day, by users 1 and 2; every fourth says no cost.
+-- Requests 1 to 60, twelve a day, by users 1 and 2; every fourth says neither cost nor total.
 insert into omni2.audit_logs (
-    id, user_id, timestamp, success, request_type, tokens_input, tokens_output, tokens_cached,
+    id, user_id, timestamp, success, request_type, mcps_accessed, tokens_input, tokens_output, tokens_cached,
     llm_tokens_used, cost_usd, llm_model, status, source_system, legacy_id
 )
 select
@@ -442,10 +454,11 @@ select
     timestamptz '2026-03-01 00:30+00' + (n - 1) * interval '2 hours',
     true,
     'chat',
+    case n % 3 when 1 then array['files'] when 2 then array['files', 'search'] end,
     100 * n,
     10 * n,
     0,
-    110 * n,
+    case when n % 4 <> 0 then 110 * n end,
     case when n % 4 <> 0 then (100 * n * 0.80 + 10 * n * 4.00) / 1000000 end,
     case when n % 2 = 0 then 'haiku' else 'sonnet' end,
     'success',
@@ -493,7 +506,7 @@ select
     coalesce(sum(tokens_output), 0),
     coalesce(sum(tokens_cached), 0),
     0,
-    coalesce(sum(llm_tokens_used), 0),
+    coalesce(sum(tokens_total), 0),
     null,
     count(cost_usd),
     count(tokens_input) filter (where cost_usd is null),
@@ -519,7 +532,7 @@ from (
         a.tokens_input,
         a.tokens_output,
         a.tokens_cached,
-        a.llm_tokens_used,
+        coalesce(a.llm_tokens_used, a.tokens_input + a.tokens_output) as tokens_total,
         a.cost_usd,
         (a.timestamp at time zone 'UTC')::date as usage_date,
         coalesce(a.llm_model, 'haiku') as llm_model,
@@ -572,7 +585,7 @@ select
     coalesce(sum(tokens_output), 0),
     coalesce(sum(tokens_cached), 0),
     coalesce(sum(tokens_cache_write), 0),
-    coalesce(sum(llm_tokens_used), 0),
+    coalesce(sum(coalesce(llm_tokens_used, tokens_input + tokens_output)), 0),
     sum(cost_usd),
     700
 from omni2.audit_logs
@@ -609,7 +622,7 @@ select
     count(*) filter (where s.share < 1),
     0,
     count(*) filter (where s.server <> 'no server'),
-    sum(a.llm_tokens_used * s.share)::bigint,
+    sum(coalesce(a.llm_tokens_used, a.tokens_input + a.tokens_output) * s.share)::bigint,
     null,
     sum(a.cost_usd * s.share),
     sum((a.tokens_input * p.input + a.tokens_output * p.output) / 1000000 * s.share),

@@ -88,9 +88,12 @@ def test_an_export_that_differs_from_the_daily_usage_is_refused(dsn: Dsn, judge:
     assert set(failed) == {
         "Each cost is a number from zero up, and price times quantity",
         "Each charge lies in its day and in its billing period",
-        "Each day costs what the daily usage says",
+        "Each day's cost and tokens are what the daily usage says",
     }
-    assert "usage_date 2026-03-02" in failed["Each day costs what the daily usage says"]
+    assert (
+        "usage_date 2026-03-02"
+        in failed["Each day's cost and tokens are what the daily usage says"]
+    )
 
 
 def test_a_day_that_was_written_to_meanwhile_is_not_blamed(dsn: Dsn, judge: Judge) -> None:

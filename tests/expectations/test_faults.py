@@ -370,7 +370,7 @@ FAULTS = (
         "doubled row",
         twice("focus_key", "'twice'", f"usage_date = '{D2}'"),
         "bill_focus",
-        "Each day costs what the daily usage says",
+        "Each day's cost and tokens are what the daily usage says",
         {"usage_date": D2},
     ),
     Fault(
@@ -378,7 +378,7 @@ FAULTS = (
         "missing day",
         f"delete from {{mart}} where usage_date = '{D1}'",
         "bill_focus",
-        "Each day costs what the daily usage says",
+        "Each day's cost and tokens are what the daily usage says",
         {"usage_date": D1, "computed": None},
     ),
     Fault(
@@ -534,6 +534,8 @@ def test_each_figure_is_held_to_another(server: Server, judge: Judge) -> None:
         assert any(expectation in sentence for sentence in said(verdict, suite)), change
 
 
+MOVE = "case mcp_server when 'files' then 0.000001 else -0.000001 end"
+
 # What leaves every total of a day as it was, or no day to compare.
 MOVED = (
     f"update analytics_build.{USAGE} set tokens_input = tokens_input"
@@ -541,6 +543,24 @@ MOVED = (
     f" where usage_date = '{D1}' and source_system = 'legacy'",
     f"update analytics_build.{TOOLS} set tool = 'write'"
     f" where usage_date = '{D2}' and mcp_server = 'files'",
+    f"update analytics_build.{MCP_COST} set cost_usd = cost_usd + {MOVE},"
+    f" cost_recorded_usd = cost_recorded_usd + {MOVE}"
+    f" where usage_date = '{D4}' and llm_model = 'sonnet' and not is_no_server",
+    f"update analytics_build.{MCP_COST} set cost_usd = cost_usd + {MOVE}"
+    f" where usage_date = '{D2}' and llm_model = 'sonnet' and not is_no_server",
+    f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens"
+    " + case x_token_kind when 'input' then -5 else 5 end, pricing_quantity = null,"
+    " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
+    f" where usage_date = '{D1}' and x_user_id = 1",
+    f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
+    f"update analytics_build.{QUOTA} set cost_limit_usd = 20, used_share = cost_used_usd / 20"
+    f" where usage_date = '{D1}' and user_id = 1",
+    f"update analytics_build.{QUOTA} set tokens_unpriced = 9"
+    f" where usage_date = '{D2}' and user_id = 1",
+    f"update analytics_build.{QUOTA} set cost_unpriced_usd = 1, cost_used_usd = cost_used_usd + 1,"
+    f" used_share = used_share + 0.1 where usage_date = '{D4}' and user_id = 1",
+    f"delete from analytics_build.{USERS} where user_id = 2",
+    f"delete from analytics.{USERS} where user_id = 2",
     f"delete from analytics_build.{HOURS}",
     f"update analytics_build.{INCIDENTS} set closed_at = null, ended_as = null"
     f" where opened_date = '{D5}' and mcp_server_id = 2",
@@ -567,6 +587,36 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
         "figure": "calls",
         "in_figures": None,
     },
+    ("daily_mcp_cost", "Each day and server has its share of what the ledger has"): {
+        "usage_date": D4,
+        "mcp_server": "files",
+        "figure": "cost_recorded_usd",
+    },
+    ("daily_mcp_cost", "Requests, calls and what is known of the cost agree"): {
+        "usage_date": D2,
+        "mcp_server": "search",
+    },
+    ("bill_focus", "Each day's cost and tokens are what the daily usage says"): {
+        "usage_date": D1,
+        "x_user_id": 1,
+    },
+    ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
+        "usage_date": D4
+    },
+    ("daily_quota", "Each limit is the one that was in force at the day's end"): {
+        "usage_date": D1,
+        "user_id": 1,
+        "limit_in_force": "10",
+    },
+    ("daily_quota", "The use of each day and user is what the ledger holds"): {
+        "usage_date": D2,
+        "tokens_unpriced": 9,
+        "unpriced_in_ledger": "0",
+    },
+    ("daily_quota", "Use, limit, crossing and overspend agree, to the last digit"): {
+        "usage_date": D4
+    },
+    ("dim_users", "No user with a request from before the run is missing"): {"user_id": 2},
     ("hourly_health", "Hours make up the day"): {"health_date": D2, "hours": None},
     ("incidents", "Incidents are the outages of the days"): {"mcp_server_id": 2, "is_open": True},
 }
