@@ -11,6 +11,7 @@ import pytest
 
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
+from omniledger.inspection.questions import QUESTIONS
 from omniledger.sessions import require_lasting
 from tests.conftest import GATEWAY, STATES, Server, ask, from_files
 from tests.migrations.operator import omniledger
@@ -67,7 +68,7 @@ def test_inspection_leaves_nothing_behind_on_a_lent_session(server: Server, pool
     settings = "select name, setting from pg_settings where source = 'session'"
     before = ask(there, settings)
     said = omniledger(there, "inspect", "--json")
-    assert said.code == 1 and len(said.document()["findings"]) == 15
+    assert said.code == 1 and len(said.document()["findings"]) == len(QUESTIONS)
     assert ask(there, settings) == before
     assert ask(there, "select count(*) from pg_prepared_statements") == [(0,)]
     ask(there, "insert into public.audit_logs (message) values ('still writable')")

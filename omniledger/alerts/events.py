@@ -155,7 +155,7 @@ def _bill(scene: Scene) -> Rows:
         )
 
 
-def _old_rows(scene: Scene) -> Rows:
+def _raw_rows(scene: Scene) -> Rows:
     if since := overdue_since(scene.connection, scene.settings):
         yield "raw", f"old raw rows, from {since} on, were not removed; {WAY_OUT}"
 
@@ -180,7 +180,7 @@ KINDS: dict[str, Kind] = {
     "incident": Kind(_incident, is_of_gateway=True),
     "silence": Kind(_silence, is_of_gateway=True),
     "bill": Kind(_bill),
-    "old rows": Kind(_old_rows),
+    "raw rows": Kind(_raw_rows),
 }
 
 

@@ -14,9 +14,9 @@ from omniledger.inspection import (
     failing,
     health,
     logs,
-    old_rows,
     people,
     quota,
+    raw_rows,
     runs,
     sums,
     upgrading,
@@ -40,7 +40,7 @@ QUESTIONS: dict[str, Callable[[Look], Answer]] = {
     "Was anything changed by hand?": by_hand.changes,
     "Are health checks running?": health.running,
     "Are figures published?": runs.published,
-    "Are old raw rows removed?": old_rows.removed,
+    "Are old raw rows removed?": raw_rows.removed,
     "Who writes the logs?": writers.who,
 }
 

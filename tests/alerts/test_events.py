@@ -159,7 +159,7 @@ def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(d
 
 def test_old_rows_that_no_removal_took_are_an_event_until_one_did(dsn: Dsn) -> None:
     def staying() -> list[str]:
-        return [event.sentence for event in wrong(dsn, "old rows", raw_keep_days=10)]
+        return [event.sentence for event in wrong(dsn, "raw rows", raw_keep_days=10)]
 
     def removed(before: str, finished_at: str | None) -> None:
         ask(
@@ -177,7 +177,7 @@ def test_old_rows_that_no_removal_took_are_an_event_until_one_did(dsn: Dsn) -> N
     event_at(dsn, "2026-06-20 00:00+00", "healthy")
     assert staying() == []
     event_at(dsn, "2026-06-19 23:59+00", "healthy")
-    assert wrong(dsn, "old rows") == []
+    assert wrong(dsn, "raw rows") == []
     [said] = staying()
     assert said.startswith("old raw rows, from 2026-06-19 on, were not removed; `omniledger prune`")
     spend(dsn, 2, 1, at="2026-06-18 12:00+00")
