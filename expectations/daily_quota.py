@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.recount import POSSIBLE
 from expectations.rules import NOBODY, Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -132,18 +133,14 @@ held as (
         raw.user_id::integer as user_id,
         count(*) as rows_counted,
         coalesce(
-            sum(raw.cost_usd) filter (where raw.cost_usd between 0 and 1000000000000), 0
+            sum(raw.cost_usd) filter (where {possible_cost}), 0
         ) as cost_usd,
         coalesce(
-            sum(raw.llm_tokens_used) filter (
-                where raw.llm_tokens_used between 0 and 1000000000000
-            ), 0
+            sum(raw.llm_tokens_used) filter (where {possible_total}), 0
         ) as tokens,
         coalesce(
             sum(raw.llm_tokens_used) filter (
-                where
-                    raw.llm_tokens_used between 0 and 1000000000000
-                    and (raw.cost_usd between 0 and 1000000000000) is not true
+                where {possible_total} and ({possible_cost}) is not true
             ), 0
         ) as unpriced
     from periods
@@ -239,6 +236,8 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     periods=scope.range_rows(),
                     days=literal(list(scope.days)) + "::date[]",
                     date_of_row=scope.date_of("raw.timestamp"),
+                    possible_cost=POSSIBLE.format("cost_usd"),
+                    possible_total=POSSIBLE.format("llm_tokens_used"),
                 ),
             ),
             *up_to_date(scope, "fct_daily_quota", "usage_date", "omni2.audit_logs"),

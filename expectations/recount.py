@@ -15,7 +15,8 @@ HAS_FAILED = """coalesce(raw.success, raw.status is not null) is false
         or coalesce(lower(btrim(raw.status) collate "C") = 'error', false)"""
 """The SQL that the raw row of a call says that it failed."""
 
-_POSSIBLE = "raw.{0} between 0 and 1000000000000"
+POSSIBLE = "raw.{0} between 0 and 1000000000000"
+"""The SQL that a number of a raw row can be meant; of another the figures know nothing."""
 
 _TOKENS = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
 
@@ -224,7 +225,8 @@ held as (
 
 def usage_recounted(scope: Scope) -> Expectation:
     """That each user of a day has the figures that the raw rows give, by source."""
-    query = _differing(
+    return _recounted(
+        "Each day, user and source has the figures that the ledger has",
         scope,
         _USAGE,
         _OF_USAGE,
@@ -233,15 +235,15 @@ def usage_recounted(scope: Scope) -> Expectation:
         differ="coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
         nobody=NOBODY,
         token_sums=", ".join(
-            f"sum(raw.{name}) filter (where {_POSSIBLE.format(name)}) as {name}" for name in _TOKENS
+            f"sum(raw.{name}) filter (where {POSSIBLE.format(name)}) as {name}" for name in _TOKENS
         ),
     )
-    return no_rows("Each day, user and source has the figures that the ledger has", query)
 
 
 def servers_recounted(scope: Scope) -> Expectation:
     """That each MCP server of a day has its share of what the raw rows say, by calls."""
-    query = _differing(
+    return _recounted(
+        "Each day and server has its share of what the ledger has",
         scope,
         _SERVERS,
         _OF_SERVERS,
@@ -249,12 +251,12 @@ def servers_recounted(scope: Scope) -> Expectation:
         shown="usage_date, nullif(substr(server, 4), '') as mcp_server",
         differ=_MORE_THAN_CUT,
     )
-    return no_rows("Each day and server has its share of what the ledger has", query)
 
 
 def tools_recounted(scope: Scope) -> Expectation:
     """That each tool of a day has the figures that the raw rows give."""
-    query = _differing(
+    return _recounted(
+        "Each day, server and tool has the figures that the ledger has",
         scope,
         _TOOLS,
         _OF_TOOLS,
@@ -263,10 +265,10 @@ def tools_recounted(scope: Scope) -> Expectation:
         differ="in_figures is distinct from in_ledger",
         has_failed=HAS_FAILED,
     )
-    return no_rows("Each day, server and tool has the figures that the ledger has", query)
 
 
-def _differing(
+def _recounted(
+    sentence: str,
     scope: Scope,
     sides: str,
     figures: tuple[str, ...],
@@ -275,16 +277,17 @@ def _differing(
     shown: str,
     differ: str,
     **terms: object,
-) -> str:
-    """The SQL of what differs; where a row is missing, the newest build of its mart counts.
+) -> Expectation:
+    """That nothing differs; where a row is missing, the newest build of its mart counts.
 
     Args:
+        sentence: what is expected.
         sides: the SQL of the CTEs `built`, with its `built_xmin`, and `held`.
         figures: what both have beside the columns of `key`.
         terms: the further places of `sides`.
     """
     newest = "(select coalesce(max(newest.built_xmin), 0) from batch as newest)"
-    return _DIFFERS.format(
+    query = _DIFFERS.format(
         periods=scope.range_rows(),
         sides=sides.format(
             figures=", ".join(figures),
@@ -292,11 +295,11 @@ def _differing(
             days=literal(list(scope.days)) + "::date[]",
             date_of_row=scope.date_of("raw.timestamp"),
             is_request=_IS_REQUEST.format(tokens=", ".join(f"raw.{name}" for name in _TOKENS)),
-            possible_cost=_POSSIBLE.format("cost_usd"),
+            possible_cost=POSSIBLE.format("cost_usd"),
             total=_TOTAL.format(
-                possible=_POSSIBLE.format("llm_tokens_used"),
+                possible=POSSIBLE.format("llm_tokens_used"),
                 sum_of_split=" + ".join(
-                    f"case when {_POSSIBLE.format(name)} then raw.{name}::numeric else 0 end"
+                    f"case when {POSSIBLE.format(name)} then raw.{name}::numeric else 0 end"
                     for name in _TOKENS
                 ),
             ),
@@ -311,3 +314,4 @@ def _differing(
         is_kept=scope.is_kept("usage_date"),
         untouched=scope.untouched("usage_date", f"coalesce(differing.built_xmin, {newest})"),
     )
+    return no_rows(sentence, query)

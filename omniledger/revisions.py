@@ -77,14 +77,21 @@ def current(connection: database.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def is_lost(connection: database.Connection) -> bool:
-    """Whether the ledger is there, and nothing says to which revision it was upgraded."""
-    return current(connection) is None and is_there(connection, "ledger.merge_runs")
+def is_lost(connection: database.Connection, at: str | None) -> bool:
+    """Whether the ledger is there, and nothing says to which revision it was upgraded.
+
+    Args:
+        at: the `current` revision.
+    """
+    return at is None and is_there(connection, "ledger.merge_runs")
 
 
-def _require_not_lost(connection: database.Connection) -> None:
-    if is_lost(connection):
+def _not_lost(connection: database.Connection) -> str | None:
+    """The `current` revision; a lost one is refused."""
+    at = current(connection)
+    if is_lost(connection, at):
         raise NotReadyError(f"{LOST[0].upper()}{LOST[1:]}. {SAY_AGAIN}")
+    return at
 
 
 def said(at: str | None) -> str:
@@ -98,8 +105,7 @@ def require_head(connection: database.Connection) -> None:
     Raises:
         NotReadyError: it isn't at the newest revision.
     """
-    _require_not_lost(connection)
-    at, newest = current(connection), head()
+    at, newest = _not_lost(connection), head()
     if at is not None and at > newest:
         raise NotReadyError(
             f"The database is at revision {at}, newer than this omniledger ({newest}); "
@@ -117,8 +123,7 @@ def require_schema_steps(connection: database.Connection) -> None:
     Raises:
         NotReadyError: it says what to run.
     """
-    _require_not_lost(connection)
-    at = current(connection)
+    at = _not_lost(connection)
     if at is None or at < MERGED_AT:
         raise NotReadyError(
             f"The database is {said(at)}; run `alembic upgrade head` first, or "

@@ -111,7 +111,7 @@ def _killed(connection: Connection) -> str | None:
 
 def _drift(scene: Scene) -> Rows:
     at, head = revisions.current(scene.connection), revisions.head()
-    if revisions.is_lost(scene.connection):
+    if revisions.is_lost(scene.connection, at):
         yield "revision", revisions.LOST
     elif at != head:
         yield "revision", f"the schema is {revisions.said(at)}, not at {head}"

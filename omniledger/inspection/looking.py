@@ -134,7 +134,7 @@ class Look:
     @cached_property
     def is_revision_lost(self) -> bool:
         """Whether the upgrade was made, and nothing says how far."""
-        return revisions.is_lost(self.connection)
+        return revisions.is_lost(self.connection, self.revision)
 
     @property
     def has_ledger(self) -> bool:

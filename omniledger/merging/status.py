@@ -92,7 +92,7 @@ def read(connection: Connection, settings: Settings) -> Status:
     legacy = Legacy(settings.legacy_schema, ())
     at_work = turns.is_taken(connection)
     name = f"{legacy.schema}.audit_logs"
-    if revisions.is_lost(connection):
+    if revisions.is_lost(connection, revisions.current(connection)):
         return Status(LOST, at_work, name)
     run = _last_run(connection)
     if run is None:
