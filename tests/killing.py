@@ -1,11 +1,16 @@
-"""A kill as code sees it from inside: it ends at a call, and nothing of ours catches it."""
+"""A kill as code sees it from inside, which nothing of ours catches, and processes to kill."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from omniledger.settings import PROJECT_DIR
 
 
 class Killed(BaseException):
@@ -22,3 +27,17 @@ def killed_at(where: object, step: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         patch.setattr(where, step, die)
         yield
+
+
+def begun(code: str, argument: str | Path, says: str) -> subprocess.Popen[str]:
+    """A process of its own that has come to say a line; its input is a pipe, to end it by."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, argument],
+        cwd=PROJECT_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{says}\n"
+    return process

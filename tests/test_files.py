@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from omniledger.files import replacing
-from omniledger.settings import PROJECT_DIR
+from tests.killing import begun
 
 _WRITING = """
 import sys
@@ -25,16 +24,7 @@ with replacing(Path(sys.argv[1])) as draft:
 
 def writer(path: Path) -> subprocess.Popen[str]:
     """A process that has begun to write a file, and goes on when its input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITING, path],
-        cwd=PROJECT_DIR,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "writing\n"
-    return process
+    return begun(_WRITING, path, says="writing")
 
 
 def names(folder: Path) -> list[str]:

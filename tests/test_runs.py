@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 from decimal import Decimal
@@ -21,6 +19,7 @@ from omniledger.runs import Part, recorded
 from omniledger.settings import Settings
 from tests.alerts.test_events import wrong
 from tests.conftest import Server, ask
+from tests.killing import begun
 from tests.migrations.operator import omniledger
 
 KILLED = """
@@ -87,11 +86,7 @@ def test_the_report_draws_and_lists_them_and_trusts_no_name(dsn: Dsn) -> None:
 
 
 def test_a_killed_run_is_not_finished_and_the_next_one_says_so(dsn: Dsn) -> None:
-    killed = subprocess.Popen(
-        [sys.executable, "-c", KILLED, dsn.url()], stdout=subprocess.PIPE, text=True
-    )
-    assert killed.stdout is not None
-    assert killed.stdout.readline() == "at work\n"
+    killed = begun(KILLED, dsn.url(), says="at work")
     assert "  running  " in omniledger(dsn, "runs").output
     with pytest.raises(NotReadyError, match="Another run is at work"), recorded(dsn):
         pass

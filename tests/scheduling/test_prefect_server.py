@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from omniledger import tether
 from omniledger.errors import LocalError
 from omniledger.scheduling import prefect_server
 from omniledger.scheduling.prefect_server import PrefectServer
-from omniledger.settings import PROJECT_DIR
+from tests.killing import begun
 
 _STARTING = """
 import sys
@@ -54,7 +51,8 @@ def test_of_two_servers_on_one_folder_one_comes_up_at_a_time(
     first.start()
     with ThreadPoolExecutor(1) as pool:
         later = pool.submit(second.start)
-        time.sleep(0.3)
+        with pytest.raises(TimeoutError):
+            later.result(timeout=0.3)
         before = [*started]
         first.wait()
         later.result(timeout=10)
@@ -79,15 +77,7 @@ def test_a_server_that_does_not_come_up_holds_the_next_one_up_for_so_long_and_no
 
 
 def test_a_command_that_was_killed_holds_nobody_up(started: list[str], tmp_path: Path) -> None:
-    killed = subprocess.Popen(
-        [sys.executable, "-c", _STARTING, tmp_path / "server.log"],
-        cwd=PROJECT_DIR,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert killed.stdout is not None
-    assert killed.stdout.readline() == "started\n"
+    killed = begun(_STARTING, tmp_path / "server.log", says="started")
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     _, second = servers(tmp_path)
