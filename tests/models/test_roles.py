@@ -297,9 +297,9 @@ def test_a_run_that_lacks_rights_says_who_can_give_them(prepared: Prepared) -> N
     dsn = prepared.restore("empty").dsn
     ask(dsn, granting("public"))
     with member(dsn, RUNNER) as runner:
-        ask(dsn, "alter view analytics_build.stg_roles owner to current_user")
+        ask(dsn, "alter view analytics_build.stg_settings owner to current_user")
         with pytest.raises(
-            NotReadyError, match=r"owner of view stg_roles;.*roles sql` prints gives"
+            NotReadyError, match=r"owner of view stg_settings;.*roles sql` prints gives"
         ):
             modelling.build(runner, prepared.dbt.settings)
         ask(dsn, granting("public"))
