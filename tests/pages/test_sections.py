@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 
 from omniledger.database import connect
 from omniledger.report import collect, render
+from omniledger.report.answers import answers
+from omniledger.report.health import INCIDENTS_SHOWN
 from omniledger.report.servers import SERVERS_SHOWN
 from omniledger.report.tables import csv_of
 from tests.conftest import ask
@@ -73,6 +75,33 @@ def test_open_incidents_come_first_and_silence_is_unknown(published: Published) 
         "database": "up",
         "server 9": "down",
     }
+
+
+FALLEN = """
+insert into analytics.dim_mcp_servers (mcp_server_id, mcp_server_name, checks_verdict)
+select 100 + n, 'fallen ' || n, 'running' from generate_series(1, 60) as n;
+insert into analytics.fct_incidents (
+    incident_key, opened_date, mcp_server_id, opened_at, last_down_at, down_seconds, checks
+)
+select 'fallen ' || n, '2026-02-12', 100 + n, '2026-02-12 17:00+00', '2026-02-12 18:00+00', 3600, 12
+from generate_series(1, 60) as n;
+insert into analytics.fct_daily_health (
+    health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds
+)
+select 'fallen ' || n, '2026-02-12', 100 + n, 64800, 61200, 3600, 0, 0
+from generate_series(1, 60) as n
+"""
+
+
+def test_servers_are_down_also_where_their_incidents_are_not_listed(published: Published) -> None:
+    figures = figures_of(published(FALLEN))
+    health = figures.health
+    assert health is not None
+    assert len(health.incidents) == INCIDENTS_SHOWN < health.incidents_open == 61
+    assert len(health.in_state("down")) == 61
+    [up] = [one for one in answers(figures) if one.question == "Up"]
+    assert up.answer == "61 servers are down"
 
 
 HOURS = """
