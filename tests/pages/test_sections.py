@@ -2,9 +2,12 @@
 
 from html.parser import HTMLParser
 
+import pytest
+
 from omniledger.database import connect
 from omniledger.report import collect, render
 from omniledger.report.answers import answers
+from omniledger.report.billing import cost_days, costs_since
 from omniledger.report.health import INCIDENTS_SHOWN
 from omniledger.report.servers import SERVERS_SHOWN
 from omniledger.report.tables import csv_of
@@ -34,6 +37,43 @@ def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> No
     [(difference,)] = ask(dsn, "select sum(difference_usd) from analytics.fct_bill_reconciliation")
     assert bill.total.difference_usd == difference
     assert sum(cause.amount_usd or 0 for cause in bill.causes) == difference
+
+
+SPARSE = """
+insert into analytics.fct_bill_reconciliation (
+    reconciliation_key, bill_date, is_settled, ledger_usd, billed_usd, difference_usd
+)
+select 'long ' || d, d, true, 1, 2, 1
+from generate_series(timestamp '2025-06-01', '2026-02-09', '1 day') as d;
+insert into analytics.fct_daily_usage (
+    usage_key, usage_date, llm_model, source_system, requests, cost_recorded_usd,
+    cost_recomputed_usd
+)
+select 'long ' || d, d, 'claude-3-5-haiku', 'chat', 1, 1, 1
+from generate_series(timestamp '2025-06-01', '2026-02-09', '{step} days') as d
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_no_day_lacks_a_cost_that_the_marts_know(published: Published, step: int) -> None:
+    dsn = published(SPARSE.format(step=step))
+    figures = figures_of(dsn)
+    costs = cost_days(figures.usage, figures.bill)
+    assert costs[-1].day == costs_since(figures.usage, figures.bill)
+    known = ask(
+        dsn,
+        "select bill_date, sum(cost_recorded_usd), sum(billed_usd) from ("
+        "  select bill_date, sum(billed_usd) as billed_usd"
+        "  from analytics.fct_bill_reconciliation group by 1) as bill"
+        " full join ("
+        "  select usage_date as bill_date, sum(cost_recorded_usd) as cost_recorded_usd"
+        "  from analytics.fct_daily_usage group by 1) as usage using (bill_date)"
+        " group by 1",
+    )
+    told = {day: (recorded, billed) for day, recorded, billed in known}
+    assert {one.day: (one.cost_recorded_usd, one.billed_usd) for one in costs} == {
+        one.day: told[one.day] for one in costs
+    }
 
 
 def test_cost_by_server_adds_up_to_the_usage_and_stands_as_csv(published: Published) -> None:
