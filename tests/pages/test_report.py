@@ -351,6 +351,22 @@ def test_figures_that_nobody_renewed_for_days_are_not_fresh(published: Published
     assert old.reason == "No newer figures for more than two days."
 
 
+def test_alerts_that_are_not_listed_are_counted(published: Published) -> None:
+    many = (
+        "truncate ledger.alerts; insert into ledger.alerts (kind, subject, sentence)"
+        " select 'server', n, n || ' is down' from generate_series(1, 60) as n"
+    )
+    assert "the oldest first; 50 of 60</caption>" in words_of(figures_of(published(many)))
+
+
+def test_where_nobody_looked_the_page_claims_no_peace(published: Published) -> None:
+    figures = figures_of(published("truncate ledger.alerts"))
+    assert answer(figures, "Up").tone == "bad"
+    page = words_of(figures)
+    assert "Nothing is wrong" not in page
+    assert "look whether anything is wrong; a run alone doesn’t." in page
+
+
 def test_the_last_judgement_is_told_with_its_counts(published: Published) -> None:
     gate = figures_of(published()).gate
     assert gate is not None
