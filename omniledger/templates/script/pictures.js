@@ -4,6 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HATCH = "url(#live-hatch)";
 const LETTER = 7.5;
+const LONGEST_NAME = 20;
 
 function element(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -30,6 +31,17 @@ function words(x, y, text, { anchor = "start", fill = "var(--ink-soft)" } = {}) 
   return element("text", { x, y, fill, "font-size": 12, "text-anchor": anchor }, text);
 }
 
+// Names short enough for a chart, and each different, as on the page's own.
+function shortNames(names) {
+  const shown = [];
+  for (const name of names) {
+    const short = name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1)}…`;
+    const again = shown.filter((one) => one === short || one.startsWith(`${short} (`)).length;
+    shown.push(again ? `${short} (${again + 1})` : short);
+  }
+  return shown;
+}
+
 // The names of the colours, above a drawing; returns the height that they take.
 function legend(svg, colors) {
   let x = 0;
@@ -46,7 +58,8 @@ function drawBars(label, width, colors, rows) {
   const svg = canvas(label, width, top + 28 * rows.length);
   if (top > 4) legend(svg, colors);
   const longest = (texts) => Math.max(0, ...texts.map((text) => text.length));
-  const room = Math.min(longest(rows.map((row) => row.name)) * LETTER + 10, width / 2);
+  const names = shortNames(rows.map((row) => row.name));
+  const room = Math.min(longest(names) * LETTER + 10, width / 2);
   const side = longest(rows.map((row) => row.text)) * LETTER + 10;
   const sizes = rows.map((row) => row.parts.reduce((sum, part) => sum + Math.max(part.size, 0), 0));
   const unit = Math.max(width - room - side, 20) / (Math.max(...sizes) || 1);
@@ -57,7 +70,7 @@ function drawBars(label, width, colors, rows) {
       svg.append(bar(x, y + 3, part.size * unit, 20, colors[part.series], part.hover));
       x += Math.max(part.size, 0) * unit;
     }
-    svg.append(words(room - 8, y + 17, row.name, { anchor: "end", fill: "var(--ink)" }));
+    svg.append(words(room - 8, y + 17, names[at], { anchor: "end", fill: "var(--ink)" }));
     svg.append(words(x + 6, y + 17, row.text, { fill: "var(--ink)" }));
   });
   return svg;
