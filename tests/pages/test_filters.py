@@ -281,6 +281,26 @@ def test_the_bill_is_drawn_where_the_filter_leaves_it_whole(
     assert seen.complaints == []
 
 
+def test_a_credit_on_the_bill_is_drawn_below_nothing(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    credit = (
+        "update analytics.fct_bill_reconciliation set billed_usd = -0.5"
+        " where bill_date = '2026-02-11' and billed_usd is not null"
+    )
+    with built_and_served(published(credit), tmp_path) as server:
+        seen = filtered(look, f"{server.url}?to=2026-02-12")
+        drawn = seen.page.locator("figure[data-picture=spend-by-day] .live")
+        [[_, paid], [title, credited]] = drawn.locator(
+            "rect[fill='var(--teal)']:has(title)"
+        ).evaluate_all("bars => bars.map(bar => [bar.textContent, Number(bar.getAttribute('y'))])")
+        floor = drawn.locator("rect[fill='var(--blue)']").last.evaluate(
+            "bar => Number(bar.getAttribute('y')) + Number(bar.getAttribute('height'))"
+        )
+    assert f": {formats.usd(Decimal(-1))}" in title
+    assert paid < floor < credited
+
+
 def test_servers_are_the_least_healthy_first_on_the_days_that_are_left(
     large: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:

@@ -84,23 +84,25 @@ function drawColumns(label, width, colors, days, series, title, height) {
   const top = names.length > 1 ? legend(svg, colors) : 30;
   if (title) svg.append(words(0, 12, title));
   const every = names.flatMap((name) => [...series[name].values()].map((one) => one.size));
-  const greatest = Math.max(0, ...every) || 1;
+  const least = Math.min(0, ...every);
+  const reach = Math.max(0, ...every) - least || 1;
   const left = 58;
   const step = (width - left) / days.length;
-  const sizeOf = (size) => (Math.max(size, 0) / greatest) * height;
+  const heightOf = (size) => top + height * (1 - (size - least) / reach);
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   for (const part of [0, 0.5, 1]) {
     const y = top + height * (1 - part);
     const line = { x1: left, x2: width, y1: y, y2: y, stroke: "var(--line)" };
-    svg.append(element("line", line), words(left - 6, y + 4, short.format(greatest * part), { anchor: "end" }));
+    svg.append(element("line", line), words(left - 6, y + 4, short.format(least + reach * part), { anchor: "end" }));
   }
   days.forEach((day, at) => {
     names.forEach((name, nth) => {
       const one = series[name].get(day);
       if (!one) return;
-      const [x, y] = [left + step * at, top + height - sizeOf(one.size)];
-      const tall = nth ? 2.5 : sizeOf(one.size);
-      svg.append(bar(x + step * 0.12, y - (nth ? 1.25 : 0), step * 0.76, tall, colors[name], one.hover));
+      const x = left + step * (at + 0.12);
+      const y = nth ? heightOf(one.size) - 1.25 : heightOf(Math.max(one.size, 0));
+      const tall = nth ? 2.5 : heightOf(Math.min(one.size, 0)) - y;
+      svg.append(bar(x, y, step * 0.76, tall, colors[name], one.hover));
     });
   });
   const apart = Math.ceil(days.length / Math.max(Math.floor((width - left) / 70), 1));
