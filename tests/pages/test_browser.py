@@ -131,6 +131,7 @@ def test_a_big_number_stands_on_one_line(
         return new Set(Array.from(text.getClientRects(), box => box.top)).size > 1;
     }).map(element => element.innerText)"""
     assert seen.page.eval_on_selector_all("#overview .figures dd:not(.hint)", lines) == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_the_page_needs_no_script(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
