@@ -50,7 +50,8 @@ def quota(figures: QuotaFigures | None) -> Answer:
         return Answer("none", question, "Nothing spent yet", "No day is published.", anchor)
     side = figures.of_day
     spent = f"{formats.usd(side.used_usd)} by {formats.plural(side.in_all, 'user')}"
-    when = "today" if figures.is_today else f"on {formats.day(figures.day)}"
+    # A page is a file, read also when that day is over.
+    when = f"{'today,' if figures.is_today else 'on'} {formats.day(figures.day)}"
     if side.exceeded:
         over = f"{formats.plural(side.exceeded, 'user')} over the limit {when}"
         reason = f"{spent}; {formats.usd(side.overspend_usd)} beyond limits."

@@ -30,6 +30,12 @@ def test_quota_is_the_marts_day_and_its_crossings(published: Published) -> None:
     assert [row.user_id for row in quota.crossings.rows] == [4, 2, 1]
 
 
+def test_the_answer_on_quota_names_its_day(published: Published) -> None:
+    figures = figures_of(published())
+    [first, *_] = answers(figures)
+    assert first.answer == "2 users over the limit today, 12 Feb 2026"
+
+
 def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> None:
     dsn = published()
     bill = figures_of(dsn).bill
