@@ -26,6 +26,9 @@ _FULL = "too many (?:connections|clients)|connection slots are reserved|no more 
 _NOT_FOUND = ("42P01", "42883", "42704")
 """Of a table, a function and a type."""
 
+_NO_LEDGER = re.compile(r'(?:relation|function) "?ledger\.|schema "ledger"')
+"""How PostgreSQL names what an upgrade makes, where it isn't found."""
+
 _FUNCTION = re.compile(r"function ([^\s(]+\([^)]*\))")
 """How PostgreSQL names the one in which an error was."""
 
@@ -80,6 +83,11 @@ def explained(error: BaseException, dsn: Dsn) -> OmniledgerError | None:
         return unreachable(error, dsn)
     if error.sqlstate is None:
         return None
+    if error.sqlstate in (*_NOT_FOUND, "3F000") and _NO_LEDGER.search(first_line(error)):
+        return NotReadyError(
+            f"{dsn.safe()} isn't upgraded to this omniledger ({first_line(error)}); run "
+            "`alembic upgrade head` first."
+        )
     return NotReadyError(
         f"The database refused a step: {first_line(error)}{_detail(error)}; {_mend(error)} and run "
         "the command again, it goes on where it was."

@@ -214,6 +214,27 @@ def test_a_value_too_long_is_a_refused_step_and_no_sick_server() -> None:
     assert str(error).startswith("The database refused a step: index row requires 9616 bytes;")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gate explain",
+        "publish --force --why enough",
+        "prices list",
+        "prices set a-model --input 1 --output 1",
+        "prices explain a-model",
+        "models set a-model --from 2026-01-01",
+        "models list",
+        "alerts list",
+        "alerts look",
+    ],
+)
+def test_a_database_without_a_ledger_is_told_to_upgrade(server: Server, command: str) -> None:
+    said = omniledger(server.state("gateway"), *command.split())
+    assert said.code == 4
+    assert "isn't upgraded to this omniledger" in said.refusal
+    assert said.refusal.endswith("; run `alembic upgrade head` first.")
+
+
 @pytest.fixture
 def foreign(server: Server) -> Iterator[Dsn]:
     """A database whose foreign tables `away` and `refusing` are on servers that don't let us in."""

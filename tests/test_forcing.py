@@ -136,7 +136,7 @@ def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None
         connection.rollback()
         figures = collect(connection)
     assert figures.runs.forced is not None
-    assert answers.freshness(figures.runs).tone == "bad"
+    assert answers.freshness(figures.runs, figures.read_at).tone == "bad"
 
     ran(dsn, "published")
     with connect(dsn) as connection:

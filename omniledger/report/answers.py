@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from omniledger.report import formats
 from omniledger.report.collecting import Figures
@@ -10,6 +11,11 @@ from omniledger.report.figures import Gate, Merge
 from omniledger.report.health import HealthFigures, ServerHealth
 from omniledger.report.keeping import Runs
 from omniledger.report.quota import QuotaFigures
+
+STALE_AFTER = timedelta(days=2)
+"""Figures are published daily: where the newest are older, a run was missed."""
+
+STALE = "No newer figures for more than two days."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class Answer:
     answer: str
     reason: str
     anchor: str
+    good_until: datetime | None = None
+    """When it is good no more, for a page that is read long after it was built."""
 
 
 def answers(figures: Figures) -> tuple[Answer, ...]:
@@ -29,7 +37,7 @@ def answers(figures: Figures) -> tuple[Answer, ...]:
     return (
         quota(figures.quota),
         health(figures.health),
-        freshness(figures.runs),
+        freshness(figures.runs, figures.read_at),
         gate(figures.gate),
         merge(figures.merge),
     )
@@ -42,7 +50,8 @@ def quota(figures: QuotaFigures | None) -> Answer:
         return Answer("none", question, "Nothing spent yet", "No day is published.", anchor)
     side = figures.of_day
     spent = f"{formats.usd(side.used_usd)} by {formats.plural(side.in_all, 'user')}"
-    when = "today" if figures.is_today else f"on {formats.day(figures.day)}"
+    # A page is a file, read also when that day is over.
+    when = f"{'today,' if figures.is_today else 'on'} {formats.day(figures.day)}"
     if side.exceeded:
         over = f"{formats.plural(side.exceeded, 'user')} over the limit {when}"
         reason = f"{spent}; {formats.usd(side.overspend_usd)} beyond limits."
@@ -52,8 +61,8 @@ def quota(figures: QuotaFigures | None) -> Answer:
     return Answer("good", question, f"{spent} {when}", "Nobody is over the limit.", anchor)
 
 
-def freshness(runs: Runs) -> Answer:
-    """When the figures were published, and whether a later run was refused."""
+def freshness(runs: Runs, now: datetime) -> Answer:
+    """When the figures were published, how long ago, and whether a later run was refused."""
     question, published = "Fresh", runs.last_published
     if (forced := runs.forced) is not None:
         at = formats.moment(forced.forced_at)
@@ -62,12 +71,15 @@ def freshness(runs: Runs) -> Answer:
     if published is None:
         reason = f"The last run: {runs.recent[0].verdict}." if runs.recent else "No run yet."
         return Answer("none", question, "Nothing published yet", reason, "runs")
-    at = formats.moment(published.finished_at or published.started_at)
+    published_at = published.finished_at or published.started_at
+    at, until = formats.moment(published_at), published_at + STALE_AFTER
     later = runs.standing_in
     if later is not None:
         reason = f"The run of {formats.moment(later.started_at)} was not: these figures stand."
         return Answer("warn", question, f"Published {at}", reason, "runs")
-    return Answer("good", question, f"Published {at}", "No run was refused since.", "runs")
+    if now > until:
+        return Answer("warn", question, f"Published {at}", STALE, "runs")
+    return Answer("good", question, f"Published {at}", "No run was refused since.", "runs", until)
 
 
 def gate(judged: Gate | None) -> Answer:

@@ -137,7 +137,11 @@ def _day(row: Row) -> BillDay:
 
 
 def cost_days(usage: UsageFigures | None, bill: BillFigures | None) -> tuple[CostDay, ...]:
-    """Recorded, recomputed and billed cost of each day that any side knows, newest first."""
+    """Recorded, recomputed and billed cost of each day that any side knows, newest first.
+
+    Days before `costs_since` are left out: one side has more of them than were read here.
+    """
+    since = costs_since(usage, bill)
     ours = {row.day: row.usage for row in usage.by_day if row.day} if usage else {}
     theirs = {day.day: day for day in bill.days if day.day} if bill else {}
     return tuple(
@@ -150,6 +154,7 @@ def cost_days(usage: UsageFigures | None, bill: BillFigures | None) -> tuple[Cos
             is_settled=theirs[day].is_settled if day in theirs else None,
         )
         for day in sorted({*ours, *theirs}, reverse=True)
+        if since is None or day >= since
     )
 
 

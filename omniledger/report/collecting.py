@@ -43,7 +43,7 @@ from omniledger.report.formats import count, plural, usd, visible
 from omniledger.report.health import HealthFigures
 from omniledger.report.history import GateHistory
 from omniledger.report.hours import Hours
-from omniledger.report.keeping import Alert, Revision, Runs
+from omniledger.report.keeping import Alerts, Revision, Runs
 from omniledger.report.quota import QuotaFigures
 from omniledger.report.servers import ServerCost
 from omniledger.report.snapshot import Row, Snapshot
@@ -73,7 +73,7 @@ class Figures:
     health: HealthFigures | None
     runs: Runs
     durations: Durations
-    alerts: tuple[Alert, ...]
+    alerts: Alerts
     revisions: tuple[Revision, ...]
     gate: Gate | None
     merge: Merge | None

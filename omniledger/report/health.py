@@ -98,7 +98,8 @@ select
     coalesce(incidents.first_error, '') as first_error,
     coalesce(incidents.last_error, '') as last_error,
     count(*) over () as incidents_in_all,
-    count(*) filter (where incidents.closed_at is null) over () as incidents_open
+    array_agg(incidents.mcp_server_id) filter (where incidents.closed_at is null) over ()
+        as servers_down
 from analytics.fct_incidents as incidents
 left join {servers} as servers on incidents.mcp_server_id = servers.mcp_server_id
 where incidents.closed_at is null or incidents.closed_at >= %(first_day)s
@@ -174,9 +175,15 @@ class HealthFigures:
     days: tuple[ServerHealth, ...]
     incidents: tuple[Incident, ...] = ()
     incidents_in_all: int = 0
-    incidents_open: int = 0
+    servers_down: tuple[int, ...] = ()
+    """The server of each open incident, also of those that aren't listed."""
     has_older: bool = False
     """Whether the mart has days before the first one shown."""
+
+    @property
+    def incidents_open(self) -> int:
+        """How many incidents are open, listed or not."""
+        return len(self.servers_down)
 
     @property
     def since(self) -> date | None:
@@ -197,7 +204,7 @@ class HealthFigures:
 
     def state(self, server: ServerHealth) -> str:
         """What it was when the figures were published: up, down, unknown, disabled, deleted."""
-        if any(i.closed_at is None and i.server_id == server.server_id for i in self.incidents):
+        if server.server_id in self.servers_down:
             return "down"
         return _STATES.get(server.checks_verdict, "unknown")
 
@@ -236,7 +243,7 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
         days=tuple(_server(row) for row in rows if row["health_date"] is not None),
         incidents=tuple(_incident(snapshot, row) for row in incidents),
         incidents_in_all=incidents[0]["incidents_in_all"] if incidents else 0,
-        incidents_open=incidents[0]["incidents_open"] if incidents else 0,
+        servers_down=tuple(incidents[0]["servers_down"] or ()) if incidents else (),
         has_older=rows[0]["has_older"],
     )
 

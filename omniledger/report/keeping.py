@@ -67,7 +67,7 @@ limit %(shown)s
 """
 
 _ALERTS = """
-select kind, subject, sentence, opened_at, told_at
+select kind, subject, sentence, opened_at, told_at, count(*) over () as alerts_in_all
 from ledger.alerts
 where resolved_at is null
 order by opened_at, id
@@ -166,6 +166,14 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerts:
+    """What lasted at the last look, the oldest first, and how many there are, listed or not."""
+
+    rows: tuple[Alert, ...] = ()
+    in_all: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """A day that was published and then published otherwise: what it was, and what it is since."""
 
@@ -197,12 +205,19 @@ def read_runs(snapshot: Snapshot) -> Runs:
     )
 
 
-def read_alerts(snapshot: Snapshot) -> tuple[Alert, ...]:
+def read_alerts(snapshot: Snapshot) -> Alerts:
     """The alerts that last, the oldest first."""
-    texts = ("kind", "subject", "sentence")
-    return tuple(
-        Alert(**{**row, **{name: visible(row[name]) for name in texts}})
-        for row in snapshot.rows("ledger.alerts", _ALERTS, shown=ALERTS_SHOWN)
+    rows = snapshot.rows("ledger.alerts", _ALERTS, shown=ALERTS_SHOWN)
+    return Alerts(
+        rows=tuple(
+            Alert(
+                **{name: visible(row[name]) for name in ("kind", "subject", "sentence")},
+                opened_at=row["opened_at"],
+                told_at=row["told_at"],
+            )
+            for row in rows
+        ),
+        in_all=rows[0]["alerts_in_all"] if rows else 0,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from omniledger.report import charts, formats, timelines
-from omniledger.report.answers import answers
+from omniledger.report.answers import STALE, answers
 from omniledger.report.billing import CAUSES, cost_days, costs_since
 from omniledger.report.collecting import Figures
 from omniledger.report.cubes import packed
@@ -38,6 +38,7 @@ def render(figures: Figures) -> str:
         "report.html.j2",
         figures=figures,
         answers=answers(figures),
+        stale=STALE,
         costs=costs,
         costs_since=costs_since(figures.usage, figures.bill),
         terms=Terms(figures.definitions),
@@ -93,7 +94,7 @@ def _script() -> str:
     """The page's script: its parts in one, all of them ours."""
     parts = (
         "cubes", "writing", "pictures", "tables", "health", "rows", "drawings", "address",
-        "filters",
+        "filters", "ageing",
     )  # fmt: skip
     texts = [(TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in parts]
     return '\n"use strict";\n' + "\n".join(texts)

@@ -151,10 +151,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.policy = NOTHING_POLICY
-        if not self._asks_for_us():
+        try:
+            is_for_us, path = self._asks_for_us(), unquote(urlsplit(self.path).path)
+        except ValueError:
+            # An address with half a bracket.
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        if not is_for_us:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return
-        path = unquote(urlsplit(self.path).path)
         parts = [part for part in path.split("/") if part]
         file = self._file(parts)
         if file is None:

@@ -1,6 +1,7 @@
 """The site in a real browser: its figures, and that it keeps to itself."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from omniledger.database import Dsn, connect
 from tests.browser import Look, Seen
 from tests.conftest import Server, ask
 from tests.pages.conftest import MART, Published, built_and_served, dbt_page, exposures
-from tests.pages.test_report import TRACE
+from tests.pages.test_report import PUBLISHED_NOW, TRACE
 
 HEADLINES = {
     "requests": "select sum(requests)::bigint",
@@ -130,12 +131,27 @@ def test_a_big_number_stands_on_one_line(
         return new Set(Array.from(text.getClientRects(), box => box.top)).size > 1;
     }).map(element => element.innerText)"""
     assert seen.page.eval_on_selector_all("#overview .figures dd:not(.hint)", lines) == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_the_page_needs_no_script(served: tuple[site.SiteServer, Dsn], look: Look) -> None:
     server, _ = served
     seen = look(server.url, java_script_enabled=False)
     assert seen.page.locator("#cost-recomputed").inner_text() == "$2.1914128"
+
+
+def test_a_page_that_is_read_days_later_is_not_fresh_any_more(
+    published: Published, tmp_path: Path, look: Look
+) -> None:
+    with connect(published(PUBLISHED_NOW)) as connection:
+        page = site.build(connection, tmp_path)
+    seen = look(page.as_uri())
+    answer = seen.page.locator(".answers li", has_text="Published")
+    assert answer.get_attribute("class") == "good"
+    seen.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=3))
+    seen.page.reload()
+    assert answer.get_attribute("class") == "warn"
+    assert "No newer figures for more than two days" in answer.inner_text()
 
 
 def test_the_page_opens_from_the_folder(served: tuple[site.SiteServer, Dsn], look: Look) -> None:

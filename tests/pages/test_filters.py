@@ -224,6 +224,28 @@ def test_the_chart_of_limits_shows_the_users_of_its_table(
     assert texts.all_text_contents()[2:] == [row[0], row[3]] == ["user 3", "82.5 %"]
 
 
+ALIKE = """
+insert into analytics.fct_daily_usage (
+    usage_key, usage_date, user_id, llm_model, source_system, requests, cost_recomputed_usd
+)
+select 'alike ' || n, '2026-02-12', 1, 'a-model-of-a-long-name-' || n, 'chat', 1, n
+from generate_series(1, 3) as n
+"""
+
+
+def test_a_filtered_chart_names_its_bars_as_the_whole_one_does(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with built_and_served(published(ALIKE), tmp_path) as server:
+        seen = filtered(look, server.url)
+        texts = seen.page.locator("figure[data-picture=spend-by-model] svg:visible text")
+        whole = texts.all_text_contents()
+        seen.page.fill("#filter [name=to]", "2026-02-12")
+        expect(seen.page.locator("figure[data-picture=spend-by-model] .live")).to_be_visible()
+        assert sorted(texts.all_text_contents()) == sorted(whole)
+    assert {"a-model-of-a-long-n…", "a-model-of-a-long-n… (2)"} < set(whole)
+
+
 def test_incidents_and_hours_are_of_the_days_of_the_reporting_zone(
     published: Published, look: Look, tmp_path: Path
 ) -> None:
@@ -257,6 +279,26 @@ def test_the_bill_is_drawn_where_the_filter_leaves_it_whole(
     assert ("Billed" in figure.locator(".live text").all_text_contents()) == bool(billed)
     assert ("billed" in figure.locator("figcaption").inner_text()) == bool(billed)
     assert seen.complaints == []
+
+
+def test_a_credit_on_the_bill_is_drawn_below_nothing(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    credit = (
+        "update analytics.fct_bill_reconciliation set billed_usd = -0.5"
+        " where bill_date = '2026-02-11' and billed_usd is not null"
+    )
+    with built_and_served(published(credit), tmp_path) as server:
+        seen = filtered(look, f"{server.url}?to=2026-02-12")
+        drawn = seen.page.locator("figure[data-picture=spend-by-day] .live")
+        [[_, paid], [title, credited]] = drawn.locator(
+            "rect[fill='var(--teal)']:has(title)"
+        ).evaluate_all("bars => bars.map(bar => [bar.textContent, Number(bar.getAttribute('y'))])")
+        floor = drawn.locator("rect[fill='var(--blue)']").last.evaluate(
+            "bar => Number(bar.getAttribute('y')) + Number(bar.getAttribute('height'))"
+        )
+    assert f": {formats.usd(Decimal(-1))}" in title
+    assert paid < floor < credited
 
 
 def test_servers_are_the_least_healthy_first_on_the_days_that_are_left(

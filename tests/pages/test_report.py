@@ -324,19 +324,47 @@ def test_a_refused_run_leaves_the_figures_and_says_so(published: Published) -> N
     assert "more output tokens than all tokens" in page
 
 
+PUBLISHED_NOW = """
+insert into ledger.runs (run_id, started_at, finished_at, verdict)
+values (gen_random_uuid(), now() - interval '9 seconds', now(), 'published')
+"""
+
+
 def test_a_run_published_since_clears_the_refusal(published: Published) -> None:
     figures = figures_of(
         published(
-            "insert into ledger.runs (run_id, started_at, finished_at, verdict) values"
-            " (gen_random_uuid(), '2026-02-12 17:00+00', '2026-02-12 17:00:09+00', 'published')",
+            PUBLISHED_NOW,
             # The run that builds the page may be under way still.
             "insert into ledger.runs (run_id, started_at) values"
-            " (gen_random_uuid(), '2026-02-12 18:00+00')",
+            " (gen_random_uuid(), now() + interval '1 second')",
         )
     )
     assert figures.runs.standing_in is None
     assert answer(figures, "Fresh").tone == "good"
     assert "figures stand" not in words_of(figures)
+
+
+def test_figures_that_nobody_renewed_for_days_are_not_fresh(published: Published) -> None:
+    refused = "delete from ledger.runs where verdict = 'refused'"
+    old = answer(figures_of(published(refused)), "Fresh")
+    assert (old.tone, old.answer) == ("warn", "Published 12 Feb 2026, 06:00 UTC")
+    assert old.reason == "No newer figures for more than two days."
+
+
+def test_alerts_that_are_not_listed_are_counted(published: Published) -> None:
+    many = (
+        "truncate ledger.alerts; insert into ledger.alerts (kind, subject, sentence)"
+        " select 'server', n, n || ' is down' from generate_series(1, 60) as n"
+    )
+    assert "the oldest first; 50 of 60</caption>" in words_of(figures_of(published(many)))
+
+
+def test_where_nobody_looked_the_page_claims_no_peace(published: Published) -> None:
+    figures = figures_of(published("truncate ledger.alerts"))
+    assert answer(figures, "Up").tone == "bad"
+    page = words_of(figures)
+    assert "Nothing is wrong" not in page
+    assert "look whether anything is wrong; a run alone doesn’t." in page
 
 
 def test_the_last_judgement_is_told_with_its_counts(published: Published) -> None:

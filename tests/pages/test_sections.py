@@ -2,8 +2,13 @@
 
 from html.parser import HTMLParser
 
+import pytest
+
 from omniledger.database import connect
 from omniledger.report import collect, render
+from omniledger.report.answers import answers
+from omniledger.report.billing import cost_days, costs_since
+from omniledger.report.health import INCIDENTS_SHOWN
 from omniledger.report.servers import SERVERS_SHOWN
 from omniledger.report.tables import csv_of
 from tests.conftest import ask
@@ -25,6 +30,12 @@ def test_quota_is_the_marts_day_and_its_crossings(published: Published) -> None:
     assert [row.user_id for row in quota.crossings.rows] == [4, 2, 1]
 
 
+def test_the_answer_on_quota_names_its_day(published: Published) -> None:
+    figures = figures_of(published())
+    [first, *_] = answers(figures)
+    assert first.answer == "2 users over the limit today, 12 Feb 2026"
+
+
 def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> None:
     dsn = published()
     bill = figures_of(dsn).bill
@@ -32,6 +43,43 @@ def test_causes_add_up_to_the_difference_of_the_bill(published: Published) -> No
     [(difference,)] = ask(dsn, "select sum(difference_usd) from analytics.fct_bill_reconciliation")
     assert bill.total.difference_usd == difference
     assert sum(cause.amount_usd or 0 for cause in bill.causes) == difference
+
+
+SPARSE = """
+insert into analytics.fct_bill_reconciliation (
+    reconciliation_key, bill_date, is_settled, ledger_usd, billed_usd, difference_usd
+)
+select 'long ' || d, d, true, 1, 2, 1
+from generate_series(timestamp '2025-06-01', '2026-02-09', '1 day') as d;
+insert into analytics.fct_daily_usage (
+    usage_key, usage_date, llm_model, source_system, requests, cost_recorded_usd,
+    cost_recomputed_usd
+)
+select 'long ' || d, d, 'claude-3-5-haiku', 'chat', 1, 1, 1
+from generate_series(timestamp '2025-06-01', '2026-02-09', '{step} days') as d
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_no_day_lacks_a_cost_that_the_marts_know(published: Published, step: int) -> None:
+    dsn = published(SPARSE.format(step=step))
+    figures = figures_of(dsn)
+    costs = cost_days(figures.usage, figures.bill)
+    assert costs[-1].day == costs_since(figures.usage, figures.bill)
+    known = ask(
+        dsn,
+        "select bill_date, sum(cost_recorded_usd), sum(billed_usd) from ("
+        "  select bill_date, sum(billed_usd) as billed_usd"
+        "  from analytics.fct_bill_reconciliation group by 1) as bill"
+        " full join ("
+        "  select usage_date as bill_date, sum(cost_recorded_usd) as cost_recorded_usd"
+        "  from analytics.fct_daily_usage group by 1) as usage using (bill_date)"
+        " group by 1",
+    )
+    told = {day: (recorded, billed) for day, recorded, billed in known}
+    assert {one.day: (one.cost_recorded_usd, one.billed_usd) for one in costs} == {
+        one.day: told[one.day] for one in costs
+    }
 
 
 def test_cost_by_server_adds_up_to_the_usage_and_stands_as_csv(published: Published) -> None:
@@ -73,6 +121,33 @@ def test_open_incidents_come_first_and_silence_is_unknown(published: Published) 
         "database": "up",
         "server 9": "down",
     }
+
+
+FALLEN = """
+insert into analytics.dim_mcp_servers (mcp_server_id, mcp_server_name, checks_verdict)
+select 100 + n, 'fallen ' || n, 'running' from generate_series(1, 60) as n;
+insert into analytics.fct_incidents (
+    incident_key, opened_date, mcp_server_id, opened_at, last_down_at, down_seconds, checks
+)
+select 'fallen ' || n, '2026-02-12', 100 + n, '2026-02-12 17:00+00', '2026-02-12 18:00+00', 3600, 12
+from generate_series(1, 60) as n;
+insert into analytics.fct_daily_health (
+    health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds
+)
+select 'fallen ' || n, '2026-02-12', 100 + n, 64800, 61200, 3600, 0, 0
+from generate_series(1, 60) as n
+"""
+
+
+def test_servers_are_down_also_where_their_incidents_are_not_listed(published: Published) -> None:
+    figures = figures_of(published(FALLEN))
+    health = figures.health
+    assert health is not None
+    assert len(health.incidents) == INCIDENTS_SHOWN < health.incidents_open == 61
+    assert len(health.in_state("down")) == 61
+    [up] = [one for one in answers(figures) if one.question == "Up"]
+    assert up.answer == "61 servers are down"
 
 
 HOURS = """

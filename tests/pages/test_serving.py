@@ -139,6 +139,15 @@ def test_a_foreign_name_for_this_machine_gets_nothing(server: site.SiteServer, h
     assert ask(server, "/", host=host)[0] == 421
 
 
+@pytest.mark.parametrize(("path", "host"), [("/", "["), ("/", "[::1"), ("http://[/", "localhost")])
+def test_an_address_that_is_none_is_answered_too(
+    server: site.SiteServer, path: str, host: str
+) -> None:
+    status, headers, _ = ask(server, path, host=host)
+    assert status == 400
+    assert headers["Content-Security-Policy"].startswith("default-src 'none';")
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:8000"])
 def test_names_of_this_machine_are_welcome(server: site.SiteServer, host: str) -> None:
     assert ask(server, "/", host=host)[0] == 200

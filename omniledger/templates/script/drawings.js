@@ -81,7 +81,7 @@ function drawSpend(cube, by, rows) {
   const shown = rows.slice(0, ROWS_DRAWN).map((row) => {
     const text = usd(row.cost_recomputed_usd, scale) ?? "not known";
     const part = { series: "Recomputed", size: Number(row.cost_recomputed_usd ?? 0), hover: `${row.name}: ${text}` };
-    return { name: row.name.slice(0, 24), parts: [part], text };
+    return { name: row.name, parts: [part], text };
   });
   draw(`spend-by-${by}`, (width) => drawBars(`Recomputed cost by ${by}, filtered.`, width, DEAREST, shown));
 }
@@ -94,7 +94,7 @@ function drawLimits() {
     const text = row.cells[3].textContent;
     const series = `${"over" in row.dataset ? "Over" : "Within"} the limit`;
     const part = { series, size: Number(row.dataset.used), hover: `${name}: ${text}` };
-    return { name: name.slice(0, 24), parts: [part], text };
+    return { name, parts: [part], text };
   });
   draw("quota", (width) => drawBars("The used part of each user's limit, filtered.", width, LIMIT, shown));
 }
@@ -104,7 +104,7 @@ function drawTools(rows) {
     const sizes = [row.calls - row.errors - row.blocked, row.errors, row.blocked].map(Number);
     const parts = Object.keys(CALLS).map((series, at) => (
       { series, size: sizes[at], hover: `${row.name}, ${series.toLowerCase()}: ${sizes[at]}` }));
-    return { name: `${row.name} · ${row.server}`.slice(0, 24), parts, text: count(row.calls) };
+    return { name: `${row.name} · ${row.server}`, parts, text: count(row.calls) };
   });
   draw("tool-calls", (width) => drawBars("Calls by tool, filtered.", width, CALLS, shown));
 }

@@ -4,6 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HATCH = "url(#live-hatch)";
 const LETTER = 7.5;
+const LONGEST_NAME = 20;
 
 function element(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -30,6 +31,17 @@ function words(x, y, text, { anchor = "start", fill = "var(--ink-soft)" } = {}) 
   return element("text", { x, y, fill, "font-size": 12, "text-anchor": anchor }, text);
 }
 
+// Names short enough for a chart, and each different, as on the page's own.
+function shortNames(names) {
+  const shown = [];
+  for (const name of names) {
+    const short = name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1)}…`;
+    const again = shown.filter((one) => one === short || one.startsWith(`${short} (`)).length;
+    shown.push(again ? `${short} (${again + 1})` : short);
+  }
+  return shown;
+}
+
 // The names of the colours, above a drawing; returns the height that they take.
 function legend(svg, colors) {
   let x = 0;
@@ -46,7 +58,8 @@ function drawBars(label, width, colors, rows) {
   const svg = canvas(label, width, top + 28 * rows.length);
   if (top > 4) legend(svg, colors);
   const longest = (texts) => Math.max(0, ...texts.map((text) => text.length));
-  const room = Math.min(longest(rows.map((row) => row.name)) * LETTER + 10, width / 2);
+  const names = shortNames(rows.map((row) => row.name));
+  const room = Math.min(longest(names) * LETTER + 10, width / 2);
   const side = longest(rows.map((row) => row.text)) * LETTER + 10;
   const sizes = rows.map((row) => row.parts.reduce((sum, part) => sum + Math.max(part.size, 0), 0));
   const unit = Math.max(width - room - side, 20) / (Math.max(...sizes) || 1);
@@ -57,7 +70,7 @@ function drawBars(label, width, colors, rows) {
       svg.append(bar(x, y + 3, part.size * unit, 20, colors[part.series], part.hover));
       x += Math.max(part.size, 0) * unit;
     }
-    svg.append(words(room - 8, y + 17, row.name, { anchor: "end", fill: "var(--ink)" }));
+    svg.append(words(room - 8, y + 17, names[at], { anchor: "end", fill: "var(--ink)" }));
     svg.append(words(x + 6, y + 17, row.text, { fill: "var(--ink)" }));
   });
   return svg;
@@ -71,23 +84,25 @@ function drawColumns(label, width, colors, days, series, title, height) {
   const top = names.length > 1 ? legend(svg, colors) : 30;
   if (title) svg.append(words(0, 12, title));
   const every = names.flatMap((name) => [...series[name].values()].map((one) => one.size));
-  const greatest = Math.max(0, ...every) || 1;
+  const least = Math.min(0, ...every);
+  const reach = Math.max(0, ...every) - least || 1;
   const left = 58;
   const step = (width - left) / days.length;
-  const sizeOf = (size) => (Math.max(size, 0) / greatest) * height;
+  const heightOf = (size) => top + height * (1 - (size - least) / reach);
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   for (const part of [0, 0.5, 1]) {
     const y = top + height * (1 - part);
     const line = { x1: left, x2: width, y1: y, y2: y, stroke: "var(--line)" };
-    svg.append(element("line", line), words(left - 6, y + 4, short.format(greatest * part), { anchor: "end" }));
+    svg.append(element("line", line), words(left - 6, y + 4, short.format(least + reach * part), { anchor: "end" }));
   }
   days.forEach((day, at) => {
     names.forEach((name, nth) => {
       const one = series[name].get(day);
       if (!one) return;
-      const [x, y] = [left + step * at, top + height - sizeOf(one.size)];
-      const tall = nth ? 2.5 : sizeOf(one.size);
-      svg.append(bar(x + step * 0.12, y - (nth ? 1.25 : 0), step * 0.76, tall, colors[name], one.hover));
+      const x = left + step * (at + 0.12);
+      const y = nth ? heightOf(one.size) - 1.25 : heightOf(Math.max(one.size, 0));
+      const tall = nth ? 2.5 : heightOf(Math.min(one.size, 0)) - y;
+      svg.append(bar(x, y, step * 0.76, tall, colors[name], one.hover));
     });
   });
   const apart = Math.ceil(days.length / Math.max(Math.floor((width - left) / 70), 1));
