@@ -15,6 +15,7 @@ from migrations.merge import dependents, derived, foreign_keys, identity, trigge
 from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
+from migrations.merge.record import note_cut_over
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch
 from migrations.patience import lock_together
@@ -103,11 +104,7 @@ def cut_over(
         foreign_keys.carry(connection, legacy, f"ledger.{ARCHIVE}")
         for reference in references:
             reference.point_to(connection, sql.SQL("omni2.audit_logs (legacy_id)"))
-        connection.execute(
-            "update ledger.merge_runs set cutover_xid = pg_current_xact_id()::text::bigint"
-            " where id = %s",
-            (run_id,),
-        )
+        note_cut_over(connection, run_id)
 
 
 def _archive(connection: Connection, legacy: Legacy) -> None:

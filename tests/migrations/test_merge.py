@@ -248,11 +248,11 @@ def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merg
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        assert certify(connection, statements, done.cutover_xid).holds
+        assert certify(connection, statements, done).holds
         connection.execute("alter table omni2.audit_logs disable trigger user")
         connection.execute("delete from omni2.audit_logs where legacy_id = 105")
         connection.execute("update omni2.audit_logs set tokens_input = 11 where legacy_id = 102")
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert not certificate.holds
     assert "missing, the first with the old ids 105" in certificate.detail
     assert "differ, the first with the old ids 102" in certificate.detail
@@ -267,10 +267,10 @@ def test_the_certificate_notices_rows_that_the_old_table_has_lost_and_not_those_
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        assert certify(connection, statements, done.cutover_xid).holds
+        assert certify(connection, statements, done).holds
         # A crash leaves nothing of a table that is not logged.
         connection.execute("delete from ledger.audit_logs_legacy where id = 102 or id > 200")
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert "not in the old table, the first with the old ids 102" in certificate.detail
 
 
@@ -302,7 +302,7 @@ def test_the_certificate_does_not_mind_what_writers_did_since(merged: Dsn) -> No
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert certificate.holds
     assert (certificate.total, certificate.deleted) == (11, 1)
 
