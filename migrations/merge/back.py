@@ -102,6 +102,7 @@ def put_back(connection: Connection, done: Done) -> None:
         foreign_keys.require_none_bound(connection)
         archive = statements.archive
         since, values = sql.SQL(WRITTEN_SINCE), done.values()
+        connection.execute(statements.leave_rewritten(since), values)
         triggers.drop(connection)
         derived.drop(connection)
         indexes.drop(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from migrations.legacy import GATEWAY_COLUMNS
 from migrations.merge.old_rows import OldRows
 
 LEDGER = sql.SQL("omni2.audit_logs")
@@ -174,6 +175,14 @@ from ledger.audit_matches as k
 where a.id = k.audit_id and {scope}
 """
 
+# As text, for not every type knows what is equal.
+_LEAVE_REWRITTEN = """
+update ledger.audit_matches as k
+set gained = array(select unnest(k.gained) except select unnest(array[{rewritten}]::text[]))
+from {legacy} as l, {ledger} as a
+where k.legacy_id = l.id and k.audit_id = a.id and {since}
+"""
+
 
 class Statements(OldRows):
     """The merge's SQL for one legacy table."""
@@ -260,6 +269,25 @@ class Statements(OldRows):
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
             person=self.person,
+        )
+
+    def leave_rewritten(self, since: sql.Composable) -> sql.Composed:
+        """Let a gateway row `a` keep what was written over what it gained.
+
+        The gateway's own writer may have done it, so that only its own columns are asked about.
+
+        Args:
+            since: a condition on the rows `a` that were written since they gained it.
+        """
+        rewritten = [
+            sql.SQL("case when a.{0}::text is distinct from ({1})::text then {2} end").format(
+                sql.Identifier(target), value, sql.Literal(target)
+            )
+            for target, value in self._gained_by_match()
+            if target in GATEWAY_COLUMNS
+        ]
+        return sql.SQL(_LEAVE_REWRITTEN).format(
+            legacy=self.table, ledger=LEDGER, since=since, rewritten=sql.SQL(", ").join(rewritten)
         )
 
     def unmatch(self, scope: sql.Composable) -> sql.Composed:

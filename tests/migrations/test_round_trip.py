@@ -161,6 +161,21 @@ def test_a_transaction_that_began_before_the_cut_over_writes_on_as_any_other(
     assert ask(dsn, written) == rows
 
 
+def test_what_the_gateway_wrote_over_what_its_row_gained_stays_the_gateways(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100, user_agent = 'chat' where id = 101")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select legacy_id, duration_ms from omni2.audit_logs where id = 1") == [
+        (101, 100)
+    ]
+    ask(dsn, "update omni2.audit_logs set duration_ms = 250 where id = 1")
+    revisions.downgrade(dsn, "base")
+    gateways = "select duration_ms, user_agent, llm_tokens_used from omni2.audit_logs where id = 1"
+    assert ask(dsn, gateways) == [(250, None, 1100)]
+
+
 def test_what_is_written_after_a_dump_was_restored_elsewhere_goes_back_too(server: Server) -> None:
     dsn = server.state("investigation:upgraded")
     # A new cluster counts its transactions from the beginning.
