@@ -168,6 +168,19 @@ where
     and case when {complaint} is null then l.id::bigint <> all(%(settled)s::bigint[]) end
 """
 
+_COPY_AGAIN = """
+update {ledger} as a
+set user_id = m.user_id, {gained}
+from {legacy} as l
+left join ledger.user_map as m on {person} = m.legacy_user_id
+where
+    {scope}
+    and l.id = a.legacy_id
+    and a.source_system = 'legacy'
+    and {complaint} is null
+returning a.legacy_id
+"""
+
 _UNMATCH = """
 update {ledger} as a
 set legacy_id = null, {loses}
@@ -268,6 +281,20 @@ class Statements(OldRows):
             complaint=self.complaint,
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
+            person=self.person,
+        )
+
+    def copy_again(self, scope: sql.Composable) -> sql.Composed:
+        """Bring copies up to the old rows `l` in scope, where they stand; it returns whose."""
+        return sql.SQL(_COPY_AGAIN).format(
+            legacy=self.table,
+            ledger=LEDGER,
+            scope=scope,
+            complaint=self.complaint,
+            gained=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(target), value)
+                for target, value in self._gained()
+            ),
             person=self.person,
         )
 

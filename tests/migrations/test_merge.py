@@ -223,6 +223,34 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
 
 
+@pytest.mark.parametrize("step", ["apply_changes", "cut_over"])
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+def test_what_references_a_copy_by_its_own_id_outlives_a_change_of_the_old_row(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, step: str, action: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create table omni2.feedback (audit_id integer references omni2.audit_logs (id)"
+        f" on delete {action})",
+    )
+    # One is changed, and one becomes a request that the gateway logged, too.
+    meanwhile = """
+        insert into omni2.feedback
+        select id from omni2.audit_logs where legacy_id in (102, 104)
+        and not exists (select from omni2.feedback);
+        update public.audit_logs set message = 'changed', user_id = 1 where id in (102, 105);
+        update public.audit_logs set created_at = '2026-02-10 11:00:05+00' where id = 104
+    """
+    assert upgrade_with(monkeypatch, dsn, step, meanwhile) == [(11, 7, 2, 2, True)]
+    assert ask(
+        dsn,
+        "select a.legacy_id, a.question, a.user_id, a.timestamp = '2026-02-10 11:00:05+00'"
+        " from omni2.feedback as f inner join omni2.audit_logs as a on f.audit_id = a.id"
+        " order by a.legacy_id",
+    ) == [(102, "changed", 2, False), (104, "too far apart", 2, True)]
+
+
 @pytest.mark.parametrize("step", ["match_history", "copy_history", "apply_changes", "cut_over"])
 @pytest.mark.parametrize(
     ("emptied", "rows"),
