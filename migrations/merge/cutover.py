@@ -17,7 +17,7 @@ from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
 from migrations.merge.record import note_cut_over
 from migrations.merge.statements import Statements
-from migrations.merge.watch import unwatch
+from migrations.merge.watch import is_watched, unwatch
 from migrations.patience import lock_together
 from migrations.sequences import ledger_sequence
 from migrations.triggers import read_triggers
@@ -43,7 +43,7 @@ _POWERLESS_OWNER = """
 
 
 class TableChanged(Exception):
-    """The old table is not as it was found when this merge began."""
+    """The old table is not as it was found when this merge began, or was not watched all along."""
 
 
 class TooManyChanges(Exception):
@@ -84,7 +84,8 @@ def cut_over(
     legacy = statements.legacy
     with connection.transaction():
         lock_together(connection, locks(connection, legacy.relation))
-        if read_fingerprint(connection, legacy.relation) != legacy.fingerprint:
+        is_same = read_fingerprint(connection, legacy.relation) == legacy.fingerprint
+        if not is_same or not is_watched(connection, legacy):
             raise TableChanged
         if changes_left(connection, at_most + 1) > at_most:
             raise TooManyChanges

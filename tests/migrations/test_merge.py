@@ -223,6 +223,48 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
 
 
+UNSEEN = """
+    do $$
+    begin
+        if not exists (select from public.audit_logs where message = 'unseen') then
+            alter table {table} disable trigger user;
+            update public.audit_logs set message = 'unseen' where id = 102;
+            insert into public.audit_logs (message) values ('unseen');
+            delete from omni2.audit_logs where legacy_id = 104;
+            alter table {table} enable trigger user;
+        end if;
+    end
+    $$
+"""
+"""What a load of data does with the triggers of one table, once."""
+
+
+@pytest.mark.parametrize("table", ["public.audit_logs", "omni2.audit_logs"])
+def test_what_is_written_while_triggers_are_disabled_is_brought_over(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    dsn = each_server.state("investigation")
+    unseen = UNSEEN.format(table=table)
+    assert upgrade_with(monkeypatch, dsn, "cut_over", unseen) == [(12, 8, 2, 2, True)]
+    assert ask(
+        dsn, "select id from audit_logs where message = 'unseen' or id = 104 order by id"
+    ) == [(102,), (104,), (112,)]
+
+
+def test_what_was_written_while_triggers_were_disabled_after_a_kill_is_brought_over(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    with killed_at(run, "apply_changes"):
+        revisions.upgrade(dsn)
+    ask(dsn, UNSEEN.format(table="public.audit_logs"))
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select id from audit_logs where message = 'unseen' order by id") == [
+        (102,),
+        (112,),
+    ]
+
+
 @pytest.mark.parametrize("step", ["apply_changes", "cut_over"])
 @pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
 def test_what_references_a_copy_by_its_own_id_outlives_a_change_of_the_old_row(
