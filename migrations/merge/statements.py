@@ -139,6 +139,8 @@ with gaining as (
     inner join {legacy} as l on k.legacy_id = l.id
     inner join {ledger} as a on k.audit_id = a.id
     where {scope} and a.legacy_id is null
+    -- What the gateway is writing there just now is what it has, and not what it lacks.
+    for update of a
 ),
 
 noted as (

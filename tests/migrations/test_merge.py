@@ -1,19 +1,26 @@
 """The merge of the investigation's two tables: every row, every id, every person, every sum."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 
 from migrations.legacy import inspect
 from migrations.merge import run
+from migrations.merge.batches import Progress
 from migrations.merge.certify import certify
+from migrations.merge.matching import match_history
 from migrations.merge.record import last_done
 from migrations.merge.statements import Statements
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, as_gateway, ask
+from tests.faults.harness import wait_until
 from tests.killing import killed_at
 
 FATES = """
@@ -221,6 +228,42 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
         " order by legacy_id",
     ) == [(101, "legacy"), (102, "legacy")]
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
+
+
+def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100 where id in (101, 103)")
+    waits = "select count(*) > 0 from pg_locks where not granted and locktype = 'transactionid'"
+    held = threading.Event()
+
+    def write() -> None:
+        with as_gateway(dsn) as gateway:
+            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 1")
+            held.set()
+            wait_until("the merge to meet the gateway", lambda: ask(dsn, waits) == [(True,)])
+            gateway.commit()
+
+    def beside_the_gateway(*arguments: Any) -> Iterator[Progress]:
+        for progress in match_history(*arguments):
+            if progress.step == "filling in" and not writing:
+                writing.append(pool.submit(write))
+                assert held.wait(20)
+            yield progress
+
+    writing: list[Future[None]] = []
+    monkeypatch.setattr(run, "match_history", beside_the_gateway)
+    with ThreadPoolExecutor() as pool:
+        revisions.upgrade(dsn)
+        writing[0].result()
+    assert ask(
+        dsn,
+        "select audit_id, 'duration_ms' = any(gained) from ledger.audit_matches order by audit_id",
+    ) == [(1, False), (3, True)]
+    revisions.downgrade(dsn, "base")
+    durations = "select id, duration_ms from omni2.audit_logs where id in (1, 3) order by id"
+    assert ask(dsn, durations) == [(1, 250), (3, None)]
 
 
 UNSEEN = """
