@@ -24,7 +24,10 @@ _NOTHING_LEFT = "select not exists (select from omni2.audit_logs where legacy_id
 
 _CUT_OVER = """
     update ledger.merge_runs
-    set cutover_xid = pg_current_xact_id()::text::bigint
+    set cutover_xid = least(
+        pg_current_xact_id()::text::bigint,
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    )
     where id = %s
     returning array(
         select running.xid::text::bigint
@@ -82,7 +85,9 @@ def last_run(connection: Connection) -> MergeRun | None:
 def note_cut_over(connection: Connection, run_id: int) -> None:
     """Note which transactions write after the cut over: ours and later ones, and some others.
 
-    One that has a number before ours, from another table, can write through the old name yet.
+    One that has a number before ours, from another table, can write through the old name yet. A
+    snapshot lists those that others with higher numbers have overtaken; the rest of them are above
+    its end.
 
     Args:
         connection: in the transaction of the cut over, under its locks.
@@ -105,10 +110,11 @@ def begin_run(connection: Connection, legacy: Legacy) -> int:
 
 @dataclass(frozen=True)
 class Done:
-    """The last merge: the table as it was, and the transaction of the cut over.
+    """The last merge: the table as it was, and which transactions wrote after the cut over.
 
     Attributes:
-        under_way: transactions with earlier numbers that went on after it.
+        cutover_xid: the number from which on all did.
+        under_way: those with earlier numbers that did, too.
     """
 
     legacy: Legacy

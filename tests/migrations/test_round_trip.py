@@ -5,10 +5,13 @@ from types import ModuleType
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from migrations import going_back, hand_made
+from migrations.merge import cutover
+from migrations.patience import lock_together
 from omniledger import revisions
-from omniledger.database import connect
+from omniledger.database import Connection, connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, as_gateway, ask
 from tests.killing import killed_at
@@ -159,6 +162,28 @@ def test_a_transaction_that_began_before_the_cut_over_writes_on_as_any_other(
     revisions.downgrade(dsn, "0006")
     written = "select id, message from audit_logs where message like '% since' order by id"
     assert ask(dsn, written) == rows
+
+
+def test_a_transaction_that_begins_with_the_cut_over_writes_on_as_any_other(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, "create table public.conversations (title text)")
+    with as_gateway(dsn) as writer:
+
+        def begin_and_lock(connection: Connection, modes: dict[str, str]) -> None:
+            # The last number but that of the cut over, and no later one has ended yet.
+            if writer.info.transaction_status == TransactionStatus.IDLE:
+                writer.execute("insert into conversations values ('begun')")
+            lock_together(connection, modes)
+
+        monkeypatch.setattr(cutover, "lock_together", begin_and_lock)
+        revisions.upgrade(dsn)
+        writer.execute("update audit_logs set message = 'changed since' where id = 102")
+        writer.commit()
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select id from audit_logs where message = 'changed since'") == [(102,)]
 
 
 def test_what_the_gateway_wrote_over_what_its_row_gained_stays_the_gateways(
