@@ -20,6 +20,7 @@ from migrations.merge import (
 )
 from migrations.merge.copy import forget
 from migrations.merge.labels import Changed
+from migrations.merge.record import WRITTEN_SINCE, Done
 from migrations.merge.statements import Statements
 from migrations.merge.watch import unwatch_ledger
 from omniledger.database import Connection
@@ -29,7 +30,7 @@ _FRESH = """
 insert into {archive} ({names}) overriding system value
 select {values}
 from omni2.audit_logs as a
-where a.legacy_id is not null and a.change_xid >= %(cutover)s
+where a.legacy_id is not null and {since}
 """
 
 # What is in quarantine was never in the ledger: a tombstone of its id is another row's.
@@ -40,7 +41,7 @@ where
     and ({complaint} is null or l.id not in (select q.legacy_id from ledger.audit_quarantine as q))
     or exists (
         select from omni2.audit_logs as a
-        where a.legacy_id = l.id and a.change_xid >= %(cutover)s
+        where a.legacy_id = l.id and {since}
     )
 """
 
@@ -79,7 +80,7 @@ _FIRING = """
 """
 
 
-def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
+def put_back(connection: Connection, done: Done) -> None:
     """Undo the merge, in one transaction.
 
     Rows written through the old name since the cut over are brought into the old table: they are
@@ -88,6 +89,7 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
     Locks: ACCESS EXCLUSIVE on the old name and on `omni2.audit_logs` for as long as it takes to
     bring over the rows written since and to delete the merged ones: nobody reads or writes then.
     """
+    legacy = done.legacy
     statements = Statements(legacy, archived=legacy.has_table)
     with connection.transaction():
         # The view first and the ledger below it, in the order in which writers lock them.
@@ -99,7 +101,8 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         _require_no_id_twice(connection, legacy)
         foreign_keys.require_none_bound(connection)
         archive = statements.archive
-        values = {"cutover": cutover_xid}
+        since, values = sql.SQL(WRITTEN_SINCE), done.values()
+        connection.execute(statements.leave_rewritten(since), values)
         triggers.drop(connection)
         derived.drop(connection)
         indexes.drop(connection)
@@ -107,11 +110,14 @@ def put_back(connection: Connection, legacy: Legacy, cutover_xid: int) -> None:
         stored = [column for column in legacy.columns if not column.generated]
         fresh = sql.SQL(_FRESH).format(
             archive=archive,
+            since=since,
             names=sql.SQL(", ").join(sql.Identifier(c.name) for c in stored),
             values=sql.SQL(", ").join(sql.SQL("a.") + sql.Identifier(c.target) for c in stored),
         )
         with _rows_named(connection), foreign_keys.unchecked(connection, archive):
-            stale = sql.SQL(_STALE).format(archive=archive, complaint=statements.complaint)
+            stale = sql.SQL(_STALE).format(
+                archive=archive, complaint=statements.complaint, since=since
+            )
             connection.execute(stale, values)
             connection.execute(fresh, values)
         _let_fire(connection, silenced)

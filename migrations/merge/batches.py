@@ -19,7 +19,8 @@ TARGET_SECONDS = 0.5
 _FIRST = 5_000
 _SMALLEST = 100
 _LARGEST = 50_000
-_BEFORE_ALL = -(2**63)
+_BEFORE_ALL = -(2**63) - 1
+"""Below the least id that a column can hold."""
 
 Result = TypeVar("Result")
 

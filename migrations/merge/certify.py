@@ -12,6 +12,7 @@ from psycopg import sql
 
 from migrations.legacy import SUMMED
 from migrations.merge.batches import Progress, Range, count, in_batches
+from migrations.merge.record import WRITTEN_SINCE, Done
 from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
 from omniledger.certificate import sentence
 from omniledger.database import Connection, as_json
@@ -33,7 +34,7 @@ with paired as (
             when t.legacy_id is not null then 'deleted'
             else 'lost'
         end as fate,
-        coalesce(a.change_xid >= %(cutover)s, false) as was_changed,
+        coalesce({since}, false) as was_changed,
         case
             when record_image_eq(row({old}), row({new})) then true
             else row({old})::text = row({new})::text
@@ -98,7 +99,7 @@ _STRAYS = """
         from {ledger} as a
         where
             a.legacy_id is not null
-            and a.change_xid < %(cutover)s
+            and not {since}
             and not exists (select from {legacy} as l where l.id = a.legacy_id)
         order by a.legacy_id
         limit {named}
@@ -164,7 +165,7 @@ class Certificate:
 def certify(
     connection: Connection,
     statements: Statements,
-    cutover_xid: int,
+    done: Done,
     show: Callable[[Progress], None] = lambda progress: None,
     workers: Sequence[Connection] = (),
 ) -> Certificate:
@@ -173,7 +174,7 @@ def certify(
     Args:
         connection: where the ranges are read, and all the rest where there are no workers.
         statements: those of the archive.
-        cutover_xid: the transaction since which rows are their writers' business.
+        done: the merge; what was written since its cut over is its writers' business.
         show: called with the progress after each batch.
         workers: further connections that do the work.
     """
@@ -187,7 +188,7 @@ def certify(
         with worker.transaction():
             for setting in _SPELLING:
                 worker.execute(setting)
-            return worker.execute(query, {**chunk.values(), "cutover": cutover_xid}).fetchone()
+            return worker.execute(query, {**chunk.values(), **done.values()}).fetchone()
 
     for _, row in in_batches(connection, workers or [connection], statements.table, compare):
         found.add(row or ())
@@ -196,8 +197,10 @@ def certify(
         sql.SQL(_UNMAPPED).format(legacy=statements.table, person=statements.person)
     ).fetchone()
     (strays,) = connection.execute(
-        sql.SQL(_STRAYS).format(legacy=statements.table, ledger=LEDGER, named=_NAMED),
-        {"cutover": cutover_xid},
+        sql.SQL(_STRAYS).format(
+            legacy=statements.table, ledger=LEDGER, named=_NAMED, since=sql.SQL(WRITTEN_SINCE)
+        ),
+        done.values(),
     ).fetchone() or ([],)
     exact = {
         target: {"legacy": str(old), "ledger": str(new)}
@@ -279,6 +282,7 @@ def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Com
         legacy=statements.table,
         ledger=LEDGER,
         complaint=statements.complaint,
+        since=sql.SQL(WRITTEN_SINCE),
         known=KNOWN,
         scope=RANGE,
         old=sql.SQL(", ").join(

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from psycopg import errors, sql
 
+from migrations.merge import foreign_keys
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import KNOWN, RANGE, Statements
@@ -125,7 +126,9 @@ def apply_changes(
     """Bring over again the old rows that were written since, or whose rows in the ledger went.
 
     What the ledger has of them is taken back first, so that a row that was deleted is gone and
-    one that was changed is judged and matched anew. The caller's transaction, if any, goes on.
+    one that was changed is judged and matched anew. Only a copy that another table references by
+    the ledger's own id is changed where it stands, or the reference would go with it. The caller's
+    transaction, if any, goes on.
 
     Args:
         at_most: how many notes of a change to take; None for all.
@@ -138,18 +141,30 @@ def apply_changes(
         ids = sorted({row[0] for row in changes})
         if not ids:
             return 0
-        values: dict[str, object] = {"ids": ids, "window": window}
-        forget(connection, statements, sql.SQL("k.legacy_id = any(%(ids)s)"), values)
-        # The tombstones that the first of them leaves go with the second.
-        for table in ("omni2.audit_logs", "ledger.audit_tombstones", "ledger.audit_quarantine"):
-            connection.execute(
-                sql.SQL("delete from {} where legacy_id = any(%(ids)s)").format(sql.SQL(table)),
-                values,
-            )
+        bound = foreign_keys.bound_copies(connection, ids)
+        # Those first, for a value may have gone on from one of them.
+        _take_back(connection, statements, [id_ for id_ in ids if id_ not in bound])
+        again = statements.copy_again(_CHANGED)
+        kept = {id_ for (id_,) in connection.execute(again, {"ids": bound})} if bound else set()
+        _take_back(connection, statements, [id_ for id_ in bound if id_ not in kept])
+        values = {"ids": [id_ for id_ in ids if id_ not in kept], "window": window}
         connection.execute(statements.quarantine(_CHANGED), values)
         connection.execute(statements.match(_CHANGED), values)
         bring_over(connection, statements, _CHANGED, KNOWN_IDS, values)
     return len(ids)
+
+
+def _take_back(connection: Connection, statements: Statements, ids: list[int]) -> None:
+    """Take out of the ledger what it has of these old rows."""
+    if not ids:
+        return
+    values: dict[str, object] = {"ids": ids}
+    forget(connection, statements, sql.SQL("k.legacy_id = any(%(ids)s)"), values)
+    # The tombstones that the first of them leaves go with the second.
+    for table in ("omni2.audit_logs", "ledger.audit_tombstones", "ledger.audit_quarantine"):
+        connection.execute(
+            sql.SQL("delete from {} where legacy_id = any(%(ids)s)").format(sql.SQL(table)), values
+        )
 
 
 def changes_left(connection: Connection, at_most: int | None = None) -> int:

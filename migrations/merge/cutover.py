@@ -15,8 +15,9 @@ from migrations.merge import dependents, derived, foreign_keys, identity, trigge
 from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
+from migrations.merge.record import note_cut_over
 from migrations.merge.statements import Statements
-from migrations.merge.watch import unwatch
+from migrations.merge.watch import is_watched, unwatch
 from migrations.patience import lock_together
 from migrations.sequences import ledger_sequence
 from migrations.triggers import read_triggers
@@ -42,7 +43,7 @@ _POWERLESS_OWNER = """
 
 
 class TableChanged(Exception):
-    """The old table is not as it was found when this merge began."""
+    """The old table is not as it was found when this merge began, or was not watched all along."""
 
 
 class TooManyChanges(Exception):
@@ -83,7 +84,8 @@ def cut_over(
     legacy = statements.legacy
     with connection.transaction():
         lock_together(connection, locks(connection, legacy.relation))
-        if read_fingerprint(connection, legacy.relation) != legacy.fingerprint:
+        is_same = read_fingerprint(connection, legacy.relation) == legacy.fingerprint
+        if not is_same or not is_watched(connection, legacy):
             raise TableChanged
         if changes_left(connection, at_most + 1) > at_most:
             raise TooManyChanges
@@ -103,11 +105,7 @@ def cut_over(
         foreign_keys.carry(connection, legacy, f"ledger.{ARCHIVE}")
         for reference in references:
             reference.point_to(connection, sql.SQL("omni2.audit_logs (legacy_id)"))
-        connection.execute(
-            "update ledger.merge_runs set cutover_xid = pg_current_xact_id()::text::bigint"
-            " where id = %s",
-            (run_id,),
-        )
+        note_cut_over(connection, run_id)
 
 
 def _archive(connection: Connection, legacy: Legacy) -> None:

@@ -285,6 +285,39 @@ def require_none_bound(connection: Connection) -> None:
             )
 
 
+_COPIES = "select from omni2.audit_logs where legacy_id = any(%(ids)s) for update"
+
+_BOUND_COPIES = """
+    select a.legacy_id
+    from omni2.audit_logs as a
+    where
+        a.legacy_id = any(%(ids)s)
+        and a.source_system = 'legacy'
+        and exists (select from {table} as t where t.{column} = a.id)
+"""
+
+_MAY_READ = "select has_table_privilege(%s, 'select')"
+
+
+def bound_copies(connection: Connection, ids: list[int]) -> list[int]:
+    """Those of some old ids whose copies another table references by the ledger's own id.
+
+    Args:
+        connection: inside a transaction, until whose end none other is referenced.
+    """
+    bound: set[int] = set()
+    for reference in referencing(connection, LEDGER, "id"):
+        if connection.execute(_MAY_READ, (reference.table,)).fetchone() != (True,):
+            continue
+        # A reference that is not committed yet holds the row that it names.
+        connection.execute(_COPIES, {"ids": ids})
+        query = sql.SQL(_BOUND_COPIES).format(
+            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
+        )
+        bound.update(id_ for (id_,) in connection.execute(query, {"ids": ids}))
+    return sorted(bound)
+
+
 def validate_references(connection: Connection, relation: str, column: str) -> None:
     """Check the rows of the references that were pointed to another table, while others write.
 

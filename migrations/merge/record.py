@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Carried, Legacy
+from migrations.memory import note, noted
 from omniledger.catalog import columns_of, is_there, kind_of
 from omniledger.database import Connection, as_json
 
@@ -19,6 +20,36 @@ _LAST_RUN = """
 """
 
 _NOTHING_LEFT = "select not exists (select from omni2.audit_logs where legacy_id is not null)"
+
+
+_CUT_OVER = """
+    update ledger.merge_runs
+    set cutover_xid = least(
+        pg_current_xact_id()::text::bigint,
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    )
+    where id = %s
+    returning array(
+        select running.xid::text::bigint
+        from pg_snapshot_xip(pg_current_snapshot()) as running (xid)
+        where running.xid < pg_current_xact_id()
+        order by running.xid
+    )
+"""
+
+_UNDER_WAY = "under_way"
+"""JSON: number of a merge → transactions that began before its cut over, and ended after it."""
+
+WRITTEN_SINCE = """(
+    a.source_system = 'chat'
+    or a.change_xid >= %(cutover)s
+    or a.change_xid = any(%(under_way)s::bigint [])
+)"""
+"""Whether the ledger's row `a` was written after the cut over; its parameters has `Done.values`.
+
+What the old name alone can have written was, whatever the number of its transaction: a restored
+dump counts them from the beginning.
+"""
 
 
 class MergeRun(NamedTuple):
@@ -51,6 +82,20 @@ def last_run(connection: Connection) -> MergeRun | None:
     return None if row is None else MergeRun(*row)
 
 
+def note_cut_over(connection: Connection, run_id: int) -> None:
+    """Note which transactions write after the cut over: ours and later ones, and some others.
+
+    One that has a number before ours, from another table, can write through the old name yet. A
+    snapshot lists those that others with higher numbers have overtaken; the rest of them are above
+    its end.
+
+    Args:
+        connection: in the transaction of the cut over, under its locks.
+    """
+    (under_way,) = connection.execute(_CUT_OVER, (run_id,)).fetchone() or ([],)
+    note(connection, _UNDER_WAY, str(run_id), under_way)
+
+
 def begin_run(connection: Connection, legacy: Legacy) -> int:
     """The number of the merge that goes on, or of one that begins now."""
     run = last_run(connection)
@@ -65,10 +110,20 @@ def begin_run(connection: Connection, legacy: Legacy) -> int:
 
 @dataclass(frozen=True)
 class Done:
-    """The last merge: the table as it was, and the transaction of the cut over."""
+    """The last merge: the table as it was, and which transactions wrote after the cut over.
+
+    Attributes:
+        cutover_xid: the number from which on all did.
+        under_way: those with earlier numbers that did, too.
+    """
 
     legacy: Legacy
     cutover_xid: int
+    under_way: tuple[int, ...] = ()
+
+    def values(self) -> dict[str, object]:
+        """The parameters of `WRITTEN_SINCE`."""
+        return {"cutover": self.cutover_xid, "under_way": [*self.under_way]}
 
 
 def last_done(connection: Connection) -> Done | None:
@@ -76,8 +131,13 @@ def last_done(connection: Connection) -> Done | None:
     run = last_run(connection)
     if run is None or run.cutover_xid is None:
         return None
-    done = Done(run.legacy, run.cutover_xid)
-    return None if _is_taken_back(connection, done.legacy) else done
+    return None if _is_taken_back(connection, run.legacy) else as_done(connection, run)
+
+
+def as_done(connection: Connection, run: MergeRun) -> Done:
+    """What is known of a merge that was cut over."""
+    under_way = noted(connection, _UNDER_WAY).get(str(run.id), ())
+    return Done(run.legacy, run.cutover_xid or 0, tuple(under_way))
 
 
 def _is_taken_back(connection: Connection, legacy: Legacy) -> bool:

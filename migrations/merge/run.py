@@ -22,7 +22,7 @@ from migrations.merge.copy import apply_changes, changes_left, copy_history
 from migrations.merge.cutover import TooManyChanges, cut_over, locks, make_view
 from migrations.merge.matching import match_history, take_ambiguous
 from migrations.merge.pacing import Pace
-from migrations.merge.record import begin_run, last_run
+from migrations.merge.record import as_done, begin_run, last_run, note_cut_over
 from migrations.merge.statements import Statements
 from migrations.merge.users import map_users
 from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
@@ -226,7 +226,7 @@ def finish(
     foreign_keys.validate_references(connection, LEDGER, "legacy_id")
     statements = Statements(run.legacy, archived=True)
     with workers_of(connection, workers) as crew:
-        certificate = certify(connection, statements, run.cutover_xid, show, crew)
+        certificate = certify(connection, statements, as_done(connection, run), show, crew)
     store(connection, run.id, certificate)
     _log.info("%s.", certificate.sentence())
     if not certificate.holds:
@@ -250,6 +250,7 @@ def _make_empty_name(connection: Connection, legacy: Legacy, run_id: int) -> Non
         connection.execute(
             "update ledger.merge_runs set finished_at = now(), rows_total = 0, rows_copied = 0,"
             " rows_matched = 0, rows_quarantined = 0, rows_ambiguous = 0, users_unmapped = 0,"
-            " holds = true, cutover_xid = pg_current_xact_id()::text::bigint where id = %s",
+            " holds = true where id = %s",
             (run_id,),
         )
+        note_cut_over(connection, run_id)

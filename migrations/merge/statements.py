@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from migrations.legacy import GATEWAY_COLUMNS
 from migrations.merge.old_rows import OldRows
 
 LEDGER = sql.SQL("omni2.audit_logs")
@@ -138,6 +139,8 @@ with gaining as (
     inner join {legacy} as l on k.legacy_id = l.id
     inner join {ledger} as a on k.audit_id = a.id
     where {scope} and a.legacy_id is null
+    -- What the gateway is writing there just now is what it has, and not what it lacks.
+    for update of a
 ),
 
 noted as (
@@ -167,11 +170,32 @@ where
     and case when {complaint} is null then l.id::bigint <> all(%(settled)s::bigint[]) end
 """
 
+_COPY_AGAIN = """
+update {ledger} as a
+set user_id = m.user_id, {gained}
+from {legacy} as l
+left join ledger.user_map as m on {person} = m.legacy_user_id
+where
+    {scope}
+    and l.id = a.legacy_id
+    and a.source_system = 'legacy'
+    and {complaint} is null
+returning a.legacy_id
+"""
+
 _UNMATCH = """
 update {ledger} as a
 set legacy_id = null, {loses}
 from ledger.audit_matches as k
 where a.id = k.audit_id and {scope}
+"""
+
+# As text, for not every type knows what is equal.
+_LEAVE_REWRITTEN = """
+update ledger.audit_matches as k
+set gained = array(select unnest(k.gained) except select unnest(array[{rewritten}]::text[]))
+from {legacy} as l, {ledger} as a
+where k.legacy_id = l.id and k.audit_id = a.id and {since}
 """
 
 
@@ -260,6 +284,39 @@ class Statements(OldRows):
             targets=sql.SQL(", ").join(sql.Identifier(target) for target, _ in gained),
             values=sql.SQL(", ").join(value for _, value in gained),
             person=self.person,
+        )
+
+    def copy_again(self, scope: sql.Composable) -> sql.Composed:
+        """Bring copies up to the old rows `l` in scope, where they stand; it returns whose."""
+        return sql.SQL(_COPY_AGAIN).format(
+            legacy=self.table,
+            ledger=LEDGER,
+            scope=scope,
+            complaint=self.complaint,
+            gained=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(target), value)
+                for target, value in self._gained()
+            ),
+            person=self.person,
+        )
+
+    def leave_rewritten(self, since: sql.Composable) -> sql.Composed:
+        """Let a gateway row `a` keep what was written over what it gained.
+
+        The gateway's own writer may have done it, so that only its own columns are asked about.
+
+        Args:
+            since: a condition on the rows `a` that were written since they gained it.
+        """
+        rewritten = [
+            sql.SQL("case when a.{0}::text is distinct from ({1})::text then {2} end").format(
+                sql.Identifier(target), value, sql.Literal(target)
+            )
+            for target, value in self._gained_by_match()
+            if target in GATEWAY_COLUMNS
+        ]
+        return sql.SQL(_LEAVE_REWRITTEN).format(
+            legacy=self.table, ledger=LEDGER, since=since, rewritten=sql.SQL(", ").join(rewritten)
         )
 
     def unmatch(self, scope: sql.Composable) -> sql.Composed:

@@ -36,7 +36,7 @@ def undo(connection: Connection) -> None:
     patiently(
         connection,
         done.legacy.relation,
-        partial(put_back, connection, done.legacy, done.cutover_xid),
+        partial(put_back, connection, done),
     )
     validate_references(connection, done.legacy.relation, "id")
 

@@ -48,6 +48,19 @@ _NOTES = {
 }
 """What the function of each trigger writes down."""
 
+_WATCHING = f"""
+    select count(*)
+    from pg_trigger
+    where
+        tgenabled = 'A'
+        and (
+            tgrelid = to_regclass(%(old)s) and tgname in ('{TRIGGER}', '{_EMPTIED}')
+            or tgrelid = to_regclass(%(ledger)s)
+            and tgname in ('{TOMBSTONE}', '{MOVED}', '{_EMPTIED}')
+        )
+"""  # noqa: S608 (no value of anybody's in it)
+_WATCHERS = 5
+
 
 def watch(connection: Connection, legacy: Legacy) -> None:
     """Hang the triggers on the legacy table."""
@@ -55,6 +68,16 @@ def watch(connection: Connection, legacy: Legacy) -> None:
     with connection.transaction():
         _hang(connection, TRIGGER, table, "after insert or update or delete", "note_legacy_change")
         _hang(connection, _EMPTIED, table, "before truncate", "note_legacy_emptied")
+
+
+def is_watched(connection: Connection, legacy: Legacy) -> bool:
+    """Whether both tables are watched, and were all along.
+
+    Who disables triggers for a while, as a load of data does, leaves them enabled otherwise than
+    they were made.
+    """
+    row = connection.execute(_WATCHING, {"old": legacy.relation, "ledger": _LEDGER}).fetchone()
+    return row is not None and row[0] == _WATCHERS
 
 
 def unwatch(connection: Connection, legacy: Legacy) -> None:

@@ -17,6 +17,7 @@ from migrations.merge.labels import Labels
 from migrations.merge.pacing import Pace
 from migrations.merge.record import Done, last_done, unfinished
 from migrations.merge.run import finish, merge
+from migrations.merge.watch import is_watched
 from migrations.redundant import replace_redundant
 from migrations.rights import require_room
 from migrations.waiting import OWN_SESSION, Waiting
@@ -99,8 +100,8 @@ def carry_out(
             _log.warning("The old table was changed while it was merged; it is looked at again.")
     raise NotReadyError(
         f"{settings.legacy_schema}.{NAME} was changed each time that it was merged: end what "
-        "changes its columns, indexes or constraints, and run the command again, it goes on where "
-        "it was."
+        "changes its columns, indexes, constraints or triggers, and run the command again, it goes "
+        "on where it was."
     )
 
 
@@ -118,6 +119,9 @@ def _carry_out(
     begun = unfinished(connection)
     if begun is not None and begun != legacy:
         _log.warning("The old table is not as it was when its merge began; it begins anew.")
+        abandon(connection)
+    elif begun is not None and begun.has_table and not is_watched(connection, begun):
+        _log.warning("What was written was not watched since the merge began; it begins anew.")
         abandon(connection)
     pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
     return merge(connection, legacy, settings.match_window_seconds, show, workers, pace)

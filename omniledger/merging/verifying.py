@@ -167,7 +167,7 @@ def verify(connection: Connection) -> Verified:
     if done.legacy.has_table:
         if is_there(connection, f"ledger.{ARCHIVE}"):
             statements = Statements(done.legacy, archived=True)
-            certificate = certify(connection, statements, done.cutover_xid)
+            certificate = certify(connection, statements, done)
             found += _archive(connection, done, certificate)
         else:
             found.append(

@@ -12,7 +12,7 @@ from migrations.merge.batches import Range, count, in_batches, workers_of
 from migrations.merge.copy import copy_history
 from migrations.merge.pacing import Pace
 from migrations.merge.run import merge
-from migrations.merge.statements import Statements
+from migrations.merge.statements import RANGE, Statements
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from omniledger.settings import get_settings
@@ -55,6 +55,20 @@ def test_every_row_is_in_exactly_one_range(history: Dsn, number: int) -> None:
     assert sum(chunk.rows for chunk, _ in done) == total == 12_011
     ordered = sorted(done, key=lambda one: one[0].after)
     assert all(a.upto == b.after for (a, _), (b, _) in pairwise(ordered))
+
+
+def test_the_least_id_that_there_is_is_in_a_range(server: Server) -> None:
+    dsn = server.state("empty")
+    ends = [-(2**63), 0, 2**63 - 1]
+    ask(dsn, "create table public.far as select unnest(%s::bigint[]) as id", ends)
+    chosen = sql.SQL("select array_agg(id order by id) from public.far as l where {}").format(RANGE)
+
+    def act(worker: Connection, chunk: Range) -> list[int]:
+        return worker.execute(chosen, chunk.values()).fetchall()[0][0]  # type: ignore[no-any-return]
+
+    with connect(dsn, autocommit=True) as connection, workers_of(connection, 1) as crew:
+        ranges = list(in_batches(connection, crew, sql.SQL("public.far"), act))
+    assert [ids for _, ids in ranges] == [ends]
 
 
 def test_workers_work_at_the_same_time(history: Dsn) -> None:

@@ -1,19 +1,26 @@
 """The merge of the investigation's two tables: every row, every id, every person, every sum."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 
 from migrations.legacy import inspect
 from migrations.merge import run
+from migrations.merge.batches import Progress
 from migrations.merge.certify import certify
+from migrations.merge.matching import match_history
 from migrations.merge.record import last_done
 from migrations.merge.statements import Statements
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
 from tests.conftest import Server, as_gateway, ask
+from tests.faults.harness import wait_until
 from tests.killing import killed_at
 
 FATES = """
@@ -223,6 +230,112 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
 
 
+def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100 where id in (101, 103)")
+    waits = "select count(*) > 0 from pg_locks where not granted and locktype = 'transactionid'"
+    held = threading.Event()
+
+    def write() -> None:
+        with as_gateway(dsn) as gateway:
+            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 1")
+            held.set()
+            wait_until("the merge to meet the gateway", lambda: ask(dsn, waits) == [(True,)])
+            gateway.commit()
+
+    def beside_the_gateway(*arguments: Any) -> Iterator[Progress]:
+        for progress in match_history(*arguments):
+            if progress.step == "filling in" and not writing:
+                writing.append(pool.submit(write))
+                assert held.wait(20)
+            yield progress
+
+    writing: list[Future[None]] = []
+    monkeypatch.setattr(run, "match_history", beside_the_gateway)
+    with ThreadPoolExecutor() as pool:
+        revisions.upgrade(dsn)
+        writing[0].result()
+    assert ask(
+        dsn,
+        "select audit_id, 'duration_ms' = any(gained) from ledger.audit_matches order by audit_id",
+    ) == [(1, False), (3, True)]
+    revisions.downgrade(dsn, "base")
+    durations = "select id, duration_ms from omni2.audit_logs where id in (1, 3) order by id"
+    assert ask(dsn, durations) == [(1, 250), (3, None)]
+
+
+UNSEEN = """
+    do $$
+    begin
+        if not exists (select from public.audit_logs where message = 'unseen') then
+            alter table {table} disable trigger user;
+            update public.audit_logs set message = 'unseen' where id = 102;
+            insert into public.audit_logs (message) values ('unseen');
+            delete from omni2.audit_logs where legacy_id = 104;
+            alter table {table} enable trigger user;
+        end if;
+    end
+    $$
+"""
+"""What a load of data does with the triggers of one table, once."""
+
+
+@pytest.mark.parametrize("table", ["public.audit_logs", "omni2.audit_logs"])
+def test_what_is_written_while_triggers_are_disabled_is_brought_over(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    dsn = each_server.state("investigation")
+    unseen = UNSEEN.format(table=table)
+    assert upgrade_with(monkeypatch, dsn, "cut_over", unseen) == [(12, 8, 2, 2, True)]
+    assert ask(
+        dsn, "select id from audit_logs where message = 'unseen' or id = 104 order by id"
+    ) == [(102,), (104,), (112,)]
+
+
+def test_what_was_written_while_triggers_were_disabled_after_a_kill_is_brought_over(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    with killed_at(run, "apply_changes"):
+        revisions.upgrade(dsn)
+    ask(dsn, UNSEEN.format(table="public.audit_logs"))
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select id from audit_logs where message = 'unseen' order by id") == [
+        (102,),
+        (112,),
+    ]
+
+
+@pytest.mark.parametrize("step", ["apply_changes", "cut_over"])
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+def test_what_references_a_copy_by_its_own_id_outlives_a_change_of_the_old_row(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, step: str, action: str
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(
+        dsn,
+        "create table omni2.feedback (audit_id integer references omni2.audit_logs (id)"
+        f" on delete {action})",
+    )
+    # One is changed, and one becomes a request that the gateway logged, too.
+    meanwhile = """
+        insert into omni2.feedback
+        select id from omni2.audit_logs where legacy_id in (102, 104)
+        and not exists (select from omni2.feedback);
+        update public.audit_logs set message = 'changed', user_id = 1 where id in (102, 105);
+        update public.audit_logs set created_at = '2026-02-10 11:00:05+00' where id = 104
+    """
+    assert upgrade_with(monkeypatch, dsn, step, meanwhile) == [(11, 7, 2, 2, True)]
+    assert ask(
+        dsn,
+        "select a.legacy_id, a.question, a.user_id, a.timestamp = '2026-02-10 11:00:05+00'"
+        " from omni2.feedback as f inner join omni2.audit_logs as a on f.audit_id = a.id"
+        " order by a.legacy_id",
+    ) == [(102, "changed", 2, False), (104, "too far apart", 2, True)]
+
+
 @pytest.mark.parametrize("step", ["match_history", "copy_history", "apply_changes", "cut_over"])
 @pytest.mark.parametrize(
     ("emptied", "rows"),
@@ -248,11 +361,11 @@ def test_the_certificate_notices_a_row_that_is_lost_and_one_that_is_changed(merg
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        assert certify(connection, statements, done.cutover_xid).holds
+        assert certify(connection, statements, done).holds
         connection.execute("alter table omni2.audit_logs disable trigger user")
         connection.execute("delete from omni2.audit_logs where legacy_id = 105")
         connection.execute("update omni2.audit_logs set tokens_input = 11 where legacy_id = 102")
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert not certificate.holds
     assert "missing, the first with the old ids 105" in certificate.detail
     assert "differ, the first with the old ids 102" in certificate.detail
@@ -267,10 +380,10 @@ def test_the_certificate_notices_rows_that_the_old_table_has_lost_and_not_those_
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        assert certify(connection, statements, done.cutover_xid).holds
+        assert certify(connection, statements, done).holds
         # A crash leaves nothing of a table that is not logged.
         connection.execute("delete from ledger.audit_logs_legacy where id = 102 or id > 200")
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert "not in the old table, the first with the old ids 102" in certificate.detail
 
 
@@ -302,7 +415,7 @@ def test_the_certificate_does_not_mind_what_writers_did_since(merged: Dsn) -> No
         done = last_done(connection)
         assert done is not None
         statements = Statements(done.legacy, archived=True)
-        certificate = certify(connection, statements, done.cutover_xid)
+        certificate = certify(connection, statements, done)
     assert certificate.holds
     assert (certificate.total, certificate.deleted) == (11, 1)
 

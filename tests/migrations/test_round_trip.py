@@ -5,12 +5,15 @@ from types import ModuleType
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from migrations import going_back, hand_made
+from migrations.merge import cutover
+from migrations.patience import lock_together
 from omniledger import revisions
-from omniledger.database import connect
+from omniledger.database import Connection, connect
 from omniledger.errors import NotReadyError
-from tests.conftest import Server, ask
+from tests.conftest import Server, as_gateway, ask
 from tests.killing import killed_at
 from tests.migrations.dumps import dump
 from tests.migrations.operator import omniledger
@@ -134,6 +137,78 @@ def test_rows_written_since_come_back_too(each_server: Server) -> None:
     ]
     revisions.upgrade(dsn)
     assert ask(dsn, "select id from audit_logs where message = 'next'") == [(113,)]
+
+
+@pytest.mark.parametrize(
+    ("state", "rows"),
+    [
+        ("investigation", [(102, "changed since"), (112, "written since")]),
+        ("no_old_table", [(1, "written since")]),
+    ],
+)
+def test_a_transaction_that_began_before_the_cut_over_writes_on_as_any_other(
+    each_server: Server, state: str, rows: list[tuple[int, str]]
+) -> None:
+    dsn = each_server.state(state)
+    ask(dsn, "create table public.conversations (title text)")
+    with as_gateway(dsn) as writer:
+        # It has its number from here on, and no lock on either log.
+        writer.execute("insert into conversations values ('begun')")
+        revisions.upgrade(dsn)
+        writer.execute("insert into audit_logs (message) values ('written since')")
+        writer.execute("update audit_logs set message = 'changed since' where id = 102")
+        writer.commit()
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "0006")
+    written = "select id, message from audit_logs where message like '% since' order by id"
+    assert ask(dsn, written) == rows
+
+
+def test_a_transaction_that_begins_with_the_cut_over_writes_on_as_any_other(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    ask(dsn, "create table public.conversations (title text)")
+    with as_gateway(dsn) as writer:
+
+        def begin_and_lock(connection: Connection, modes: dict[str, str]) -> None:
+            # The last number but that of the cut over, and no later one has ended yet.
+            if writer.info.transaction_status == TransactionStatus.IDLE:
+                writer.execute("insert into conversations values ('begun')")
+            lock_together(connection, modes)
+
+        monkeypatch.setattr(cutover, "lock_together", begin_and_lock)
+        revisions.upgrade(dsn)
+        writer.execute("update audit_logs set message = 'changed since' where id = 102")
+        writer.commit()
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select id from audit_logs where message = 'changed since'") == [(102,)]
+
+
+def test_what_the_gateway_wrote_over_what_its_row_gained_stays_the_gateways(
+    each_server: Server,
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100, user_agent = 'chat' where id = 101")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select legacy_id, duration_ms from omni2.audit_logs where id = 1") == [
+        (101, 100)
+    ]
+    ask(dsn, "update omni2.audit_logs set duration_ms = 250 where id = 1")
+    revisions.downgrade(dsn, "base")
+    gateways = "select duration_ms, user_agent, llm_tokens_used from omni2.audit_logs where id = 1"
+    assert ask(dsn, gateways) == [(250, None, 1100)]
+
+
+def test_what_is_written_after_a_dump_was_restored_elsewhere_goes_back_too(server: Server) -> None:
+    dsn = server.state("investigation:upgraded")
+    # A new cluster counts its transactions from the beginning.
+    ask(dsn, "update ledger.merge_runs set cutover_xid = cutover_xid + 1000000")
+    ask(dsn, "insert into audit_logs (message) values ('written since')")
+    assert omniledger(dsn, "merge", "verify").code == 0
+    revisions.downgrade(dsn, "0006")
+    assert ask(dsn, "select id from audit_logs where message = 'written since'") == [(112,)]
 
 
 @pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
