@@ -130,6 +130,14 @@ FAULTS = (
     ),
     Fault(
         QUOTA,
+        "another reason",
+        f"update {{mart}} set limit_basis = 'role' where usage_date = '{D5}' and user_id = 1",
+        "daily_quota",
+        "Each limit is the one that was in force at the day's end",
+        {"usage_date": D5, "user_id": 1, "limit_basis": "role", "basis_in_force": "default"},
+    ),
+    Fault(
+        QUOTA,
         "NULL",
         f"update {{mart}} set rows_counted = null where usage_date = '{D5}' and user_id = 2",
         "daily_quota",
