@@ -308,6 +308,15 @@ FAULTS = (
     ),
     Fault(
         HOURS,
+        "other hours",
+        "update {mart} set up_seconds = down_seconds, down_seconds = up_seconds"
+        f" where mcp_server_id = 1 and hour_at in ('{D1} 01:00+00', '{D1} 12:00+00')",
+        "hourly_health",
+        "Hours make up the day",
+        {"health_date": D1, "mcp_server_id": 1, "down_in_the_same_hours": False},
+    ),
+    Fault(
+        HOURS,
         "negative",
         "update {mart} set up_seconds = -1, down_seconds = 3601"
         f" where hour_at = '{D4} 12:00+00' and mcp_server_id = 2",
@@ -509,6 +518,8 @@ _ASIDE = (
     ("daily_quota", QUOTA, "cost_limit_usd = cost_limit_usd * 2", "overspend agree"),
     ("daily_quota", QUOTA, "rows_counted = rows_counted + 1", "what the ledger holds"),
     ("daily_health", HEALTH, "mttr_seconds = 5", "Outages agree"),
+    ("daily_health", HEALTH, "state_at_start = 'up'", "A day begins in a state that it has"),
+    ("daily_health", HEALTH, "check_interval_seconds = 60", "Checks are expected as often"),
     ("daily_health", HEALTH, "checks_timeout = 99", "Kinds of checks make up"),
     ("daily_health", HEALTH, "p99_response_ms = 'NaN'", "percentiles are in order"),
     ("daily_health", HEALTH, "coverage_share = null", "Shares agree"),
