@@ -425,6 +425,15 @@ create table analytics_build.dim_mcp_servers (
     built_at timestamp with time zone
 );
 
+create table analytics_build.build_inputs (
+    mart text not null,
+    input_name text not null,
+    llm_model text,
+    valid_from timestamp with time zone not null,
+    valid_to timestamp with time zone not null,
+    content text
+);
+
 create table analytics_build.control_totals (
     usage_date date primary key,
     requests bigint,

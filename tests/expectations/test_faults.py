@@ -65,6 +65,14 @@ FAULTS = (
     ),
     Fault(
         USAGE,
+        "wrong count",
+        f"update {{mart}} set requests_model_assumed = 1 where usage_date = '{D1}' and user_id = 2",
+        "daily_usage",
+        "Each day, user and source has the figures that the ledger has",
+        {"usage_date": D1, "user_id": 2, "figure": "requests_model_assumed", "in_ledger": "0"},
+    ),
+    Fault(
+        USAGE,
         "doubled row",
         twice("usage_key", "'twice'", f"usage_date = '{D2}' and user_id = 1"),
         "daily_usage",
@@ -572,6 +580,10 @@ MOVED = (
     " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
     f" where usage_date = '{D1}' and x_user_id = 1",
     f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
+    f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens - 5,"
+    " pricing_quantity = null, consumed_quantity = null, list_unit_price = null,"
+    " contracted_unit_price = null"
+    f" where usage_date = '{D2}' and x_user_id = 2 and x_token_kind = 'output'",
     f"update analytics_build.{QUOTA} set cost_limit_usd = 20, used_share = cost_used_usd / 20"
     f" where usage_date = '{D1}' and user_id = 1",
     f"update analytics_build.{QUOTA} set tokens_unpriced = 9"
@@ -618,6 +630,10 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
     ("bill_focus", "Each day's cost and tokens are what the daily usage says"): {
         "usage_date": D1,
         "x_user_id": 1,
+    },
+    ("bill_focus", "Each day and source has the tokens of each kind that the ledger has"): {
+        "usage_date": D2,
+        "figure": "tokens_output",
     },
     ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
         "usage_date": D4

@@ -394,6 +394,7 @@ def test_odd_raw_rows_warn_and_stop_nothing(dsn: Dsn, judge: Judge, tmp_path: Pa
         # Some writers leave cached tokens out of their total, and are right to.
         "update omni2.audit_logs set tokens_cached = 50 where id = 4",
         f"update omni2.audit_logs set status = '{HOSTILE}' where id = 5",
+        "update omni2.audit_logs set llm_model = null where id in (14, 16)",
         "update omni2.audit_logs set legacy_user_id = 77, user_id = null where id = 6",
         # A trigger notes who wrote last, and that was after the build.
         "update omni2.audit_logs set change_xid = 1000000000000 where id <= 6 or id = 30",
