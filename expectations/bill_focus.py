@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.recount_export import export_recounted
 from expectations.rules import NOBODY, Judged, all_known, no_rows, unique
 from expectations.scope import Scope
 from expectations.staleness import up_to_date
@@ -65,7 +66,8 @@ where
 """
 
 # Of days that were written to meanwhile nothing is said. A request with some of its kinds only is
-# of no kind in the export, so that a kind may have less there, and never more.
+# of no kind in the export, so that a kind may have less there, and never more: how much, the raw
+# rows say.
 _SUMS_DIFFER = """
 with focus as (
     select
@@ -158,6 +160,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     ),
                 ),
             ),
+            export_recounted(scope),
             *up_to_date(scope, "fct_focus", "usage_date", "omni2.audit_logs"),
         ],
     )

@@ -106,7 +106,7 @@ order by bill_date desc
 _DOLLARS_UNKNOWN = """
 select bill_date, llm_model, token_kind, billed_tokens::text
 from batch
-where billed_usd is null
+where billed_usd is null and is_usage_known
 order by bill_date desc
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.health_terms import begun_as_told
 from expectations.rules import Judged, all_known, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -238,6 +239,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Kinds of checks make up the checks", _MORE_THAN_CHECKS),
             no_rows("Outages agree with the time down and the budget", _OUTAGES_DISAGREE),
             no_rows("Response percentiles are in order", _RESPONSES_OUT_OF_ORDER),
+            *begun_as_told(scope),
             no_rows(
                 "No day is missing between a server's first and last",
                 _DAYS_MISSING.format(

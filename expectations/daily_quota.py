@@ -74,15 +74,16 @@ from batch
 where {date_of} <> usage_date
 """
 
-# Of limits noted at one moment the lowest holds, as in the mart.
+# Of limits noted at one moment the lowest holds, and then what comes first, as in the mart.
 _LIMIT_NOT_IN_FORCE = """
 with limits as (
     select
         coalesce(user_id::bigint, {nobody}) as who,
         cost_limit,
+        basis,
         valid_from,
         lead(valid_from, 1, 'infinity') over (
-            partition by user_id order by valid_from, cost_limit desc
+            partition by user_id order by valid_from, cost_limit desc, basis desc
         ) as valid_to
     from ledger.limit_history
 ),
@@ -94,8 +95,9 @@ days as (
 )
 
 select
-    quota_key, usage_date, batch.user_id, batch.cost_limit_usd::text,
-    coalesce(own.cost_limit, everybodys.cost_limit)::text as limit_in_force
+    quota_key, usage_date, batch.user_id, batch.cost_limit_usd::text, batch.limit_basis,
+    coalesce(own.cost_limit, everybodys.cost_limit)::text as limit_in_force,
+    coalesce(own.basis, everybodys.basis) as basis_in_force
 from days
 inner join batch using (usage_date)
 left join limits as own
@@ -104,7 +106,13 @@ left join limits as everybodys
     on everybodys.who = {nobody}
     and everybodys.valid_from < ends_at
     and everybodys.valid_to >= ends_at
-where batch.cost_limit_usd is distinct from coalesce(own.cost_limit, everybodys.cost_limit)
+where
+    (batch.cost_limit_usd, batch.limit_basis)
+    is distinct from
+    (
+        coalesce(own.cost_limit, everybodys.cost_limit),
+        coalesce(own.basis, everybodys.basis)
+    )
 order by usage_date, user_id
 """
 

@@ -157,14 +157,17 @@ having
 order by health_date, mcp_server_id
 """
 
-# The last day goes on between one mart and the next. A late event may come between them too: of a
-# server that had one, or lost one, nothing is said.
+# An outage is dealt out to the hours that it touches; each hour is known by its beginning, so that
+# seconds in another hour make another sum of beginnings. The last day goes on between one mart and
+# the next. A late event may come between them too: of a server that had one, or lost one, nothing
+# is said.
 _NOT_THE_DAY = """
 select
     days.health_date, days.mcp_server_id,
     days.up_seconds, hours.up_seconds as up_seconds_of_hours,
     days.down_seconds, hours.down_seconds as down_seconds_of_hours,
     days.checks, hours.checks as checks_of_hours,
+    outages.moments_down is not distinct from hours.moments_down as down_in_the_same_hours,
     hours.hours
 from analytics_build.fct_daily_health as days
 cross join (
@@ -181,11 +184,30 @@ left join (
         sum(down_seconds) as down_seconds,
         sum(hour_seconds) as hour_seconds,
         sum(checks) as checks,
+        sum(down_seconds * extract(epoch from hour_at)::numeric) as moments_down,
         count(*) as hours,
         min(built_xmin) as built_xmin
     from batch
     group by health_date, mcp_server_id
 ) as hours using (health_date, mcp_server_id)
+cross join lateral (
+    select
+        coalesce(
+            sum(
+                (
+                    least(down.start_epoch + down.seconds, hour.epoch + 3600)
+                    - greatest(down.start_epoch, hour.epoch)
+                ) * hour.epoch::numeric
+            ),
+            0
+        ) as moments_down
+    from jsonb_to_recordset(days.outage_list) as down (start_epoch bigint, seconds bigint)
+    cross join lateral generate_series(
+        down.start_epoch - mod(down.start_epoch - extract(epoch from {starts_at})::bigint, 3600),
+        down.start_epoch + down.seconds - 1,
+        3600
+    ) as hour (epoch)
+) as outages
 where
     (
         days.health_date >= shown.first_date
@@ -193,8 +215,13 @@ where
     )
     and days.health_date < least(shown.newest_date, {today})
     and (days.health_date < shown.last_date or days.health_date < shown.newest_date - 1)
-    and (days.up_seconds, days.down_seconds, days.day_seconds, days.checks)
-    is distinct from (hours.up_seconds, hours.down_seconds, hours.hour_seconds, hours.checks)
+    and (
+        days.up_seconds, days.down_seconds, days.day_seconds, days.checks, outages.moments_down
+    )
+    is distinct from
+    (
+        hours.up_seconds, hours.down_seconds, hours.hour_seconds, hours.checks, hours.moments_down
+    )
     and not exists (
         select 1
         from omni2.mcp_health_log as raw
@@ -244,6 +271,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     today=literal(scope.today),
                     hourly_days=get_settings().health_hourly_days,
                     is_kept=scope.is_kept("days.health_date"),
+                    starts_at=scope.starts_at("days.health_date"),
                     ends_at=scope.starts_at("days.health_date + 1"),
                 ),
             ),

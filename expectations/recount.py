@@ -18,7 +18,7 @@ HAS_FAILED = """coalesce(raw.success, raw.status is not null) is false
 POSSIBLE = "raw.{0} between 0 and 1000000000000"
 """The SQL that a number of a raw row can be meant; of another the figures know nothing."""
 
-_TOKENS = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
+TOKENS = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
 
 _IS_REQUEST = """
 raw.tool_called is null
@@ -34,7 +34,8 @@ _OF_USAGE = (
     "tool_calls",
     "tool_calls_reported",
     "requests_cost_recorded",
-    *_TOKENS,
+    "requests_model_assumed",
+    *TOKENS,
     "tokens_total",
     "cost_recorded_usd",
 )
@@ -67,7 +68,14 @@ where
 order by 1, 2, 3, 4
 """
 
+# Where no model was stated yet, when the mart was built, a row without one is of the default model.
 _USAGE = """
+stated as (
+    select coalesce(min(valid_from), 'infinity') as first_at
+    from analytics_build.build_inputs
+    where mart = 'fct_daily_usage' and input_name = 'model_history'
+),
+
 built as (
     select
         usage_date,
@@ -94,12 +102,18 @@ held as (
             where raw.tool_calls_count >= 0
         ) as tool_calls_reported,
         count(*) filter (where {possible_cost}) as requests_cost_recorded,
+        count(*) filter (
+            where nullif(btrim(raw.llm_model::text), '') is null
+            and raw.timestamp < stated.first_at
+            and ({is_request})
+        ) as requests_model_assumed,
         {token_sums},
         sum({total}) as tokens_total,
         sum(raw.cost_usd) filter (where {possible_cost}) as cost_recorded_usd
     from periods
     inner join omni2.audit_logs as raw
         on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
+    cross join stated
     group by 1, 2, 3
 )
 """
@@ -225,7 +239,7 @@ held as (
 
 def usage_recounted(scope: Scope) -> Expectation:
     """That each user of a day has the figures that the raw rows give, by source."""
-    return _recounted(
+    return recounted(
         "Each day, user and source has the figures that the ledger has",
         scope,
         _USAGE,
@@ -235,14 +249,14 @@ def usage_recounted(scope: Scope) -> Expectation:
         differ="coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
         nobody=NOBODY,
         token_sums=", ".join(
-            f"sum(raw.{name}) filter (where {POSSIBLE.format(name)}) as {name}" for name in _TOKENS
+            f"sum(raw.{name}) filter (where {POSSIBLE.format(name)}) as {name}" for name in TOKENS
         ),
     )
 
 
 def servers_recounted(scope: Scope) -> Expectation:
     """That each MCP server of a day has its share of what the raw rows say, by calls."""
-    return _recounted(
+    return recounted(
         "Each day and server has its share of what the ledger has",
         scope,
         _SERVERS,
@@ -255,7 +269,7 @@ def servers_recounted(scope: Scope) -> Expectation:
 
 def tools_recounted(scope: Scope) -> Expectation:
     """That each tool of a day has the figures that the raw rows give."""
-    return _recounted(
+    return recounted(
         "Each day, server and tool has the figures that the ledger has",
         scope,
         _TOOLS,
@@ -267,7 +281,7 @@ def tools_recounted(scope: Scope) -> Expectation:
     )
 
 
-def _recounted(
+def recounted(
     sentence: str,
     scope: Scope,
     sides: str,
@@ -294,13 +308,13 @@ def _recounted(
             sums=", ".join(f"sum({name}) as {name}" for name in figures),
             days=literal(list(scope.days)) + "::date[]",
             date_of_row=scope.date_of("raw.timestamp"),
-            is_request=_IS_REQUEST.format(tokens=", ".join(f"raw.{name}" for name in _TOKENS)),
+            is_request=_IS_REQUEST.format(tokens=", ".join(f"raw.{name}" for name in TOKENS)),
             possible_cost=POSSIBLE.format("cost_usd"),
             total=_TOTAL.format(
                 possible=POSSIBLE.format("llm_tokens_used"),
                 sum_of_split=" + ".join(
                     f"case when {POSSIBLE.format(name)} then raw.{name}::numeric else 0 end"
-                    for name in _TOKENS
+                    for name in TOKENS
                 ),
             ),
             **terms,

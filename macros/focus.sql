@@ -56,8 +56,7 @@
         "sku_id": "case when is_priced then llm_model || '/' || token_kind end",
         "sku_meter": "case when is_priced then meter end",
         "sku_price_details": "cast(null as text)",
-        "sku_price_id":
-            "case when is_priced then llm_model || '/' || token_kind || '@' || unit_price end",
+        "sku_price_id": "case when is_priced then llm_model || '/' || token_kind end",
         "sub_account_id": "cast(null as text)",
         "sub_account_name": "cast(null as text)",
         "sub_account_type": "cast(null as text)",
@@ -70,9 +69,16 @@
 {% macro model_provider(model) -%}
     case
         when {{ model }} ilike '%claude%' then 'Anthropic'
-        when {{ model }} ~* '(^|/)(gpt|o\d|chatgpt|text-embedding)' then 'OpenAI'
-        when {{ model }} ilike '%gemini%' then 'Google'
-        when {{ model }} ilike '%mistral%' then 'Mistral AI'
+        when {{ model }} ~* '(^|/)(gpt|o\d|chatgpt|codex|computer-use|davinci|text-)' then 'OpenAI'
+        when {{ model }} ~* '(gemini|gemma)' then 'Google'
+        when {{ model }} ilike '%deepseek%' then 'DeepSeek'
+        when {{ model }} ~* '[sx]tral' then 'Mistral AI'
+        when {{ model }} ~* '(^|[./])grok' then 'xAI'
+        when {{ model }} ~* '(^|[./])(command|c4ai)' then 'Cohere'
+        when {{ model }} ~* '(llama|(^|[./])muse-)' then 'Meta'
+        when {{ model }} ~* '(kimi|moonshot)' then 'Moonshot AI'
+        when {{ model }} ~* '(^|[./-])glm-' then 'Z.ai'
+        when {{ model }} ilike '%minimax%' then 'MiniMax'
         else 'Unknown'
     end
 {%- endmacro %}

@@ -51,7 +51,7 @@
             limits.limit_basis
         from {{ limit_history }} as limits
         where limits.user_id = days.user_id and limits.valid_from < priced_days.ends_at
-        order by limits.valid_from desc, limits.cost_limit_usd
+        order by limits.valid_from desc, limits.cost_limit_usd, limits.limit_basis
         limit 1
     ) as own on true
     left join lateral (
@@ -60,7 +60,7 @@
             limits.limit_basis
         from {{ limit_history }} as limits
         where limits.user_id is null and limits.valid_from < priced_days.ends_at
-        order by limits.valid_from desc, limits.cost_limit_usd
+        order by limits.valid_from desc, limits.cost_limit_usd, limits.limit_basis
         limit 1
     ) as everybody on true
 {%- endmacro %}

@@ -76,8 +76,13 @@ def _channels(urls: Sequence[SecretStr]) -> list[Apprise]:
     """A channel for each address, an empty one for what is none."""
     if not urls:
         return []
-    from apprise import Apprise
+    from apprise import Apprise, OverflowMode
 
     # What it logs may hold the addresses, and they hold passwords.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    return [Apprise(url.get_secret_value()) for url in urls]
+    channels = [Apprise(url.get_secret_value()) for url in urls]
+    for service in (service for channel in channels for service in channel):
+        # A chat refuses what is longer than it takes, and would at every later look. An address
+        # may say otherwise, with `overflow=`.
+        vars(service).setdefault("overflow_mode", OverflowMode.SPLIT)
+    return channels

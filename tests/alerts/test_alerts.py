@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import SecretStr
 
-from omniledger.alerts.channels import require_known
+from omniledger.alerts.channels import Letter, require_known, send
 from omniledger.alerts.watching import Looked, is_quiet, look
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
@@ -214,3 +214,16 @@ def test_an_address_that_is_none_keeps_nothing_from_the_others(
     for _ in range(2):
         assert look_at(refused, *urls).failed == (1,)
         assert len(receiver.messages) == 1
+
+
+def test_news_longer_than_a_channel_takes_comes_in_parts(receiver: Receiver) -> None:
+    """Mattermost takes 4,000 characters, Discord 2,000, and a longer message not at all."""
+    lines = [f"Now: nobody checks the MCP server {number}." for number in range(500)]
+    letter = Letter("omniledger: 500 new", "\n".join(lines))
+    chat = SecretStr(f"mmost://127.0.0.1:{receiver.server_port}/abcdefghijklmnopqrstuvwxyz")
+    assert send([chat, receiver.url], {1: letter, 2: letter}) == []
+    *parts, whole = receiver.messages
+    assert max(len(part["text"]) for part in parts) <= 4000
+    told = [line.strip() for part in parts for line in part["text"].splitlines()]
+    assert [line for line in told if line.startswith("Now: ")] == lines
+    assert whole["message"] == letter.body

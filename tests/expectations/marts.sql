@@ -256,6 +256,12 @@ create table analytics_build.fct_daily_health (
     built_at timestamp with time zone
 );
 
+create table analytics_build.int_health_learnt (
+    health_date date,
+    mcp_server_id integer,
+    learnt_interval_seconds integer
+);
+
 create table analytics_build.fct_hourly_health (
     hourly_health_key text primary key,
     health_date date,
@@ -417,6 +423,15 @@ create table analytics_build.dim_mcp_servers (
     checks_verdict text,
     built_xmin bigint,
     built_at timestamp with time zone
+);
+
+create table analytics_build.build_inputs (
+    mart text not null,
+    input_name text not null,
+    llm_model text,
+    valid_from timestamp with time zone not null,
+    valid_to timestamp with time zone not null,
+    content text
 );
 
 create table analytics_build.control_totals (
@@ -676,7 +691,7 @@ select
     (day_seconds - 3600) * 0.005 - 7200,
     1 - burn_rate,
     burn_rate,
-    'up',
+    'down',
     jsonb_build_array(
         jsonb_build_object(
             'start_epoch', extract(epoch from day at time zone 'UTC')::bigint,
@@ -824,6 +839,13 @@ select
 from analytics_build.fct_focus
 where usage_date = '2026-03-01'
 group by usage_date, x_model, x_token_kind;
+
+insert into analytics_build.int_health_learnt
+select
+    health_date,
+    mcp_server_id,
+    check_interval_seconds
+from analytics_build.fct_daily_health;
 
 -- Each day is down in its first two hours, and nobody knows about the third.
 insert into analytics_build.fct_hourly_health

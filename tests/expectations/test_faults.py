@@ -65,6 +65,14 @@ FAULTS = (
     ),
     Fault(
         USAGE,
+        "wrong count",
+        f"update {{mart}} set requests_model_assumed = 1 where usage_date = '{D1}' and user_id = 2",
+        "daily_usage",
+        "Each day, user and source has the figures that the ledger has",
+        {"usage_date": D1, "user_id": 2, "figure": "requests_model_assumed", "in_ledger": "0"},
+    ),
+    Fault(
+        USAGE,
         "doubled row",
         twice("usage_key", "'twice'", f"usage_date = '{D2}' and user_id = 1"),
         "daily_usage",
@@ -127,6 +135,14 @@ FAULTS = (
         "daily_quota",
         "Each figure is a number from zero up",
         {"usage_date": D4, "user_id": 1, "figure": "tokens_unpriced", "value": "-1"},
+    ),
+    Fault(
+        QUOTA,
+        "another reason",
+        f"update {{mart}} set limit_basis = 'role' where usage_date = '{D5}' and user_id = 1",
+        "daily_quota",
+        "Each limit is the one that was in force at the day's end",
+        {"usage_date": D5, "user_id": 1, "limit_basis": "role", "basis_in_force": "default"},
     ),
     Fault(
         QUOTA,
@@ -297,6 +313,15 @@ FAULTS = (
         "hourly_health",
         "Hours make up the day",
         {"health_date": D3, "mcp_server_id": 2, "hours": None},
+    ),
+    Fault(
+        HOURS,
+        "other hours",
+        "update {mart} set up_seconds = down_seconds, down_seconds = up_seconds"
+        f" where mcp_server_id = 1 and hour_at in ('{D1} 01:00+00', '{D1} 12:00+00')",
+        "hourly_health",
+        "Hours make up the day",
+        {"health_date": D1, "mcp_server_id": 1, "down_in_the_same_hours": False},
     ),
     Fault(
         HOURS,
@@ -501,6 +526,8 @@ _ASIDE = (
     ("daily_quota", QUOTA, "cost_limit_usd = cost_limit_usd * 2", "overspend agree"),
     ("daily_quota", QUOTA, "rows_counted = rows_counted + 1", "what the ledger holds"),
     ("daily_health", HEALTH, "mttr_seconds = 5", "Outages agree"),
+    ("daily_health", HEALTH, "state_at_start = 'up'", "A day begins in a state that it has"),
+    ("daily_health", HEALTH, "check_interval_seconds = 60", "Checks are expected as often"),
     ("daily_health", HEALTH, "checks_timeout = 99", "Kinds of checks make up"),
     ("daily_health", HEALTH, "p99_response_ms = 'NaN'", "percentiles are in order"),
     ("daily_health", HEALTH, "coverage_share = null", "Shares agree"),
@@ -553,6 +580,10 @@ MOVED = (
     " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
     f" where usage_date = '{D1}' and x_user_id = 1",
     f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
+    f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens - 5,"
+    " pricing_quantity = null, consumed_quantity = null, list_unit_price = null,"
+    " contracted_unit_price = null"
+    f" where usage_date = '{D2}' and x_user_id = 2 and x_token_kind = 'output'",
     f"update analytics_build.{QUOTA} set cost_limit_usd = 20, used_share = cost_used_usd / 20"
     f" where usage_date = '{D1}' and user_id = 1",
     f"update analytics_build.{QUOTA} set tokens_unpriced = 9"
@@ -599,6 +630,10 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
     ("bill_focus", "Each day's cost and tokens are what the daily usage says"): {
         "usage_date": D1,
         "x_user_id": 1,
+    },
+    ("bill_focus", "Each day and source has the tokens of each kind that the ledger has"): {
+        "usage_date": D2,
+        "figure": "tokens_output",
     },
     ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
         "usage_date": D4

@@ -280,6 +280,8 @@ def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "first_missing 2026-03-02, last_missing 2026-03-03" in missing
     assert "2026-03-03, mcp_server_id 2" in failed["Each day and server has one row"]
     assert "health_key tomorrow" in failed["No day lies in the future"]
+    begins = failed["A day begins in a state that it has, and down with an outage"]
+    assert "health_key tomorrow" in begins
     assert "uptime_share 1.2" in failed["uptime_share is between 0 and 1"]
     assert "error_budget_left_share 1.5" in failed["error_budget_left_share is at most 1"]
     assert "uptime_share 1.2" in failed["Shares agree with their seconds"]
@@ -294,7 +296,7 @@ def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "checks_unknown_word 1, words_of_the_day healthy, odd" in words
     assert "mcp_server_id 2" in failed["Every server has a name"]
     assert len(verdict.warnings) == 3
-    assert len(failed) == 16
+    assert len(failed) == 17
     assert {result.suite for result in verdict.failures} == {
         "daily_health",
         "hourly_health",
@@ -392,6 +394,7 @@ def test_odd_raw_rows_warn_and_stop_nothing(dsn: Dsn, judge: Judge, tmp_path: Pa
         # Some writers leave cached tokens out of their total, and are right to.
         "update omni2.audit_logs set tokens_cached = 50 where id = 4",
         f"update omni2.audit_logs set status = '{HOSTILE}' where id = 5",
+        "update omni2.audit_logs set llm_model = null where id in (14, 16)",
         "update omni2.audit_logs set legacy_user_id = 77, user_id = null where id = 6",
         # A trigger notes who wrote last, and that was after the build.
         "update omni2.audit_logs set change_xid = 1000000000000 where id <= 6 or id = 30",

@@ -212,6 +212,34 @@ def test_hours_of_a_day_are_not_compared_with_the_day(filled: Marts) -> None:
     assert known() == whole
 
 
+def test_a_day_reported_before_it_was_over_is_not_compared_until_it_is_reported_again(
+    filled: Marts,
+) -> None:
+    """The provider's bucket of today has the length of a day, and what there is of it so far."""
+    day = "2026-01-02"
+
+    def known(after: str) -> set[tuple[object, ...]]:
+        ask(
+            filled.dsn,
+            "update ledger.provider_buckets set reported_at = bucket_start + %s::interval"
+            " where bucket_start = '2026-01-02 00:00+00'",
+            after,
+        )
+        filled.run(*ALL)
+        rows = [row for (at, *_), row in reconciliation(filled.dsn).items() if at == day]
+        for row in rows:
+            because = [row[f"cause_{cause}_usd"] for cause in CAUSES]
+            whole = None if None in because else sum(because)
+            assert whole == row["difference_usd"], row["token_kind"]
+        return {
+            (row["is_usage_known"], row["is_cost_known"], row["billed_usd"] is not None)
+            for row in rows
+        }
+
+    assert known("23 hours 59 minutes") == {(False, False, False)}
+    assert known("24 hours") == {(True, True, True)}
+
+
 def test_a_day_of_another_time_zone_meets_the_day_of_the_provider(prepared: Prepared) -> None:
     marts = prepared.restore("empty")
     for at in ("2026-01-01 23:30+00", "2026-01-02 12:00+00"):

@@ -134,6 +134,14 @@ def test_a_price_that_changes_within_a_day_makes_no_double(prepared: Prepared) -
         request_at(marts, at, llm_model="other", tokens_input=0, tokens_output=0, cost_usd=1)
         request_at(marts, at, llm_model="other", cost_usd=1)
     marts.run(FOCUS)
+    # FOCUS: the id of a price "MUST remain consistent over time"
+    assert ask(
+        marts.dsn, f"select distinct sku_price_id from analytics_build.{FOCUS} order by 1"
+    ) == [
+        ("m/input",),
+        ("m/output",),
+        (None,),
+    ]
     assert ask(
         marts.dsn,
         "select x_model, x_token_kind, x_tokens, list_unit_price::integer, list_cost::integer"
@@ -144,6 +152,31 @@ def test_a_price_that_changes_within_a_day_makes_no_double(prepared: Prepared) -
         ("m", "output", 1_000_000, 3, 3),
         ("other", "unsplit", 0, None, 4),
     ]
+
+
+MAKERS = {
+    "Anthropic": "claude-sonnet-4-5",
+    "Cohere": "command-r-plus",
+    "DeepSeek": "deepseek-v3.2",
+    "Google": "gemma-2-27b-it",
+    "Meta": "us.meta.llama3-70b",
+    "MiniMax": "minimax-m2",
+    "Mistral AI": "codestral-2508",
+    "Moonshot AI": "kimi-k2",
+    "OpenAI": "codex-mini",
+    "Unknown": "central-command",
+    "Z.ai": "zai-glm-5-3",
+    "xAI": "grok-4-fast",
+}
+
+
+def test_makers_of_models_in_the_price_list_are_known(prepared: Prepared) -> None:
+    marts = prepared.restore("empty")
+    for model in MAKERS.values():
+        request_at(marts, "2026-03-01 11:00+00", llm_model=model, cost_usd=1)
+    marts.run(FOCUS)
+    found = ask(marts.dsn, f"select provider_name, x_model from analytics_build.{FOCUS}")
+    assert dict(found) == MAKERS
 
 
 def test_the_price_of_the_list_stands_beside_the_operators(prepared: Prepared) -> None:

@@ -42,12 +42,17 @@ billed_days as (
 
     select
         bill_date,
-        -- hours of a day say nothing of the day, whose other hours are still to come
+        -- hours of a day say nothing of the day, whose other hours are still to come; and neither
+        -- does a bucket of the whole day that was reported before its end
         coalesce(
-            sum(bucket_end - bucket_start) filter (where fact = 'usage') >= interval '1 day', false
+            sum(bucket_end - bucket_start)
+            filter (where fact = 'usage' and reported_at >= bucket_end) >= interval '1 day',
+            false
         ) as is_usage_known,
         coalesce(
-            sum(bucket_end - bucket_start) filter (where fact = 'cost') >= interval '1 day', false
+            sum(bucket_end - bucket_start)
+            filter (where fact = 'cost' and reported_at >= bucket_end) >= interval '1 day',
+            false
         ) as is_cost_known,
         bool_and(
             reported_at >= cast(bill_date + 31 as timestamp) at time zone 'UTC'
@@ -372,7 +377,10 @@ judged as (
 
     select
         *,
-        case when is_cost_known then charged_usd else value_usd end as billed_usd,
+        case
+            when is_cost_known then charged_usd
+            when not is_other then value_usd
+        end as billed_usd,
         not is_other and value_usd is not null as is_value_known,
         is_cost_known and not is_other and value_usd is not null as is_rate_known,
         case when is_tier_known then tiered_usd else 0 end as taken_tiered_usd,
@@ -408,9 +416,11 @@ caused as (
                     - (value_usd - taken_tiered_value_usd)
             else 0
         end as list_price_usd,
-        case when is_other then charged_usd else 0 end as other_usd,
-        case when is_other or is_value_known then 0 else billed_usd - priced_usd end
-            as unexplained_usd
+        case when is_other and is_cost_known then charged_usd else 0 end as other_usd,
+        case
+            when is_value_known or (is_other and is_cost_known) then 0
+            else billed_usd - priced_usd
+        end as unexplained_usd
 
     from judged
 
