@@ -118,8 +118,8 @@ class Api:
                 answer = client.get(
                     path, params=httpx.QueryParams(tuple(parameters)), headers=headers
                 )
-            except httpx.TransportError as error:
-                why = f"can't be reached ({type(error).__name__})"
+            except httpx.RequestError as error:
+                why = f"can't be reached or read ({type(error).__name__})"
             else:
                 if answer.status_code == httpx.codes.OK:
                     return _document(answer)
@@ -161,7 +161,7 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 
     try:
         found = json.loads(answer.content, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise StepFailed(
@@ -187,7 +187,7 @@ def _refusal(answer: httpx.Response, key: str) -> str:
         )
     try:
         said = str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         said = "it doesn't say why"
     said = " ".join(said.split())[:200].rstrip(".").replace(key, "***")
     return f"The provider refuses the request ({answer.status_code}): {said}; nothing was imported."

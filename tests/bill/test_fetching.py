@@ -165,10 +165,19 @@ def test_a_request_that_is_refused_says_why_without_the_key(provider: Provider) 
     )
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'"x"'])
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'"x"', b"[" * 100_000])
 def test_an_answer_that_is_no_report(provider: Provider, body: bytes) -> None:
     provider.faults = [(200, {}, body)]
     with pytest.raises(StepFailed, match="something that is no report"):
+        fetched(provider)
+
+
+def test_an_answer_that_was_damaged_on_its_way_is_asked_for_again(provider: Provider) -> None:
+    damaged: Answer = (200, {"content-encoding": "gzip"}, b"no gzip")
+    provider.faults = [damaged]
+    assert fetched(provider)["usage_report"] == [1, 10, 2, 10]
+    provider.faults = [damaged] * 6
+    with pytest.raises(StepFailed, match=r"can't be reached or read \(DecodingError\)"):
         fetched(provider)
 
 
@@ -180,7 +189,7 @@ def test_pages_that_never_end(provider: Provider) -> None:
 
 def test_nobody_there() -> None:
     waits: list[float] = []
-    with pytest.raises(StepFailed, match=r"can't be reached \(ConnectError\)"):
+    with pytest.raises(StepFailed, match=r"can't be reached or read \(ConnectError\)"):
         list(Api(SECRET, "http://127.0.0.1:9", waits.append).documents(FIRST, LAST))
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0]
 
