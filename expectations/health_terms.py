@@ -40,19 +40,12 @@ select
     health_key, health_date, mcp_server_id,
     days.stated_interval_seconds, servers.stated_interval_seconds as stated,
     days.check_interval_source, days.check_interval_seconds,
-    coalesce(
-        servers.stated_interval_seconds, learnt.learnt_interval_seconds, {default_interval}
-    ) as expected_interval_seconds
+    expected.interval_seconds as expected_interval_seconds
 from batch as days
 inner join analytics_build.dim_mcp_servers as servers using (mcp_server_id)
 left join analytics_build.int_health_learnt as learnt using (health_date, mcp_server_id)
-where
-    (
-        days.stated_interval_seconds, days.check_interval_seconds, days.check_interval_source
-    )
-    is distinct from
-    (
-        servers.stated_interval_seconds,
+cross join lateral (
+    values (
         coalesce(
             servers.stated_interval_seconds, learnt.learnt_interval_seconds, {default_interval}
         ),
@@ -62,6 +55,11 @@ where
             else 'setting'
         end
     )
+) as expected (interval_seconds, source)
+where
+    (days.stated_interval_seconds, days.check_interval_seconds, days.check_interval_source)
+    is distinct from
+    (servers.stated_interval_seconds, expected.interval_seconds, expected.source)
     and {is_kept}
 """
 

@@ -246,7 +246,6 @@ def usage_recounted(scope: Scope) -> Expectation:
         _OF_USAGE,
         key="usage_date, who, source_system",
         shown=f"usage_date, nullif(who, {NOBODY}) as user_id, source_system",
-        differ="coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
         nobody=NOBODY,
         token_sums=", ".join(
             f"sum(raw.{name}) filter (where {POSSIBLE.format(name)}) as {name}" for name in TOKENS
@@ -289,7 +288,7 @@ def recounted(
     *,
     key: str,
     shown: str,
-    differ: str,
+    differ: str = "coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
     **terms: object,
 ) -> Expectation:
     """That nothing differs; where a row is missing, the newest build of its mart counts.
@@ -298,6 +297,7 @@ def recounted(
         sentence: what is expected.
         sides: the SQL of the CTEs `built`, with its `built_xmin`, and `held`.
         figures: what both have beside the columns of `key`.
+        differ: when the two sides of a figure differ; where one is missing it is zero.
         terms: the further places of `sides`.
     """
     newest = "(select coalesce(max(newest.built_xmin), 0) from batch as newest)"

@@ -53,7 +53,6 @@ def export_recounted(scope: Scope) -> Expectation:
         tuple(_KINDS),
         key="usage_date, source_system",
         shown="usage_date, source_system as x_source_system",
-        differ="coalesce(in_figures, 0) <> coalesce(in_ledger, 0)",
         has_split=has_split,
         tokens_of_kinds=", ".join(
             f"sum(x_tokens) filter (where x_token_kind = '{kind}') as {name}"

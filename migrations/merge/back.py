@@ -101,7 +101,7 @@ def put_back(connection: Connection, done: Done) -> None:
         _require_no_id_twice(connection, legacy)
         foreign_keys.require_none_bound(connection)
         archive = statements.archive
-        since, values = sql.SQL(WRITTEN_SINCE), done.values()
+        since, values = WRITTEN_SINCE, done.values()
         connection.execute(statements.leave_rewritten(since), values)
         triggers.drop(connection)
         derived.drop(connection)

@@ -198,7 +198,7 @@ def certify(
     ).fetchone()
     (strays,) = connection.execute(
         sql.SQL(_STRAYS).format(
-            legacy=statements.table, ledger=LEDGER, named=_NAMED, since=sql.SQL(WRITTEN_SINCE)
+            legacy=statements.table, ledger=LEDGER, named=_NAMED, since=WRITTEN_SINCE
         ),
         done.values(),
     ).fetchone() or ([],)
@@ -282,7 +282,7 @@ def _query(statements: Statements, summed: dict[str, sql.Composable]) -> sql.Com
         legacy=statements.table,
         ledger=LEDGER,
         complaint=statements.complaint,
-        since=sql.SQL(WRITTEN_SINCE),
+        since=WRITTEN_SINCE,
         known=KNOWN,
         scope=RANGE,
         old=sql.SQL(", ").join(

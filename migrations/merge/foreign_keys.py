@@ -253,9 +253,14 @@ def require_none_quarantined(connection: Connection, references: list[Reference]
 
 def _ids(connection: Connection, query: LiteralString, reference: Reference) -> str | None:
     """What a query about rows behind a reference says of them; NULL where there are none."""
-    names = {"table": sql.SQL(reference.table), "column": sql.Identifier(reference.column)}
-    [(ids,)] = connection.execute(sql.SQL(query).format(**names)).fetchall()
+    [(ids,)] = connection.execute(_about(query, reference)).fetchall()
     return cast("str | None", ids)
+
+
+def _about(query: LiteralString, reference: Reference) -> sql.Composed:
+    return sql.SQL(query).format(
+        table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
+    )
 
 
 _BOUND = """
@@ -305,16 +310,18 @@ def bound_copies(connection: Connection, ids: list[int]) -> list[int]:
     Args:
         connection: inside a transaction, until whose end none other is referenced.
     """
-    bound: set[int] = set()
-    for reference in referencing(connection, LEDGER, "id"):
-        if connection.execute(_MAY_READ, (reference.table,)).fetchone() != (True,):
-            continue
+    references = [
+        reference
+        for reference in referencing(connection, LEDGER, "id")
+        if connection.execute(_MAY_READ, (reference.table,)).fetchone() == (True,)
+    ]
+    if references:
         # A reference that is not committed yet holds the row that it names.
         connection.execute(_COPIES, {"ids": ids})
-        query = sql.SQL(_BOUND_COPIES).format(
-            table=sql.SQL(reference.table), column=sql.Identifier(reference.column)
-        )
-        bound.update(id_ for (id_,) in connection.execute(query, {"ids": ids}))
+    bound: set[int] = set()
+    for reference in references:
+        rows = connection.execute(_about(_BOUND_COPIES, reference), {"ids": ids})
+        bound.update(id_ for (id_,) in rows)
     return sorted(bound)
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from psycopg import sql
+
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Carried, Legacy
 from migrations.memory import note, noted
@@ -40,11 +42,11 @@ _CUT_OVER = """
 _UNDER_WAY = "under_way"
 """JSON: number of a merge → transactions that began before its cut over, and ended after it."""
 
-WRITTEN_SINCE = """(
+WRITTEN_SINCE = sql.SQL("""(
     a.source_system = 'chat'
     or a.change_xid >= %(cutover)s
     or a.change_xid = any(%(under_way)s::bigint [])
-)"""
+)""")
 """Whether the ledger's row `a` was written after the cut over; its parameters has `Done.values`.
 
 What the old name alone can have written was, whatever the number of its transaction: a restored
