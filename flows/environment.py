@@ -1,11 +1,11 @@
 """What Prefect has to be told before it is imported."""
 
-import gc
 import os
 import warnings
 from pathlib import Path
 
 from omniledger.errors import LocalError
+from omniledger.garbage import collect_seldom
 from omniledger.ports import keep_from_proxy
 from omniledger.scheduling.prefect_server import SILENT
 from omniledger.settings import Settings
@@ -38,9 +38,7 @@ def prepare(settings: Settings) -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     keep_from_proxy()
-    # Nearly all objects are of the libraries' modules, and stay: to walk them again and again takes
-    # a twentieth of a run.
-    gc.set_threshold(100_000, 50, 100)
+    collect_seldom()
     # What a library has to say of another is no use to an operator.
     warnings.filterwarnings("ignore", module=r"pydantic\.")
     state = Path(os.environ["PREFECT_HOME"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import threading
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import Connection, session
+from omniledger.garbage import collect_seldom
 from omniledger.roles import require_no_superuser
 from omniledger.sessions import require_lasting
 from omniledger.settings import Settings, get_settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
-    _collect_garbage_seldom()
+    collect_seldom()
     wait_for_prefect = _begin(_require_marts)
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
@@ -93,16 +93,6 @@ def _start_prefect(settings: Settings) -> Callable[[], None]:
     atexit.register(server.stop)
     server.start()
     return server.wait
-
-
-def _collect_garbage_seldom() -> None:
-    """Spare the collector millions of objects that live as long as this process.
-
-    The libraries' modules are all that there is much of; walking them again and again costs a run
-    a quarter of its time, and at the end the interpreter would do it once more.
-    """
-    gc.set_threshold(100_000, 50, 100)
-    atexit.register(gc.freeze)
 
 
 def _warm_up() -> None:

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from omniledger.garbage import collect_seldom
+
 GRACE_SECONDS = 10
 """How long an ending process may take before it is killed."""
 
@@ -65,6 +67,7 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    collect_seldom()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

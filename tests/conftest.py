@@ -1,6 +1,5 @@
 """A real PostgreSQL, and databases on it in each starting state."""
 
-import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from psycopg import sql
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
+from omniledger.garbage import collect_seldom
 
 pytest_plugins = ["tests.browser"]
 
@@ -32,14 +32,12 @@ UNSAFE = {
 """What a server that may lose everything needs not do."""
 
 MEMORY, IN_MEMORY = Path("/dev/shm"), "omniledger-tests-"  # noqa: S108 (its names have our process id)
-DATA_BYTES = 6 * 2**30
-"""What the databases of all tests take, twice over."""
+WORKER_BYTES = 6 * 2**30
+"""What one process of the tests writes, twice over."""
 
 State = Callable[[Connection], None]
 
-# Nearly all objects are of the libraries' modules, and stay: walking them again and again costs a
-# tenth of the time.
-gc.set_threshold(100_000, 50, 100)
+collect_seldom()
 
 
 LONGEST = (
@@ -66,6 +64,33 @@ LONGEST = (
     "test_kills.py",
     "test_publish.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write to memory where there is plenty, and no other folder was asked for.
+
+    A disk takes ever longer to make the thousands of files of a database, the more were deleted.
+    """
+    if hasattr(config, "workerinput") or config.option.basetemp is not None:
+        return
+    workers = int(config.getoption("numprocesses", None) or 1)
+    if not MEMORY.is_dir() or disk_usage(MEMORY).free < workers * WORKER_BYTES:
+        return
+    for left in MEMORY.glob(f"{IN_MEMORY}*"):
+        # Of tests that failed, or were killed.
+        if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
+            rmtree(left, ignore_errors=True)
+    root = MEMORY / f"{IN_MEMORY}{os.getpid()}"
+    root.mkdir()
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(root)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(exitstatus: int) -> Iterator[None]:
+    """Leave in memory only what tells why a test failed, until the next run."""
+    yield
+    if exitstatus == 0:
+        rmtree(MEMORY / f"{IN_MEMORY}{os.getpid()}", ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -168,26 +193,6 @@ def started(root: Path, bin_dir: Path | None, **options: str) -> Iterator[Server
         yield Server(dsn, "strategy file_copy" if version >= 150000 else "")
 
 
-@contextmanager
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the server keeps its data: in memory where there is plenty.
-
-    A disk takes ever longer to make the thousands of files of a database, the more were deleted.
-    """
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if not MEMORY.is_dir() or disk_usage(MEMORY).free < workers * DATA_BYTES:
-        yield tmp_path_factory.mktemp("postgres")
-        return
-    for left in MEMORY.glob(f"{IN_MEMORY}*"):
-        # Of tests that were killed.
-        if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
-            rmtree(left, ignore_errors=True)
-    root = MEMORY / f"{IN_MEMORY}{os.getpid()}"
-    root.mkdir()
-    yield root
-    rmtree(root, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of the tests: that of `DATABASE_URL`, else the embedded one."""
@@ -197,8 +202,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield given
         given.drop_all()
         return
-    with data_folder(tmp_path_factory) as root, started(root, None) as server:
+    root = tmp_path_factory.mktemp("postgres")
+    with started(root, None) as server:
         yield server
+    rmtree(root, ignore_errors=True)
 
 
 def other_server_programs() -> list[Path]:

@@ -213,7 +213,9 @@ class Stage:
             hand.close()
 
     def _arm(self, hand: Connection, step: str) -> None:
-        if step == "build indexes":
+        if step == "add columns":
+            hand.execute("begin; lock table omni2.audit_logs in access share mode")
+        elif step == "build indexes":
             # A concurrent build waits for every transaction that has a snapshot.
             hand.execute("begin isolation level repeatable read; select count(*) from pg_class")
         elif step in _PLACES:
@@ -237,8 +239,8 @@ class Stage:
             )
         else:
             query = (
-                "select count(*) > 0 from pg_attribute where attname = 'legacy_id'"
-                " and attrelid = 'omni2.audit_logs'::regclass"
+                "select count(*) > 0 from pg_locks"
+                " where relation = 'omni2.audit_logs'::regclass and not granted"
             )
         # Not through the hand: an open transaction of its own is what a build waits for.
         return bool(ask(self.dsn, query)[0][0])

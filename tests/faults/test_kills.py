@@ -50,7 +50,7 @@ def test_killed_at_any_moment_it_goes_on(
     chances = seeded(seed)
     with writing(stage.dsn, seed) as writers:
         # An upgrade takes a second or two; later and later, so that it ends at some time.
-        moments = sorted(chances.uniform(0.6, 3) for _ in range(2))
+        moments = sorted(chances.uniform(0.4, 1.6) for _ in range(2))
         for moment in moments:
             if not stage.kill_after(moment, chances.choice(WAYS)):
                 break
