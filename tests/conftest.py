@@ -151,19 +151,21 @@ class Server:
 
     def state(self, name: str) -> Dsn:
         """A database in a state: `empty`, `gateway`, the name of a file in `tests/states`, or one
-        of them and `:upgraded`."""
+        of them and `:upgraded`, or `:` and the revision that it is at."""
         if name not in self.templates:
-            base, _, upgraded = name.partition(":")
+            base, _, revision = name.partition(":")
             dsn = self.new()
             with connect(dsn) as connection:
                 if base != "empty":
                     from_files(GATEWAY)(connection)
                 if base not in ("empty", "gateway"):
                     from_files(STATES / f"{base}.sql")(connection)
-            if upgraded:
+            if revision == "upgraded":
                 revisions.upgrade(dsn)
                 # As change data capture has it; it refuses deletes from tables without a key.
                 ask(dsn, "create publication captured for all tables")
+            elif revision:
+                revisions.upgrade(dsn, revision)
             self.templates[name] = dsn
         return self.new(self.templates[name].dbname)
 

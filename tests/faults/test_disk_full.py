@@ -21,8 +21,7 @@ FULL = """
 
 
 def test_a_full_disk_is_one_sentence_and_nothing_is_lost(server: Server, tmp_path: Path) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0006")
+    dsn = server.state("investigation:0006")
     ask(dsn, FULL)
     upgrade = Upgrade.start(dsn, tmp_path / "log")
     assert upgrade.end() == 3

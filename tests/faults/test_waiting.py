@@ -85,8 +85,7 @@ def test_what_is_written_while_the_cut_over_waits_is_brought_over_meanwhile(
 
 
 def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_path: Path) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0004")
+    dsn = server.state("investigation:0004")
     snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
     with somebody(dsn, *snapshot) as reader:
         upgrade = Upgrade.start(dsn, tmp_path / "log", **{PATIENCE: "3"})
@@ -103,8 +102,7 @@ def test_an_index_build_says_whom_it_waits_for_and_gives_up(server: Server, tmp_
 def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
     server: Server, tmp_path: Path
 ) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0006")
+    dsn = server.state("investigation:0006")
     # Row 1 of the ledger is matched, so the merge has to write to it.
     with somebody(dsn, "select from omni2.audit_logs where id = 1 for update"):
         upgrade = Upgrade.start(dsn, tmp_path / "log")
@@ -116,8 +114,7 @@ def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
 def test_a_transaction_that_reads_one_state_all_along_loses_no_row_by_the_cut_over(
     server: Server, tmp_path: Path
 ) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0006")
+    dsn = server.state("investigation:0006")
     with somebody(dsn, "set transaction isolation level repeatable read", "select 1") as reader:
         upgrade = Upgrade.start(dsn, tmp_path / "log")
         wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
@@ -228,8 +225,7 @@ def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(
 def test_it_ends_the_build_that_a_killed_upgrade_left_in_the_server(
     server: Server, tmp_path: Path
 ) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0004")
+    dsn = server.state("investigation:0004")
     snapshot = ("set transaction isolation level repeatable read", "select count(*) from pg_class")
     with somebody(dsn, *snapshot):
         killed = Upgrade.start(dsn, tmp_path / "killed")

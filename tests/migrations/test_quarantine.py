@@ -95,8 +95,7 @@ def test_a_live_row_with_json_that_jsonb_refuses_is_kept_and_set_aside(
 
 
 def test_databases_that_were_upgraded_before_learn_it(server: Server) -> None:
-    dsn = server.state("odd_json")
-    revisions.upgrade(dsn, "0033")
+    dsn = server.state("odd_json:0033")
     revisions.upgrade(dsn)
     ask(
         dsn,

@@ -110,8 +110,7 @@ class Dying:
 def test_killed_before_any_statement_it_goes_on(server: Server) -> None:
     killed = 0
     while True:
-        dsn = server.state("investigation")
-        revisions.upgrade(dsn, "0023")
+        dsn = server.state("investigation:0023")
         with connect(dsn, autocommit=True) as connection:
             try:
                 replace_redundant(Dying(connection, killed))  # type: ignore[arg-type]

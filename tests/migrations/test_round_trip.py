@@ -278,8 +278,7 @@ def test_a_row_without_an_id_is_refused_as_before(
 
 
 def test_databases_that_were_merged_before_take_ids_as_seriously(server: Server) -> None:
-    dsn = server.state("investigation")
-    revisions.upgrade(dsn, "0033")
+    dsn = server.state("investigation:0033")
     ask(
         dsn,
         "drop trigger if exists omniledger_tombstone_moved on omni2.audit_logs;"
