@@ -39,18 +39,22 @@ _CUT_OVER = """
     )
 """
 
+_BEGUN = "merge_begun"
+"""JSON: number of a merge → the number of its first transaction."""
+
 _UNDER_WAY = "under_way"
 """JSON: number of a merge → transactions that began before its cut over, and ended after it."""
 
 WRITTEN_SINCE = sql.SQL("""(
     a.source_system = 'chat'
+    or a.change_xid < %(begun)s
     or a.change_xid >= %(cutover)s
     or a.change_xid = any(%(under_way)s::bigint [])
 )""")
 """Whether the ledger's row `a` was written after the cut over; its parameters has `Done.values`.
 
-What the old name alone can have written was, whatever the number of its transaction: a restored
-dump counts them from the beginning.
+A cluster into which a dump was restored counts transactions from the beginning. So what the old
+name alone can have written was, whatever its number, and what has a number from before the merge.
 """
 
 
@@ -103,11 +107,14 @@ def begin_run(connection: Connection, legacy: Legacy) -> int:
     run = last_run(connection)
     if run is not None and run.is_unfinished:
         return run.id
-    made = connection.execute(
-        "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s) returning id",
-        (f"{legacy.schema}.audit_logs", as_json(asdict(legacy))),
-    ).fetchone()
-    return int(made[0]) if made else 0
+    with connection.transaction():
+        number, begun = connection.execute(
+            "insert into ledger.merge_runs (legacy_table, shape) values (%s, %s)"
+            " returning id, pg_current_xact_id()::text::bigint",
+            (f"{legacy.schema}.audit_logs", as_json(asdict(legacy))),
+        ).fetchone() or (0, 0)
+        note(connection, _BEGUN, str(number), begun)
+    return int(number)
 
 
 @dataclass(frozen=True)
@@ -115,17 +122,23 @@ class Done:
     """The last merge: the table as it was, and which transactions wrote after the cut over.
 
     Attributes:
+        begun_xid: the number below which all did, in another cluster; 0 where it is not known.
         cutover_xid: the number from which on all did.
-        under_way: those with earlier numbers that did, too.
+        under_way: those with numbers between that did, too.
     """
 
     legacy: Legacy
+    begun_xid: int
     cutover_xid: int
-    under_way: tuple[int, ...] = ()
+    under_way: tuple[int, ...]
 
     def values(self) -> dict[str, object]:
         """The parameters of `WRITTEN_SINCE`."""
-        return {"cutover": self.cutover_xid, "under_way": [*self.under_way]}
+        return {
+            "begun": self.begun_xid,
+            "cutover": self.cutover_xid,
+            "under_way": [*self.under_way],
+        }
 
 
 def last_done(connection: Connection) -> Done | None:
@@ -138,8 +151,10 @@ def last_done(connection: Connection) -> Done | None:
 
 def as_done(connection: Connection, run: MergeRun) -> Done:
     """What is known of a merge that was cut over."""
-    under_way = noted(connection, _UNDER_WAY).get(str(run.id), ())
-    return Done(run.legacy, run.cutover_xid or 0, tuple(under_way))
+    number = str(run.id)
+    begun = noted(connection, _BEGUN).get(number, 0)
+    under_way = noted(connection, _UNDER_WAY).get(number, ())
+    return Done(run.legacy, begun, run.cutover_xid or 0, tuple(under_way))
 
 
 def _is_taken_back(connection: Connection, legacy: Legacy) -> bool:

@@ -201,14 +201,31 @@ def test_what_the_gateway_wrote_over_what_its_row_gained_stays_the_gateways(
     assert ask(dsn, gateways) == [(250, None, 1100)]
 
 
+COUNTED_ELSEWHERE = """
+    update ledger.merge_runs set cutover_xid = cutover_xid + 1000000;
+    update ledger.settings
+    set value = (
+        select jsonb_object_agg(run.key, run.value::bigint + 1000000)
+        from jsonb_each_text(value::jsonb) as run
+    )
+    where name = 'merge_begun';
+    alter table omni2.audit_logs disable trigger user;
+    update omni2.audit_logs set change_xid = change_xid + 1000000;
+    alter table omni2.audit_logs enable trigger user
+"""
+"""What a dump brings into a new cluster, which counts its transactions from the beginning."""
+
+
 def test_what_is_written_after_a_dump_was_restored_elsewhere_goes_back_too(server: Server) -> None:
     dsn = server.state("investigation:upgraded")
-    # A new cluster counts its transactions from the beginning.
-    ask(dsn, "update ledger.merge_runs set cutover_xid = cutover_xid + 1000000")
+    ask(dsn, COUNTED_ELSEWHERE)
+    ask(dsn, "update audit_logs set tokens_input = 5 where id in (101, 102)")
     ask(dsn, "insert into audit_logs (message) values ('written since')")
     assert omniledger(dsn, "merge", "verify").code == 0
     revisions.downgrade(dsn, "0006")
     assert ask(dsn, "select id from audit_logs where message = 'written since'") == [(112,)]
+    rewritten = "select id from audit_logs where tokens_input = 5 order by id"
+    assert ask(dsn, rewritten) == [(101,), (102,)]
 
 
 @pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
