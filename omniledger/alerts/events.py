@@ -20,10 +20,9 @@ from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
+from omniledger.inspection.runs import killed
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
-from omniledger.sessions import IS_HELD
 from omniledger.settings import Settings
-from omniledger.turns import LOCK
 
 Rows = Iterator[tuple[str, str]]
 
@@ -36,17 +35,6 @@ _LAST_RUN = """
     from ledger.runs as r
     where r.verdict <> 'running'
     order by r.started_at desc
-    limit 1
-"""
-
-_UNENDED = """
-    select
-        run_id,
-        'the run of ' || to_char(started_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')
-        || ' UTC was killed before it ended; the next one makes up for it'
-    from ledger.runs
-    where verdict = 'running'
-    order by started_at desc
     limit 1
 """
 
@@ -89,24 +77,13 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
-    if (killed := _killed(scene.connection)) is not None:
+    if (sentence := killed(scene.connection)) is not None:
         # As the next run will call it, so that it is told once.
-        yield "failed", killed
+        yield "failed", sentence
         return
     for verdict, sentence in scene.connection.execute(_LAST_RUN):
         if verdict != "published":
             yield verdict, sentence.rstrip(".")
-
-
-def _killed(connection: Connection) -> str | None:
-    """That the last run was killed: it has not ended, and nobody holds its lock.
-
-    It is looked at before and after its lock, for a run may end or begin at this very moment.
-    """
-    before = connection.execute(_UNENDED).fetchone()
-    if before is None or connection.execute(IS_HELD, {"lock": LOCK}).fetchone() == (True,):
-        return None
-    return str(before[1]) if connection.execute(_UNENDED).fetchone() == before else None
 
 
 def _drift(scene: Scene) -> Rows:

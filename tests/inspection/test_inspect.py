@@ -18,6 +18,7 @@ from omniledger.inspection import looking
 from omniledger.inspection.looking import COUNTED_UP_TO, Look
 from omniledger.inspection.questions import QUESTIONS
 from omniledger.inspection.questions import ask as ask_all
+from omniledger.runs import recorded
 from omniledger.settings import Settings
 from tests.conftest import STATES, Server, ask, version
 from tests.migrations.operator import Said, omniledger
@@ -544,3 +545,33 @@ def test_a_revision_that_is_lost_is_told_and_the_rest_answered_as_before(server:
     assert {q: one for q, one in after.items() if q not in (upgraded, left, writers)} == {
         q: one for q, one in before.items() if q not in (upgraded, left, writers)
     }
+
+
+def test_a_published_run_is_in_order_for_two_days(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    ask(
+        dsn,
+        "insert into ledger.runs (run_id, verdict, started_at, finished_at) values"
+        " (gen_random_uuid(), 'published', now() - interval '3 days', now() - interval '47 hours')",
+    )
+    assert found(dsn, "Are figures published?")[0] == "in order"
+    ask(dsn, "update ledger.runs set finished_at = now() - interval '49 hours'")
+    state, evidence = found(dsn, "Are figures published?")
+    assert (state, evidence.endswith("none in more than two days since")) == ("drift", True)
+
+
+def test_a_run_at_work_hides_not_how_the_last_one_ended(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    with recorded(dsn) as run:
+        assert found(dsn, "Are figures published?") == ("drift", "the first run is at work")
+        run.end("published")
+    with recorded(dsn):
+        state, evidence = found(dsn, "Are figures published?")
+        assert (state, evidence.endswith("was published")) == ("in order", True)
+
+
+def test_a_killed_run_is_drift(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    ask(dsn, "insert into ledger.runs (run_id) values (gen_random_uuid())")
+    state, evidence = found(dsn, "Are figures published?")
+    assert (state, "was killed before it ended" in evidence) == ("drift", True)
