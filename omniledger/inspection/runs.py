@@ -10,8 +10,7 @@ from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
 from omniledger.moments import in_utc
 from omniledger.runs import STALE_AFTER
-from omniledger.sessions import IS_HELD
-from omniledger.turns import LOCK
+from omniledger.turns import IS_AT_WORK, LOCK
 
 _LAST_RUN = """
     select verdict, reason, started_at, coalesce(finished_at, started_at), now()
@@ -77,7 +76,7 @@ def killed(connection: Connection) -> str | None:
     It is looked at before and after its lock, for a run may end or begin at this very moment.
     """
     before = connection.execute(_UNENDED).fetchone()
-    if before is None or connection.execute(IS_HELD, {"lock": LOCK}).fetchone() == (True,):
+    if before is None or connection.execute(IS_AT_WORK, {"lock": LOCK}).fetchone() == (True,):
         return None
     return str(before[1]) if connection.execute(_UNENDED).fetchone() == before else None
 
