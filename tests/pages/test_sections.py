@@ -150,6 +150,21 @@ def test_servers_are_down_also_where_their_incidents_are_not_listed(published: P
     assert up.answer == "61 servers are down"
 
 
+def test_a_list_full_of_open_incidents_begins_after_those_that_it_leaves_out(
+    published: Published,
+) -> None:
+    later = """
+        insert into analytics.fct_incidents (
+            incident_key, opened_date, mcp_server_id, opened_at, closed_at, down_seconds, checks
+        )
+        values ('later', '2026-02-13', 1, '2026-02-13 09:00+00', '2026-02-13 10:00+00', 3600, 12)
+    """
+    health = figures_of(published(f"{FALLEN}; {later}")).health
+    assert health is not None
+    assert "2026-02-13" not in {str(one.opened_date) for one in health.incidents}
+    assert str(health.incidents_since) == "2026-02-13"
+
+
 HOURS = """
 truncate analytics.fct_hourly_health;
 insert into analytics.fct_hourly_health (
