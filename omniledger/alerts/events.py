@@ -22,6 +22,7 @@ from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
+from omniledger.runs import STALE_AFTER
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -36,6 +37,18 @@ _LAST_RUN = """
     where r.verdict <> 'running'
     order by r.started_at desc
     limit 1
+"""
+
+_STALE = """
+    select
+        'no figures were published since '
+        || to_char(max(at) at time zone 'utc', 'YYYY-MM-DD HH24:MI') || ' UTC'
+    from (
+        select finished_at as at from ledger.runs where verdict = 'published'
+        union all
+        select forced_at from ledger.forced_publications
+    ) as published
+    having max(at) < now() - %s
 """
 
 # By day and by the same rule as the gate; a difference that nobody mended is not told for ever.
@@ -77,6 +90,8 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
+    for (sentence,) in scene.connection.execute(_STALE, (STALE_AFTER,)):
+        yield "stale", sentence
     if (sentence := killed(scene.connection)) is not None:
         # As the next run will call it, so that it is told once.
         yield "failed", sentence

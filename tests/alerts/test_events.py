@@ -134,6 +134,34 @@ def test_what_was_changed_by_hand_is_an_event_until_it_is_taken_back(dsn: Dsn) -
     assert wrong(dsn, "by hand") == []
 
 
+def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: Dsn) -> None:
+    def ended(verdict: str, ago: str) -> None:
+        ask(
+            dsn,
+            "insert into ledger.runs (run_id, verdict, reason, started_at, finished_at) values"
+            " (gen_random_uuid(), %s, 'so', now() - %s::interval, now() - %s::interval)",
+            *(verdict, ago, ago),
+        )
+
+    ended("published", "47 hours")
+    assert wrong(dsn, "run") == []
+    ask(dsn, "update ledger.runs set finished_at = finished_at - interval '2 hours'")
+    [event] = wrong(dsn, "run")
+    assert event.subject == "stale"
+    assert event.sentence.startswith("no figures were published since ")
+    # It is no less so where a later run failed, of which is told too.
+    ended("failed", "1 hour")
+    assert {event.subject for event in wrong(dsn, "run")} == {"stale", "failed"}
+    ask(
+        dsn,
+        "insert into ledger.forced_publications (run_id, why, overridden, days, rows_published)"
+        " values (gen_random_uuid(), 'so', '[]', '{}', 1)",
+    )
+    assert {event.subject for event in wrong(dsn, "run")} == {"failed"}
+    ended("published", "1 minute")
+    assert wrong(dsn, "run") == []
+
+
 def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
     event_at(dsn, "2026-07-01 11:50+00", "healthy")
     assert wrong(dsn, "silence") == []
