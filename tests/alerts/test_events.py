@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import time
 from typing import Any
 
 import pytest
@@ -104,6 +105,35 @@ def test_a_used_up_day_is_told_and_its_end_is_not(dsn: Dsn, receiver: Receiver) 
     spend(dsn, 2, 10, at="2026-07-02 00:00+00")
     looks()
     assert len(receiver.messages) == 2
+
+
+def test_a_day_used_up_in_the_quiet_hours_is_told_after_them(dsn: Dsn, receiver: Receiver) -> None:
+    def looks(**settings: Any) -> None:
+        with connect(dsn) as connection:
+            look(connection, Settings(alerts=(receiver.url,), **settings))
+
+    clock_at(dsn, "2026-07-01 23:30+00")
+    spend(dsn, 2, 10)
+    looks(alerts_quiet=(time.min, time.max))
+    clock_at(dsn, "2026-07-02 00:30+00")
+    looks()
+    looks()
+    [message] = receiver.messages
+    assert message["title"] == "omniledger: 1 new"
+    assert message["message"].startswith("Now: Ada@Example.com has used $10.00")
+
+
+def test_of_days_used_up_long_before_there_was_a_channel_none_is_told(
+    dsn: Dsn, receiver: Receiver
+) -> None:
+    ask(
+        dsn,
+        "insert into ledger.alerts (kind, subject, sentence, opened_at, resolved_at) values"
+        " ('quota', '2 2026-06-01', 'so', now() - interval '2 days', now() - interval '1 day')",
+    )
+    with connect(dsn) as connection:
+        look(connection, Settings(alerts=(receiver.url,)))
+    assert receiver.messages == []
 
 
 def test_a_server_is_an_incident_until_it_is_seen_up_again(dsn: Dsn) -> None:
