@@ -481,6 +481,12 @@ def test_queries_that_fail_are_named_with_the_reason(server: Server) -> None:
     assert 'what the chat writer writes: relation "audit_logs" does not exist' in evidence
 
 
+def test_where_there_is_one_log_no_merge_mends_a_query_that_fails(server: Server) -> None:
+    seen = findings(server.state("empty:upgraded"))["Do the gateway's other queries work?"]
+    assert 'relation "users" does not exist' in seen["evidence"]
+    assert seen["advice"] == "Make what it names, unless nothing asks or writes that here."
+
+
 def test_a_table_shows_what_is_wrong_what_it_means_and_what_to_do(server: Server) -> None:
     said: Said = omniledger(server.state("investigation"), "inspect")
     assert said.code == 1
