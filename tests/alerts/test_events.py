@@ -201,6 +201,14 @@ def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
     assert silence.sentence.startswith("nobody checks the MCP server nine (last 2026-07-01 11:50")
 
 
+def test_checks_dated_in_the_future_alone_are_told_as_that(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 14:00+00", "healthy")
+    [silence] = wrong(dsn, "silence")
+    assert silence.sentence == (
+        "nobody checks the MCP server nine (events dated in the future hide its last check)"
+    )
+
+
 def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(dsn: Dsn) -> None:
     ask(dsn, BILL)
     ask(
