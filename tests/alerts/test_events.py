@@ -19,6 +19,7 @@ from omniledger.database import Dsn, connect
 from omniledger.settings import Settings
 from tests.alerts.test_alerts import Receiver, receiver
 from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
 
 __all__ = ["receiver"]
 
@@ -207,6 +208,14 @@ def test_checks_dated_in_the_future_alone_are_told_as_that(dsn: Dsn) -> None:
     assert silence.sentence == (
         "nobody checks the MCP server nine (events dated in the future hide its last check)"
     )
+
+
+def test_an_alert_is_one_line_of_the_list_however_many_its_error_has(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 11:55+00", "error", "Traceback:\n  it broke\nall is well")
+    with connect(dsn) as connection:
+        look(connection, Settings())
+    [line] = omniledger(dsn, "alerts", "list").output.splitlines()
+    assert "the MCP server nine is down: Traceback:   it broke all is well (not told" in line
 
 
 def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(dsn: Dsn) -> None:
