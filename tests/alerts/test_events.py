@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import time
 from typing import Any
 
@@ -191,6 +192,19 @@ def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: D
     assert {event.subject for event in wrong(dsn, "run")} == {"failed"}
     ended("published", "1 minute")
     assert wrong(dsn, "run") == []
+
+
+def test_a_runner_is_told_of_damage_though_it_may_not_see_all(dsn: Dsn) -> None:
+    runner = f"runner_{dsn.dbname}"
+    ask(dsn, f"create role {runner} login password '{dsn.password}' in role omniledger_runner")
+    try:
+        theirs = replace(dsn, user=runner)
+        assert wrong(theirs, "by hand") == []
+        ask(dsn, "alter table omni2.audit_logs disable trigger omniledger_stamp_change")
+        [event] = wrong(theirs, "by hand")
+        assert "omniledger_stamp_change" in event.sentence
+    finally:
+        ask(dsn, f"drop role {runner}")
 
 
 def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
