@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from omniledger.report.formats import visible
@@ -107,7 +107,7 @@ select
     ) as newest_left
 from analytics.fct_incidents as incidents
 left join {servers} as servers on incidents.mcp_server_id = servers.mcp_server_id
-where incidents.closed_at is null or incidents.closed_at >= %(first_day)s
+where incidents.closed_at is null or incidents.closed_at >= %(first_at)s
 order by incidents.closed_at is null desc, incidents.opened_at desc, incidents.mcp_server_id
 limit %(shown)s
 """
@@ -243,7 +243,10 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
     if not dates:
         return None
     incidents = snapshot.rows(
-        "analytics.fct_incidents", _INCIDENTS, first_day=min(dates), shown=INCIDENTS_SHOWN
+        "analytics.fct_incidents",
+        _INCIDENTS,
+        first_at=datetime.combine(min(dates), time(), snapshot.zone),
+        shown=INCIDENTS_SHOWN,
     )
     return HealthFigures(
         first_day=min(dates),
