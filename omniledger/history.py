@@ -11,8 +11,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from omniledger.database import Connection
-from omniledger.sessions import IS_HELD
-from omniledger.turns import LOCK
+from omniledger.turns import IS_AT_WORK, LOCK
 
 # A run that says that it is at work while nobody holds its lock was killed; the next one notes it.
 _RUNS = f"""
@@ -38,7 +37,7 @@ select
         where results.run_id = runs.run_id
     ) as not_passed
 from ledger.runs
-cross join ({IS_HELD}) as at_work
+cross join ({IS_AT_WORK}) as at_work
 order by runs.started_at desc
 limit %(limit)s
 """  # noqa: S608 (no value of anybody's in it)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +17,9 @@ from omniledger.database import Connection, Dsn, as_json
 from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
 from omniledger.moments import in_utc
 from omniledger.turns import turn
+
+STALE_AFTER = timedelta(days=2)
+"""Figures are published daily: where the newest are older, a run was missed."""
 
 _ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 

@@ -10,10 +10,13 @@ from psycopg.pq import TransactionStatus
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
 from omniledger.roles import require_no_superuser
-from omniledger.sessions import require_lasting, try_lock
+from omniledger.sessions import IS_HELD, require_lasting, try_lock
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
+
+IS_AT_WORK = f"select pg_is_in_recovery() or lock.held as held from ({IS_HELD}) as lock"  # noqa: S608
+"""Whether a run may be at work: somebody has its `lock`, or nobody could tell, as on a replica."""
 
 
 @contextmanager

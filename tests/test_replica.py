@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from omniledger.database import Dsn
+from omniledger.runs import recorded
 from tests.conftest import ask
 from tests.migrations.operator import omniledger
 from tests.replica import Pair, followed
@@ -103,3 +104,19 @@ def test_an_upgrade_is_refused_on_a_replica(drifted: Dsn) -> None:
     said = refusal(run("upgrade", "head", database=drifted.url(), program="alembic"), 4)
     assert "takes no writes" in said
     assert ask(drifted, "select to_regnamespace('ledger')") == [(None,)]
+
+
+def test_a_run_at_work_is_not_called_killed_on_a_replica(pair: Pair) -> None:
+    dsn = pair.primary.state("empty:upgraded")
+    with recorded(dsn) as first:
+        first.end("published")
+    with recorded(dsn):
+        ask(pair.primary.dsn, "checkpoint")  # Commits wait for no disk here.
+        there = pair.followed(dsn)
+        assert "  running  " in omniledger(there, "runs").output
+        [told] = [
+            finding
+            for finding in omniledger(there, "inspect", "--json").document()["findings"]
+            if finding["question"] == "Are figures published?"
+        ]
+    assert (told["state"], told["evidence"].endswith("was published")) == ("in order", True)

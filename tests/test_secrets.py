@@ -134,7 +134,7 @@ def test_a_terminal_gets_lines_and_colours_and_no_other_control(text: str) -> No
 
 def test_an_alert_is_text() -> None:
     body = write([News(1, "quota", f"user {NASTY}", False, False, [])]).body
-    assert visible(NASTY) in body
+    assert visible(NASTY).replace("<", "(").replace(">", ")") in body
     assert "\x1b" not in body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 
+# What chats take for orders also in text: `<!channel>`, `@everyone`, a link under other words.
+# Apprise makes them of less, such as `!channel>`.
+_ORDERS = re.compile(r"[<>]|(?<![\w.+-])@(?=\w)|\](?=\()")
+
+_AS_TEXT = {"<": "(", ">": ")", "@": "(at)", "]": "] "}
+
+
 @dataclass(frozen=True)
 class Letter:
     """What a channel is sent: one message for all that is news to it."""
@@ -27,11 +35,16 @@ class Letter:
 
 def write(news: Sequence[News]) -> Letter:
     """Put the news into one message, what began first."""
-    lines = [f"{'Over' if one.is_over else 'Now'}: {visible(one.sentence)}." for one in news]
+    lines = [f"{'Over' if one.is_over else 'Now'}: {_inert(one.sentence)}." for one in news]
     begun = sum(not one.is_over for one in news)
     over = len(news) - begun
     counted = [f"{begun} new"] * bool(begun) + [f"{over} over"] * bool(over)
     return Letter(f"omniledger: {', '.join(counted)}", "\n".join(sorted(lines, key=_begun_first)))
+
+
+def _inert(sentence: str) -> str:
+    """What it quotes of strangers calls nobody, and hides no link under other words."""
+    return _ORDERS.sub(lambda found: _AS_TEXT[found[0]], visible(sentence))
 
 
 def _begun_first(line: str) -> bool:
@@ -64,7 +77,7 @@ def send(urls: Sequence[SecretStr], letters: Mapping[int, Letter]) -> list[int]:
         Apprise knows.
     """
     channels = _channels(urls)
-    # As text: a channel that speaks HTML or Markdown gets it escaped.
+    # As text: a channel that speaks HTML gets it escaped.
     return [
         place
         for place, letter in letters.items()

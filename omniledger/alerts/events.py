@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import md5
@@ -20,10 +21,10 @@ from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
+from omniledger.inspection.runs import killed
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
-from omniledger.sessions import IS_HELD
+from omniledger.runs import STALE_AFTER
 from omniledger.settings import Settings
-from omniledger.turns import LOCK
 
 Rows = Iterator[tuple[str, str]]
 
@@ -39,15 +40,16 @@ _LAST_RUN = """
     limit 1
 """
 
-_UNENDED = """
+_STALE = """
     select
-        run_id,
-        'the run of ' || to_char(started_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')
-        || ' UTC was killed before it ended; the next one makes up for it'
-    from ledger.runs
-    where verdict = 'running'
-    order by started_at desc
-    limit 1
+        'no figures were published since '
+        || to_char(max(at) at time zone 'utc', 'YYYY-MM-DD HH24:MI') || ' UTC'
+    from (
+        select finished_at as at from ledger.runs where verdict = 'published'
+        union all
+        select forced_at from ledger.forced_publications
+    ) as published
+    having max(at) < now() - %s
 """
 
 # By day and by the same rule as the gate; a difference that nobody mended is not told for ever.
@@ -89,24 +91,15 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
-    if (killed := _killed(scene.connection)) is not None:
+    for (sentence,) in scene.connection.execute(_STALE, (STALE_AFTER,)):
+        yield "stale", sentence
+    if (sentence := killed(scene.connection)) is not None:
         # As the next run will call it, so that it is told once.
-        yield "failed", killed
+        yield "failed", sentence
         return
     for verdict, sentence in scene.connection.execute(_LAST_RUN):
         if verdict != "published":
             yield verdict, sentence.rstrip(".")
-
-
-def _killed(connection: Connection) -> str | None:
-    """That the last run was killed: it has not ended, and nobody holds its lock.
-
-    It is looked at before and after its lock, for a run may end or begin at this very moment.
-    """
-    before = connection.execute(_UNENDED).fetchone()
-    if before is None or connection.execute(IS_HELD, {"lock": LOCK}).fetchone() == (True,):
-        return None
-    return str(before[1]) if connection.execute(_UNENDED).fetchone() == before else None
 
 
 def _drift(scene: Scene) -> Rows:
@@ -119,7 +112,12 @@ def _drift(scene: Scene) -> Rows:
 
 def _by_hand(scene: Scene) -> Rows:
     revisions.require_head(scene.connection)
-    for sentence in drifted(Look(scene.connection, scene.settings)):
+    found = []
+    # A runner may read no sequence of the ledger, and is to be told of all else.
+    with suppress(psycopg.errors.InsufficientPrivilege), scene.connection.transaction():
+        for sentence in drifted(Look(scene.connection, scene.settings)):
+            found.append(sentence)
+    for sentence in found:
         yield md5(sentence.encode(), usedforsecurity=False).hexdigest(), sentence.rstrip(".")
 
 

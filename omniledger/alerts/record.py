@@ -25,21 +25,23 @@ where
     and not (kind, subject) in (select * from unnest(%(kinds)s::text [], %(subjects)s::text []))
 """
 
-# An event that ended before anybody was told of it is history, not news. What some channels missed
+# An event that ended before anybody was told of it is history, not news; but one whose end is no
+# news is told for a day all the same, as after quiet hours over midnight. What some channels missed
 # is news to them for as long as nothing newer is to be told of it.
 _UNTOLD = """
 select
     id,
     kind,
     sentence,
-    resolved_at is not null as is_over,
+    resolved_at is not null and not kind = any(%(endless)s) as is_over,
     told_at is not null and (resolved_at is null or end_told_at is not null) as is_told,
     missed_by
 from ledger.alerts
 where
     told_at is null and resolved_at is null
+    or told_at is null and kind = any(%(endless)s) and opened_at > now() - interval '1 day'
     or told_at is not null and resolved_at is not null and end_told_at is null
-    and not kind = any(%s)
+    and not kind = any(%(endless)s)
     or cardinality(missed_by) > 0
     and told_at is not null
     and (resolved_at is null or end_told_at is not null)
@@ -137,7 +139,7 @@ def untold(connection: Connection, endless: Collection[str] = ()) -> list[News]:
     Args:
         endless: the kinds whose end is no news.
     """
-    return [News(*row) for row in connection.execute(_UNTOLD, (list(endless),)).fetchall()]
+    return [News(*row) for row in connection.execute(_UNTOLD, {"endless": list(endless)})]
 
 
 def listed(connection: Connection, *, with_past: bool) -> list[dict[str, Any]]:

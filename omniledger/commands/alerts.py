@@ -85,6 +85,7 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
     from omniledger.alerts.record import listed
     from omniledger.database import session
     from omniledger.moments import in_utc
+    from omniledger.strangers import visible
 
     with session() as connection:
         rows = listed(connection, with_past=with_past)
@@ -93,7 +94,7 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
         return
     for row in rows:
         over = f" until {in_utc(row['resolved_at'])}" if row["resolved_at"] else ""
-        click.echo(f"{in_utc(row['opened_at'])}{over}  {row['sentence']}{_told(row)}")
+        click.echo(f"{in_utc(row['opened_at'])}{over}  {visible(row['sentence'])}{_told(row)}")
     if not rows:
         click.echo(
             "Nothing that was seen wrong lasts; `omniledger alerts look` looks now."

@@ -11,6 +11,8 @@ from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import UPGRADE, Look
 from omniledger.inspection.printed import QUOTA, READ, WRITER
 
+_AT_ONE_LOG = "Make what it names, unless nothing asks or writes that here."
+
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 
@@ -46,7 +48,7 @@ def others(look: Look) -> Answer:
         State.DRIFT,
         f"{len(failures)} of {asked} fail: {told}",
         "The pages that ask them show an error, and a writer that swallows errors loses rows.",
-        look.way_on,
+        _AT_ONE_LOG if look.kind(look.old_name) == "v" else look.way_on,
         figures,
     )
 

@@ -184,10 +184,10 @@ class Checks(NamedTuple):
         return f"{self.verdict}, last noted {last}, due every {self.interval_seconds} s"
 
     def __str__(self) -> str:
-        if self.last_at is None:
-            return f"{self.name} (never)"
         if self.is_ahead:
             return f"{self.name} (events dated in the future hide its last check)"
+        if self.last_at is None:
+            return f"{self.name} (never)"
         return f"{self.name} (last {in_utc(self.last_at)}, due every {self.interval_seconds} s)"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from omniledger.report import formats
 from omniledger.report.collecting import Figures
@@ -11,9 +11,7 @@ from omniledger.report.figures import Gate, Merge
 from omniledger.report.health import HealthFigures, ServerHealth
 from omniledger.report.keeping import Runs
 from omniledger.report.quota import QuotaFigures
-
-STALE_AFTER = timedelta(days=2)
-"""Figures are published daily: where the newest are older, a run was missed."""
+from omniledger.runs import STALE_AFTER
 
 STALE = "No newer figures for more than two days."
 

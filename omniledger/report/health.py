@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from omniledger.report.formats import visible
@@ -99,10 +99,15 @@ select
     coalesce(incidents.last_error, '') as last_error,
     count(*) over () as incidents_in_all,
     array_agg(incidents.mcp_server_id) filter (where incidents.closed_at is null) over ()
-        as servers_down
+        as servers_down,
+    max(incidents.opened_date) over (
+        order by
+            incidents.closed_at is null desc, incidents.opened_at desc, incidents.mcp_server_id
+        rows between %(shown)s following and unbounded following
+    ) as newest_left
 from analytics.fct_incidents as incidents
 left join {servers} as servers on incidents.mcp_server_id = servers.mcp_server_id
-where incidents.closed_at is null or incidents.closed_at >= %(first_day)s
+where incidents.closed_at is null or incidents.closed_at >= %(first_at)s
 order by incidents.closed_at is null desc, incidents.opened_at desc, incidents.mcp_server_id
 limit %(shown)s
 """
@@ -177,6 +182,8 @@ class HealthFigures:
     incidents_in_all: int = 0
     servers_down: tuple[int, ...] = ()
     """The server of each open incident, also of those that aren't listed."""
+    newest_left: date | None = None
+    """When the newest incident opened that isn't listed; None where all are."""
     has_older: bool = False
     """Whether the mart has days before the first one shown."""
 
@@ -193,8 +200,10 @@ class HealthFigures:
     @property
     def incidents_since(self) -> date | None:
         """The day with which the list of incidents begins; None where it lists them all."""
-        is_cut = len(self.incidents) < self.incidents_in_all
-        return self.incidents[-1].opened_date if is_cut else self.since
+        if self.newest_left is None:
+            return self.since
+        # Open ones come first: of a list full of them, newer ones may be left out.
+        return max(self.incidents[-1].opened_date, self.newest_left)
 
     @property
     def listed_since(self) -> date | None:
@@ -234,7 +243,10 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
     if not dates:
         return None
     incidents = snapshot.rows(
-        "analytics.fct_incidents", _INCIDENTS, first_day=min(dates), shown=INCIDENTS_SHOWN
+        "analytics.fct_incidents",
+        _INCIDENTS,
+        first_at=datetime.combine(min(dates), time(), snapshot.zone),
+        shown=INCIDENTS_SHOWN,
     )
     return HealthFigures(
         first_day=min(dates),
@@ -244,6 +256,7 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
         incidents=tuple(_incident(snapshot, row) for row in incidents),
         incidents_in_all=incidents[0]["incidents_in_all"] if incidents else 0,
         servers_down=tuple(incidents[0]["servers_down"] or ()) if incidents else (),
+        newest_left=incidents[0]["newest_left"] if incidents else None,
         has_older=rows[0]["has_older"],
     )
 

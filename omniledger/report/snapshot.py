@@ -95,13 +95,17 @@ class Snapshot:
         """The day of the reporting time zone that it is now."""
         return self.day_of(self.as_of or self.read_at)
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The reporting time zone; UTC where the setting is none."""
+        try:
+            return ZoneInfo(self.settings.get("reporting_timezone") or "UTC")
+        except (ValueError, KeyError, OSError):
+            return ZoneInfo("UTC")
+
     def day_of(self, at: datetime) -> date:
         """The day of the reporting time zone in which a moment is."""
-        try:
-            zone = ZoneInfo(self.settings.get("reporting_timezone") or "UTC")
-        except (ValueError, KeyError, OSError):
-            zone = ZoneInfo("UTC")
-        return at.astimezone(zone).date()
+        return at.astimezone(self.zone).date()
 
     def person(self, row: Row) -> tuple[str, str]:
         """Name and detail of the user in `row`; an e-mail address only where it may be shown."""

@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import SecretStr
 
-from omniledger.alerts.channels import Letter, require_known, send
+from omniledger.alerts.channels import Letter, require_known, send, write
+from omniledger.alerts.record import News
 from omniledger.alerts.watching import Looked, is_quiet, look
 from omniledger.database import Dsn, connect
 from omniledger.errors import SettingsError
@@ -214,6 +215,15 @@ def test_an_address_that_is_none_keeps_nothing_from_the_others(
     for _ in range(2):
         assert look_at(refused, *urls).failed == (1,)
         assert len(receiver.messages) == 1
+
+
+def test_what_strangers_wrote_calls_nobody_and_hides_no_link_in_a_chat() -> None:
+    said = "a is down: <!channel> !here> @everyone <https://x.example|ok> [ok](https://x.example)"
+    news = News(1, "incident", f"{said}, says ada@x.example", False, is_told=False, missed_by=[])
+    assert write([news]).body == (
+        "Now: a is down: (!channel) !here) (at)everyone (https://x.example|ok) "
+        "[ok] (https://x.example), says ada@x.example."
+    )
 
 
 def test_news_longer_than_a_channel_takes_comes_in_parts(receiver: Receiver) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from omniledger.database import Dsn, connect
 from omniledger.settings import Settings
 from tests.alerts.test_alerts import Receiver, receiver
 from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
 
 __all__ = ["receiver"]
 
@@ -106,6 +109,35 @@ def test_a_used_up_day_is_told_and_its_end_is_not(dsn: Dsn, receiver: Receiver) 
     assert len(receiver.messages) == 2
 
 
+def test_a_day_used_up_in_the_quiet_hours_is_told_after_them(dsn: Dsn, receiver: Receiver) -> None:
+    def looks(**settings: Any) -> None:
+        with connect(dsn) as connection:
+            look(connection, Settings(alerts=(receiver.url,), **settings))
+
+    clock_at(dsn, "2026-07-01 23:30+00")
+    spend(dsn, 2, 10)
+    looks(alerts_quiet=(time.min, time.max))
+    clock_at(dsn, "2026-07-02 00:30+00")
+    looks()
+    looks()
+    [message] = receiver.messages
+    assert message["title"] == "omniledger: 1 new"
+    assert message["message"].startswith("Now: Ada@Example.com has used $10.00")
+
+
+def test_of_days_used_up_long_before_there_was_a_channel_none_is_told(
+    dsn: Dsn, receiver: Receiver
+) -> None:
+    ask(
+        dsn,
+        "insert into ledger.alerts (kind, subject, sentence, opened_at, resolved_at) values"
+        " ('quota', '2 2026-06-01', 'so', now() - interval '2 days', now() - interval '1 day')",
+    )
+    with connect(dsn) as connection:
+        look(connection, Settings(alerts=(receiver.url,)))
+    assert receiver.messages == []
+
+
 def test_a_server_is_an_incident_until_it_is_seen_up_again(dsn: Dsn) -> None:
     event_at(dsn, "2026-07-01 11:55+00", "healthy")
     assert wrong(dsn, "incident") == []
@@ -134,6 +166,47 @@ def test_what_was_changed_by_hand_is_an_event_until_it_is_taken_back(dsn: Dsn) -
     assert wrong(dsn, "by hand") == []
 
 
+def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: Dsn) -> None:
+    def ended(verdict: str, ago: str) -> None:
+        ask(
+            dsn,
+            "insert into ledger.runs (run_id, verdict, reason, started_at, finished_at) values"
+            " (gen_random_uuid(), %s, 'so', now() - %s::interval, now() - %s::interval)",
+            *(verdict, ago, ago),
+        )
+
+    ended("published", "47 hours")
+    assert wrong(dsn, "run") == []
+    ask(dsn, "update ledger.runs set finished_at = finished_at - interval '2 hours'")
+    [event] = wrong(dsn, "run")
+    assert event.subject == "stale"
+    assert event.sentence.startswith("no figures were published since ")
+    # It is no less so where a later run failed, of which is told too.
+    ended("failed", "1 hour")
+    assert {event.subject for event in wrong(dsn, "run")} == {"stale", "failed"}
+    ask(
+        dsn,
+        "insert into ledger.forced_publications (run_id, why, overridden, days, rows_published)"
+        " values (gen_random_uuid(), 'so', '[]', '{}', 1)",
+    )
+    assert {event.subject for event in wrong(dsn, "run")} == {"failed"}
+    ended("published", "1 minute")
+    assert wrong(dsn, "run") == []
+
+
+def test_a_runner_is_told_of_damage_though_it_may_not_see_all(dsn: Dsn) -> None:
+    runner = f"runner_{dsn.dbname}"
+    ask(dsn, f"create role {runner} login password '{dsn.password}' in role omniledger_runner")
+    try:
+        theirs = replace(dsn, user=runner)
+        assert wrong(theirs, "by hand") == []
+        ask(dsn, "alter table omni2.audit_logs disable trigger omniledger_stamp_change")
+        [event] = wrong(theirs, "by hand")
+        assert "omniledger_stamp_change" in event.sentence
+    finally:
+        ask(dsn, f"drop role {runner}")
+
+
 def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
     event_at(dsn, "2026-07-01 11:50+00", "healthy")
     assert wrong(dsn, "silence") == []
@@ -141,6 +214,22 @@ def test_checks_that_stopped_are_silence(dsn: Dsn) -> None:
     [silence] = wrong(dsn, "silence")
     assert silence.subject == "9"
     assert silence.sentence.startswith("nobody checks the MCP server nine (last 2026-07-01 11:50")
+
+
+def test_checks_dated_in_the_future_alone_are_told_as_that(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 14:00+00", "healthy")
+    [silence] = wrong(dsn, "silence")
+    assert silence.sentence == (
+        "nobody checks the MCP server nine (events dated in the future hide its last check)"
+    )
+
+
+def test_an_alert_is_one_line_of_the_list_however_many_its_error_has(dsn: Dsn) -> None:
+    event_at(dsn, "2026-07-01 11:55+00", "error", "Traceback:\n  it broke\nall is well")
+    with connect(dsn) as connection:
+        look(connection, Settings())
+    [line] = omniledger(dsn, "alerts", "list").output.splitlines()
+    assert "the MCP server nine is down: Traceback:   it broke all is well (not told" in line
 
 
 def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(dsn: Dsn) -> None:

@@ -18,6 +18,7 @@ from omniledger.inspection import looking
 from omniledger.inspection.looking import COUNTED_UP_TO, Look
 from omniledger.inspection.questions import QUESTIONS
 from omniledger.inspection.questions import ask as ask_all
+from omniledger.runs import recorded
 from omniledger.settings import Settings
 from tests.conftest import STATES, Server, ask, version
 from tests.migrations.operator import Said, omniledger
@@ -480,6 +481,12 @@ def test_queries_that_fail_are_named_with_the_reason(server: Server) -> None:
     assert 'what the chat writer writes: relation "audit_logs" does not exist' in evidence
 
 
+def test_where_there_is_one_log_no_merge_mends_a_query_that_fails(server: Server) -> None:
+    seen = findings(server.state("empty:upgraded"))["Do the gateway's other queries work?"]
+    assert 'relation "users" does not exist' in seen["evidence"]
+    assert seen["advice"] == "Make what it names, unless nothing asks or writes that here."
+
+
 def test_a_table_shows_what_is_wrong_what_it_means_and_what_to_do(server: Server) -> None:
     said: Said = omniledger(server.state("investigation"), "inspect")
     assert said.code == 1
@@ -544,3 +551,33 @@ def test_a_revision_that_is_lost_is_told_and_the_rest_answered_as_before(server:
     assert {q: one for q, one in after.items() if q not in (upgraded, left, writers)} == {
         q: one for q, one in before.items() if q not in (upgraded, left, writers)
     }
+
+
+def test_a_published_run_is_in_order_for_two_days(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    ask(
+        dsn,
+        "insert into ledger.runs (run_id, verdict, started_at, finished_at) values"
+        " (gen_random_uuid(), 'published', now() - interval '3 days', now() - interval '47 hours')",
+    )
+    assert found(dsn, "Are figures published?")[0] == "in order"
+    ask(dsn, "update ledger.runs set finished_at = now() - interval '49 hours'")
+    state, evidence = found(dsn, "Are figures published?")
+    assert (state, evidence.endswith("none in more than two days since")) == ("drift", True)
+
+
+def test_a_run_at_work_hides_not_how_the_last_one_ended(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    with recorded(dsn) as run:
+        assert found(dsn, "Are figures published?") == ("drift", "the first run is at work")
+        run.end("published")
+    with recorded(dsn):
+        state, evidence = found(dsn, "Are figures published?")
+        assert (state, evidence.endswith("was published")) == ("in order", True)
+
+
+def test_a_killed_run_is_drift(server: Server) -> None:
+    dsn = server.state("empty:upgraded")
+    ask(dsn, "insert into ledger.runs (run_id) values (gen_random_uuid())")
+    state, evidence = found(dsn, "Are figures published?")
+    assert (state, "was killed before it ended" in evidence) == ("drift", True)

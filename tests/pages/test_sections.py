@@ -123,6 +123,30 @@ def test_open_incidents_come_first_and_silence_is_unknown(published: Published) 
     }
 
 
+@pytest.mark.parametrize(
+    ("zone", "closed"),
+    [("Asia/Tokyo", "2026-02-09 15:30"), ("America/New_York", "2026-02-10 05:30")],
+)
+def test_incidents_are_listed_from_the_first_day_of_the_reporting_zone_on(
+    published: Published, zone: str, closed: str
+) -> None:
+    health = figures_of(
+        published(
+            f"insert into ledger.settings values ('reporting_timezone', '{zone}')"
+            " on conflict (name) do update set value = excluded.value;"
+            "insert into analytics.fct_incidents (incident_key, opened_date, mcp_server_id,"
+            " opened_at, closed_at, down_seconds, checks)"
+            " select 'first ' || n, '2026-02-09', 3, timestamptz '2026-02-09 12:00+00',"
+            f" timestamptz '{closed}+00' - n * interval '1 hour', 60, 1"
+            " from generate_series(0, 1) as n"
+        )
+    ).health
+    assert health is not None and str(health.first_day) == "2026-02-10"
+    assert [str(one.closed_date) for one in health.incidents if one.server_id == 3] == [
+        "2026-02-10"
+    ]
+
+
 FALLEN = """
 insert into analytics.dim_mcp_servers (mcp_server_id, mcp_server_name, checks_verdict)
 select 100 + n, 'fallen ' || n, 'running' from generate_series(1, 60) as n;
@@ -148,6 +172,21 @@ def test_servers_are_down_also_where_their_incidents_are_not_listed(published: P
     assert len(health.in_state("down")) == 61
     [up] = [one for one in answers(figures) if one.question == "Up"]
     assert up.answer == "61 servers are down"
+
+
+def test_a_list_full_of_open_incidents_begins_after_those_that_it_leaves_out(
+    published: Published,
+) -> None:
+    later = """
+        insert into analytics.fct_incidents (
+            incident_key, opened_date, mcp_server_id, opened_at, closed_at, down_seconds, checks
+        )
+        values ('later', '2026-02-13', 1, '2026-02-13 09:00+00', '2026-02-13 10:00+00', 3600, 12)
+    """
+    health = figures_of(published(f"{FALLEN}; {later}")).health
+    assert health is not None
+    assert "2026-02-13" not in {str(one.opened_date) for one in health.incidents}
+    assert str(health.incidents_since) == "2026-02-13"
 
 
 HOURS = """
