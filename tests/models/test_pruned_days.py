@@ -22,6 +22,7 @@ from expectations import gate
 from expectations.verdict import Verdict
 from migrations.merge.pacing import Pace
 from migrations.roles import granting
+from omniledger import revisions
 from omniledger.database import Connection, connect
 from omniledger.errors import LocalError, NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
@@ -206,6 +207,19 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_the_figures_of_pruned_days_outlast_a_downgrade_and_the_next_upgrade(marts: Marts) -> None:
+    pruned(marts)
+    run(marts)
+    usage = "select u.* from analytics.fct_daily_usage as u where usage_date < %s order by 1"
+    before = ask(marts.dsn, usage, BEFORE)
+    assert before
+    revisions.downgrade(marts.dsn, "base")
+    revisions.upgrade(marts.dsn)
+    marts.dbt(marts.dsn, "run")
+    run(marts)
+    assert ask(marts.dsn, usage, BEFORE) == before
 
 
 def test_what_is_written_to_a_pruned_day_stops_no_later_run(marts: Marts, tmp_path: Path) -> None:
