@@ -467,6 +467,25 @@ def test_a_killed_process_leaves_what_a_second_one_ends(marts: Marts) -> None:
     assert days_of(marts, "audit_logs") == list(STAYING)
 
 
+def test_a_removal_as_a_flow_says_what_went(marts: Marts, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "omniledger", "prune", "--flow"],
+        env={
+            **os.environ,
+            "DATABASE_URL": marts.dsn.url(),
+            "OMNILEDGER_HOME": str(tmp_path / "home"),
+            "OMNILEDGER_RAW_ARCHIVE": str(tmp_path / "archive"),
+            "OMNILEDGER_RAW_KEEP_DAYS": "14",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = f"omni2.audit_logs: 13 rows removed; those from {BEFORE} on stay."
+    assert told in done.stdout.splitlines()
+    assert done.stdout.endswith(f"They are in {tmp_path / 'archive'}.\n")
+
+
 def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> None:
     def refused(error: type[OmniledgerError], match: str) -> None:
         with pytest.raises(error, match=match):
