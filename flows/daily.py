@@ -45,7 +45,7 @@ On an analytics server the source is copied instead of the first two, which are 
 
 @retried("check the schema")
 def check_schema(dsn: Dsn, settings: Settings) -> bool:
-    """Look at the schema without changing it, for a deploy is a deploy; tell it the settings.
+    """Look at the schema without changing it, for a deploy is a deploy.
 
     Returns:
         Whether the merge of the old audit table was put off, and is still to come.
@@ -53,7 +53,6 @@ def check_schema(dsn: Dsn, settings: Settings) -> bool:
     with session(dsn) as connection:
         revisions.require_head(connection)
         require_no_superuser(connection)
-        settings.store(connection)
         return is_pending(connection, settings)
 
 
@@ -170,6 +169,8 @@ def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     site.require_writable(settings.site_dir)
     with session(dsn) as connection:
+        # Not before it is this run's turn: another is at work with its own.
+        settings.store(connection)
         is_copy = is_attached(connection)
     if is_copy:
         copy(dsn, settings, run)

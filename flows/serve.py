@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 
-from prefect import schedules
+from prefect import get_client, schedules
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments import arun_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 
 from flows.daily import daily
@@ -64,9 +66,19 @@ async def serve(plan: Plan) -> None:
         await runner.aadd_deployment(
             await prune_raw.ato_deployment(name=PRUNE, schedule=once_a_day, concurrency_limit=one)
         )
+    else:
+        await _withdraw(f"{prune_raw.name}/{PRUNE}")
     if is_overdue(plan):
         await arun_deployment(f"{daily.name}/{DAILY}", timeout=0, as_subflow=False)
     await runner.start()
+
+
+async def _withdraw(name: str) -> None:
+    """Take back what an earlier start offered: nobody would run it, and late it would stay."""
+    async with get_client() as client:
+        with suppress(ObjectNotFound):
+            offered = await client.read_deployment_by_name(name)
+            await client.delete_deployment(offered.id)
 
 
 def is_overdue(plan: Plan) -> bool:

@@ -10,7 +10,8 @@ from omniledger import revisions
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
-# The figures stay where they are after a way back, and where the ledger was dropped by hand.
+# The figures stay where they are after a way back, and where the ledger was dropped by hand; beside
+# them the record of the days whose rows were removed, without which they would be built again.
 _TAKEN = r"""
     with figures as (
         select
@@ -27,7 +28,11 @@ _TAKEN = r"""
     where
         c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and case n.nspname
-            when 'ledger' then c.relname <> 'alembic_version'
+            when 'ledger'
+                then c.relname <> 'alembic_version' and not (
+                    figures.are_ours
+                    and c.relname in ('prunings', 'prunings_pruning_id_seq', 'pruned_servers')
+                )
             when 'analytics' then not figures.are_ours
             when 'analytics_build' then not figures.are_ours
         end

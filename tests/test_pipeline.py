@@ -185,8 +185,9 @@ def test_raw_rows_marts_exports_and_report_have_the_same_totals(
     assert ask(dsn, f"{by_server} from analytics.fct_daily_mcp_cost") == [(tokens, cost)]
 
     for name, read in (("focus.csv", read_csv), ("focus.parquet", read_parquet)):
-        place.omniledger("export", "focus", str(tmp_path / name))
+        said = json.loads(place.omniledger("export", "focus", str(tmp_path / name), "--json"))
         rows = read(tmp_path / name)
+        assert (said["rows"], Decimal(said["billed"])) == (len(rows), cost)
         kinds = {
             kind: sum(int(row["x_Tokens"]) for row in rows if row["x_TokenKind"] == kind)
             for kind in ("input", "output")

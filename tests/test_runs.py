@@ -21,6 +21,7 @@ from tests.alerts.test_events import wrong
 from tests.conftest import Server, ask
 from tests.killing import begun
 from tests.migrations.operator import omniledger
+from tests.test_cli import refusal, run
 
 KILLED = """
 import sys, threading
@@ -159,6 +160,18 @@ def test_a_failure_after_the_figures_are_published_leaves_them_published(dsn: Ds
             raise DatabaseError("The page can't be built.")
     assert ask(dsn, "select verdict from ledger.runs") == [("published",)]
     assert ask(dsn, "select detail from ledger.run_steps") == [("it did not end well",)]
+
+
+def test_a_run_that_is_refused_tells_the_database_no_settings(dsn: Dsn, tmp_path: Path) -> None:
+    """Those of the run at work are what the quota check and its figures are read by."""
+    named = "select value from ledger.settings where name = 'reporting_timezone'"
+    folders = {"OMNILEDGER_HOME": str(tmp_path), "OMNILEDGER_SITE_DIR": str(tmp_path / "site")}
+    with recorded(dsn):
+        tried = run(
+            "run", database=dsn.url(), OMNILEDGER_REPORTING_TIMEZONE="Asia/Tokyo", **folders
+        )
+    assert "Another run is at work" in refusal(tried, 4)
+    assert ask(dsn, named) == [("UTC",)]
 
 
 def test_a_run_whose_lock_is_lost_does_no_step_again(dsn: Dsn, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -16,6 +18,9 @@ from omniledger.strangers import visible
 
 if TYPE_CHECKING:
     from apprise import Apprise
+
+PATIENCE_SECONDS = 120.0
+"""How long all channels together may take; each gets as long, for they are told at once."""
 
 
 # What chats take for orders also in text: `<!channel>`, `@everyone`, a link under other words.
@@ -73,16 +78,25 @@ def send(urls: Sequence[SecretStr], letters: Mapping[int, Letter]) -> list[int]:
         letters: by the place of a channel, from 1, what it gets.
 
     Returns:
-        The places of the channels that did not take it, those among them that have no address that
-        Apprise knows.
+        The places of the channels that did not take it in time, those among them that have no
+        address that Apprise knows.
     """
     channels = _channels(urls)
-    # As text: a channel that speaks HTML gets it escaped.
-    return [
-        place
-        for place, letter in letters.items()
-        if not channels[place - 1].notify(title=letter.title, body=letter.body, body_format="text")
-    ]
+    took: set[int] = set()
+
+    def tell(place: int, letter: Letter) -> None:
+        # As text: a channel that speaks HTML gets it escaped.
+        if channels[place - 1].notify(title=letter.title, body=letter.body, body_format="text"):
+            took.add(place)
+
+    # Apprise limits the wait for each byte alone: who answers byte by byte for ever is left behind.
+    threads = [Thread(target=tell, args=asked, daemon=True) for asked in letters.items()]
+    for thread in threads:
+        thread.start()
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, give_up - time.monotonic()))
+    return [place for place in letters if place not in took]
 
 
 def _channels(urls: Sequence[SecretStr]) -> list[Apprise]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +29,8 @@ def bill() -> None:
 
 @bill.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def bill_import(files: tuple[Path, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def bill_import(files: tuple[Path, ...], as_json: bool) -> None:
     """Import a bill from files. They are JSON of the provider, its console's CSV, or your own.
 
     Of pages of one report, give all, in their order. A day that is imported again is replaced;
@@ -39,18 +41,16 @@ def bill_import(files: tuple[Path, ...]) -> None:
     Example:
       omniledger bill import usage-1.json usage-2.json cost.csv
     """
-    from omniledger.bill import loading, reading
-    from omniledger.database import session
+    from omniledger.bill import reading
 
-    with session(autocommit=True) as connection:
-        for document in reading.documents(files):
-            _say(document, loading.take_in(connection, document))
+    _take_in(reading.documents(files), as_json)
 
 
 @bill.command("fetch")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE")
-def bill_fetch(first: datetime, last: datetime) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def bill_fetch(first: datetime, last: datetime, as_json: bool) -> None:
     """Fetch a bill from the provider's API. The days are of UTC, both included.
 
     The key of an administrator is read from ANTHROPIC_ADMIN_KEY. Bills settle for about 30 days:
@@ -62,15 +62,11 @@ def bill_fetch(first: datetime, last: datetime) -> None:
     """
     import os
 
-    from omniledger.bill import fetching, loading
-    from omniledger.database import session
+    from omniledger.bill import fetching
 
     url = os.environ.get(fetching.ADDRESS) or fetching.API
     api = fetching.Api(os.environ.get(fetching.KEY, "").strip(), url)
-    documents = list(api.documents(first.date(), last.date()))
-    with session(autocommit=True) as connection:
-        for document in documents:
-            _say(document, loading.take_in(connection, document))
+    _take_in(list(api.documents(first.date(), last.date())), as_json)
 
 
 @bill.command("list")
@@ -101,6 +97,27 @@ def bill_list(as_json: bool) -> None:
             f"{one['last_date']}  {_amounts(one['amount_usd'], one['tokens'])}  "
             f"{one['form']}  {one['source']}"
         )
+
+
+def _take_in(documents: Iterable[Document], as_json: bool) -> None:
+    """Import them one by one; what was taken in is told also where a later one is refused."""
+    import json
+    from dataclasses import asdict
+
+    from omniledger.bill import loading
+    from omniledger.database import session
+
+    taken = []
+    try:
+        with session(autocommit=True) as connection:
+            for document in documents:
+                imported = loading.take_in(connection, document)
+                taken.append({"source": document.name, **asdict(imported)})
+                if not as_json:
+                    _say(document, imported)
+    finally:
+        if as_json:
+            click.echo(json.dumps(taken, indent=2, default=str))
 
 
 def _say(document: Document, imported: Imported) -> None:

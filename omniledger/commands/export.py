@@ -19,13 +19,17 @@ def export() -> None:
 
 @export.command("focus")
 @click.argument("file", type=click.Path(path_type=Path))
-def export_focus(file: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
+def export_focus(file: Path, as_json: bool) -> None:
     """Write the cost in the columns of FOCUS 1.2. FILE is a .csv or a .parquet.
 
     \b
     Example:
       omniledger export focus focus.csv
     """
+    import json
+    from dataclasses import asdict
+
     from omniledger.counting import plural
     from omniledger.database import session
     from omniledger.focus.exporting import write
@@ -33,6 +37,10 @@ def export_focus(file: Path) -> None:
 
     with session() as connection:
         written = write(connection, file)
+    if as_json:
+        document = {"file": str(file), **asdict(written)}
+        click.echo(json.dumps(document, indent=2, default=str))
+        return
     click.echo(f"{file}: {plural(written.rows, 'row')}, ${written.billed:f}.")
     if written.unknown:
         say(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from omniledger.pruning.removing import Found
+    from omniledger.pruning.removing import Found, Removed
     from omniledger.settings import Settings
 
 
@@ -65,7 +65,7 @@ def prune(
             )
         from omniledger.running import run_prune
 
-        run_prune()
+        _tell(run_prune())
         return
     first = _first_kept(before, keep_days, settings)
     if dry_run:
@@ -122,7 +122,6 @@ def _staying(found: Found) -> str:
 
 
 def _prune(settings: Settings, before: date, archive: Path | None, unbilled: bool) -> None:
-    from omniledger.counting import plural
     from omniledger.database import target
     from omniledger.pruning import removing
 
@@ -130,11 +129,14 @@ def _prune(settings: Settings, before: date, archive: Path | None, unbilled: boo
         click.echo(text, err=True)
 
     archive = archive.absolute() if archive else None
-    removed = removing.prune(
-        target(), settings, before, archive=archive, unbilled=unbilled, say=say
-    )
+    _tell(removing.prune(target(), settings, before, archive=archive, unbilled=unbilled, say=say))
+
+
+def _tell(removed: Removed) -> None:
+    from omniledger.counting import plural
+
     for table, rows in removed.rows.items():
         gone = f"{plural(rows, 'row')} removed; those from {removed.before} on stay"
         click.echo(f"omni2.{table}: {gone}.")
-    if archive is not None and any(removed.rows.values()):
-        click.echo(f"They are in {archive}.")
+    if removed.archive is not None and any(removed.rows.values()):
+        click.echo(f"They are in {removed.archive}.")

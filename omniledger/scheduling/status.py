@@ -22,13 +22,12 @@ STATE = "schedule.json"
 
 _SERVED = {"deployments": {"name": {"any_": [*SERVED]}}}
 
-# A run that somebody made by hand is none of the schedule's.
 _NEXT = {
-    **_SERVED,
     "sort": "EXPECTED_START_TIME_ASC",
-    "limit": 5,
+    "limit": 2,
     "flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}},
 }
+"""Of one deployment: of all together, the watch alone would be next for hours."""
 
 
 def is_kept(settings: Settings) -> bool:
@@ -62,8 +61,15 @@ def _status(settings: Settings) -> dict[str, Any]:
     try:
         state = json.loads((settings.home / "prefect" / STATE).read_text())
         api_url = state["api_url"]
+        # A run that somebody made by hand is none of the schedule's.
         named = {one["id"]: one["name"] for one in ask(api_url, "/deployments/filter", _SERVED)}
-        runs = ask(api_url, "/flow_runs/filter", _NEXT)
+        runs = [
+            run
+            for one in named
+            for run in ask(
+                api_url, "/flow_runs/filter", {**_NEXT, "deployments": {"id": {"any_": [one]}}}
+            )
+        ]
     except (OSError, ValueError):
         return status
     return {
@@ -77,6 +83,6 @@ def _status(settings: Settings) -> dict[str, Any]:
                 "flow": named[run["deployment_id"]],
                 "state": run["state_name"].lower(),
             }
-            for run in runs
+            for run in sorted(runs, key=lambda run: str(run["expected_start_time"]))
         ],
     }

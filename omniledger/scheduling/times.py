@@ -13,6 +13,8 @@ from omniledger.errors import SettingsError
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _EVERY = re.compile(r"(\d{1,6})\s*([smhd])", re.IGNORECASE)
 _LONGEST = timedelta(days=366)
+_FIELDS = 5
+"""Of a cron line."""
 
 
 def read_interval(text: str) -> timedelta:
@@ -46,6 +48,9 @@ class Cron:
         from cronsim import CronSim, CronSimError
 
         try:
+            # A sixth field is seconds, which Prefect reads from the other end of the line.
+            if len(self.line.split()) != _FIELDS:
+                raise CronSimError
             next(CronSim(self.line, datetime.now(ZoneInfo(self.timezone))))
         except StopIteration:
             raise SettingsError(

@@ -21,6 +21,7 @@ from tests.bill.conftest import (
     usage_bucket,
 )
 from tests.conftest import Server, ask
+from tests.migrations.operator import omniledger
 
 _EVERYTHING = """
 select
@@ -285,3 +286,14 @@ def test_of_a_file_with_one_bad_row_nothing_goes_in_and_of_the_one_before_all(
         with pytest.raises(InputError, match="line 1002, tokens: '-5' is no possible count"):
             loading.take_in(connection, next(files))
     assert ask(dsn, _EVERYTHING) == [(1, 1, 2, 1)]
+
+
+def test_what_went_in_before_a_refused_file_is_told_to_programs(dsn: Dsn, save: Save) -> None:
+    good, bad = save("good.json", page(usage_bucket())), save("bad.json", "")
+    said = omniledger(dsn, "bill", "import", "--json", str(good), str(bad))
+    assert said.code == 7
+    assert said.refusal.endswith("bad.json is empty, so there is nothing to import.")
+    [taken] = json.loads(said.output)
+    assert taken["source"] == str(good)
+    assert (taken["tokens"], taken["buckets_changed"]) == ("1010", 1)
+    assert ask(dsn, "select sum(quantity)::text from ledger.provider_usage") == [("1010",)]

@@ -22,6 +22,7 @@ from expectations import gate
 from expectations.verdict import Verdict
 from migrations.merge.pacing import Pace
 from migrations.roles import granting
+from omniledger import revisions
 from omniledger.database import Connection, connect
 from omniledger.errors import LocalError, NotReadyError, OmniledgerError, SettingsError
 from omniledger.marts import MARTS
@@ -206,6 +207,19 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_the_figures_of_pruned_days_outlast_a_downgrade_and_the_next_upgrade(marts: Marts) -> None:
+    pruned(marts)
+    run(marts)
+    usage = "select u.* from analytics.fct_daily_usage as u where usage_date < %s order by 1"
+    before = ask(marts.dsn, usage, BEFORE)
+    assert before
+    revisions.downgrade(marts.dsn, "base")
+    revisions.upgrade(marts.dsn)
+    marts.dbt(marts.dsn, "run")
+    run(marts)
+    assert ask(marts.dsn, usage, BEFORE) == before
 
 
 def test_what_is_written_to_a_pruned_day_stops_no_later_run(marts: Marts, tmp_path: Path) -> None:
@@ -451,6 +465,25 @@ def test_a_killed_process_leaves_what_a_second_one_ends(marts: Marts) -> None:
     assert done.returncode == 0, done.stderr
     assert "omni2.audit_logs: 6 rows removed" in done.stdout
     assert days_of(marts, "audit_logs") == list(STAYING)
+
+
+def test_a_removal_as_a_flow_says_what_went(marts: Marts, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "omniledger", "prune", "--flow"],
+        env={
+            **os.environ,
+            "DATABASE_URL": marts.dsn.url(),
+            "OMNILEDGER_HOME": str(tmp_path / "home"),
+            "OMNILEDGER_RAW_ARCHIVE": str(tmp_path / "archive"),
+            "OMNILEDGER_RAW_KEEP_DAYS": "14",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = f"omni2.audit_logs: 13 rows removed; those from {BEFORE} on stay."
+    assert told in done.stdout.splitlines()
+    assert done.stdout.endswith(f"They are in {tmp_path / 'archive'}.\n")
 
 
 def test_what_is_not_published_built_or_billed_is_not_pruned(marts: Marts) -> None:

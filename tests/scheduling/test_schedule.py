@@ -249,6 +249,22 @@ def test_a_killed_schedule_leaves_no_process_and_holds_up_no_later_run(schedule:
     assert schedule.count("omniledger daily", "CRASHED") == 1
 
 
+def test_the_status_shows_each_flow_and_none_that_is_no_longer_wanted(schedule: Schedule) -> None:
+    def flows() -> set[str]:
+        status = json.loads(schedule.run("--status", "--json")[1])
+        return {run["flow"] for run in status["runs"]}
+
+    schedule.environment["OMNILEDGER_RAW_KEEP_DAYS"] = "400"
+    schedule.start("--every", "1d")
+    until(lambda: flows() == {"daily", "watch", "prune"})
+    assert schedule.process is not None
+    schedule.process.terminate()
+    schedule.process.wait()
+    del schedule.environment["OMNILEDGER_RAW_KEEP_DAYS"]
+    schedule.start("--every", "1d")
+    until(lambda: flows() == {"daily", "watch"})
+
+
 def test_what_can_not_be_scheduled_is_one_sentence(schedule: Schedule) -> None:
     code, said = schedule.run("--cron", "every day")
     assert (code, "no cron line" in said, "Traceback" in said) == (2, True, False)

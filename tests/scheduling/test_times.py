@@ -23,7 +23,9 @@ def test_what_is_no_interval_is_refused_with_a_way_out(text: str) -> None:
         read_interval(text)
 
 
-@pytest.mark.parametrize("line", ["", "* * *", "61 0 * * *", "every day", "0 0 31 2 *"])
+@pytest.mark.parametrize(
+    "line", ["", "* * *", "15 0 * * * *", "61 0 * * *", "every day", "0 0 31 2 *"]
+)
 def test_a_cron_line_that_names_no_time_is_refused(line: str) -> None:
     with pytest.raises(SettingsError, match="no cron line"):
         Plan(line, None, "UTC")
