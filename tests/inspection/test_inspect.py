@@ -453,6 +453,29 @@ def test_users_that_nobody_knew_of_at_the_merge_are_a_finding(server: Server) ->
     assert evidence.startswith("3 users under the old name are nobody at the gateway (old id ")
 
 
+def test_who_follows_its_advice_on_unknown_people_counts_no_request_twice(server: Server) -> None:
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (user_id, timestamp, question, success)"
+        " values (4, '2026-02-10 12:04:01+00', 'one of two twins', true)",
+    )
+    advice = findings(dsn)["Is everybody known to the gateway?"]["advice"]
+    assert advice.split("`")[1::2] == [
+        "alembic -x merge=later upgrade head",
+        "omniledger users map",
+        "omniledger merge run",
+    ]
+    revisions.upgrade(dsn, "head", "merge=later")
+    omniledger(dsn, "users", "map", "4", "4")
+    omniledger(dsn, "merge", "run")
+    assert ask(
+        dsn,
+        "select source_system, llm_tokens_used from omni2.audit_logs"
+        " where question = 'one of two twins'",
+    ) == [("gateway", 88)]
+
+
 def test_a_writer_at_work_is_named_with_its_application(server: Server) -> None:
     dsn = server.state("investigation")
     with connect(dsn, application_name="the chat writer") as writing:
