@@ -453,7 +453,7 @@ def test_the_docs_quote_what_postgresql_says_of_the_view(each_server: Server) ->
     dsn = each_server.state("investigation:upgraded")
     requires(dsn, 15)
     quoted = quoted_by_the_docs()
-    assert len(quoted) == 11
+    assert len(quoted) == 15
     ask(
         dsn,
         "create function f() returns trigger language plpgsql as 'begin return new; end'",
