@@ -11,7 +11,7 @@ from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, identity, triggers
+from migrations.merge import dependents, derived, foreign_keys, identity, referring, triggers
 from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
@@ -58,7 +58,7 @@ def locks(connection: Connection, relation: str) -> dict[str, str]:
     we wait for another.
     """
     exclusive, shared = "access exclusive", "share row exclusive"
-    modes = {r.table: exclusive for r in foreign_keys.referencing(connection, relation, "id")}
+    modes = {r.table: exclusive for r in referring.references(connection, relation, "id")}
     for table in (*foreign_keys.referenced(connection, relation), LEDGER):
         modes.setdefault(table, shared)
     return modes | {relation: exclusive}
@@ -90,8 +90,8 @@ def cut_over(
         if changes_left(connection, at_most + 1) > at_most:
             raise TooManyChanges
         apply_changes(connection, statements, window, at_most=None)
-        references = foreign_keys.referencing(connection, legacy.relation, "id")
-        foreign_keys.require_none_quarantined(connection, references)
+        references = referring.references(connection, legacy.relation, "id")
+        referring.require_none_quarantined(connection, references)
         unwatch(connection, legacy)
         labels = Labels.read(connection, legacy.relation)
         own_triggers = read_triggers(connection, legacy.relation)

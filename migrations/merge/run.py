@@ -15,7 +15,7 @@ from migrations.gateway import LEDGER
 from migrations.indexing import outwait_snapshots
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.memory import remember
-from migrations.merge import foreign_keys, indexes, room
+from migrations.merge import foreign_keys, indexes, referring, room
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import apply_changes, changes_left, copy_history
@@ -223,7 +223,7 @@ def finish(
     patiently(connection, LEDGER, partial(unwatch_emptied, connection))
     patiently(connection, LEDGER, partial(room.keep_out, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
-    foreign_keys.validate_references(connection, LEDGER, "legacy_id")
+    referring.validate(connection, LEDGER, "legacy_id")
     statements = Statements(run.legacy, archived=True)
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, as_done(connection, run), show, crew)
