@@ -129,10 +129,6 @@ def _free_sequence(connection: Connection, legacy: Legacy) -> sql.Identifier | N
     return sequence
 
 
-def _text(identifier: sql.Identifier) -> str:
-    return identifier.as_string(None)
-
-
 def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier | None) -> None:
     """Make the view with the old name, columns, types and defaults."""
     view = sql.SQL(legacy.relation)
@@ -144,7 +140,7 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         c.name: sql.SQL(c.default) for c in legacy.columns if c.default
     }
     if sequence is not None and is_drawn(connection, legacy, sequence):
-        defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(_text(sequence)))
+        defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(sequence.as_string()))
     ledgers = {c.name for c in read_columns(connection, "omni2.audit_logs") if c.default}
     for column in legacy.columns:
         if column.target in ledgers and column.name not in defaults and not column.generated:
@@ -184,7 +180,7 @@ def is_drawn(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -
         return False
     same = connection.execute(
         "select to_regclass(%s) = to_regclass(%s)",
-        (drawn[1].replace("''", "'"), _text(sequence)),
+        (drawn[1].replace("''", "'"), sequence.as_string()),
     ).fetchone()
     return same == (True,)
 
@@ -200,6 +196,6 @@ def _let_writers_count(
 ) -> None:
     """Let those who may write the view draw the ledger's own ids, which its rights don't cover,
     and the old ones, which an identity column let them draw."""
-    for drawn in (ledger_sequence(connection), sequence and _text(sequence)):
+    for drawn in (ledger_sequence(connection), sequence and sequence.as_string()):
         if drawn:
             lend_usage(connection, "sequence", drawn, labels.holders("INSERT"))
