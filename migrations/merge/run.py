@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -29,8 +28,6 @@ from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
-
-_log = logging.getLogger("omniledger.merge")
 
 FEW_CHANGES = 20
 """How many changes may be left when the cut over is tried."""
@@ -228,7 +225,6 @@ def finish(
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, as_done(connection, run), show, crew)
     store(connection, run.id, certificate)
-    _log.info("%s.", certificate.sentence())
     if not certificate.holds:
         way_out = (
             "insert those rows into ledger.audit_logs_legacy again, or a downgrade loses them."

@@ -79,8 +79,13 @@ def test_a_merge_that_was_taken_back_can_be_put_off(server: Server, state: str) 
     assert omniledger(dsn, "merge", "verify").code == 0
 
 
-def test_it_is_run_later_and_proved_as_in_an_upgrade(put_off: Dsn) -> None:
-    done = omniledger(put_off, "merge", "run")
+def test_it_is_run_later_and_proved_as_in_an_upgrade(
+    put_off: Dsn, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "omniledger.merge"):
+        done = omniledger(put_off, "merge", "run")
+    # What stdout has is not said on stderr, too.
+    assert CERTIFICATE not in caplog.text
     assert done.output.strip() == f"{CERTIFICATE}."
     assert omniledger(put_off, "merge", "run").output.strip() == "Nothing is left to merge."
     status = omniledger(put_off, "merge", "status", "--json").document()
