@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from psycopg import sql
 
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 from omniledger.errors import SettingsError
 from omniledger.marts import MARTS, PUBLISHED, columns_in, query
@@ -26,8 +27,6 @@ select
 """
 
 _BOUNDS = r"select name, value from ledger.settings where name like 'gate\_%'"
-
-_HAS_USERS = "select to_regclass('auth_service.users') is not null"
 
 # Where clocks go back over midnight, 00:00 comes twice and PostgreSQL takes the second.
 _STARTS_AT = """(
@@ -90,14 +89,13 @@ class Scope:
     ) -> Scope:
         """Ask the database what day it is; in a sample database its clock stands still."""
         [(today,)] = connection.execute(_TODAY, {"timezone": timezone}).fetchall()
-        [(has_users,)] = connection.execute(_HAS_USERS).fetchall()
         return cls(
             timezone=timezone,
             today=today,
             days=tuple(sorted(set(days))),
             began=began,
             published_xmin=_published(connection),
-            has_users=has_users,
+            has_users=is_there(connection, "auth_service.users"),
             bounds=dict(connection.execute(_BOUNDS).fetchall()),
         )
 

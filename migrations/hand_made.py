@@ -21,6 +21,7 @@ from migrations.merge.labels import give_column
 from migrations.patience import patiently
 from migrations.placing import ADDED_COLUMNS, OURS, formula, is_alike
 from migrations.triggers import make_trigger
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 
 _TABLE = "omni2.audit_logs"
@@ -106,7 +107,7 @@ def conversions(connection: Connection) -> list[Conversion]:
 
 def _is_done(connection: Connection) -> bool:
     """Whether the revision that converts columns is behind us."""
-    if connection.execute("select to_regclass('ledger.alembic_version')").fetchone() == (None,):
+    if not is_there(connection, "ledger.alembic_version"):
         return False
     row = connection.execute("select max(version_num) from ledger.alembic_version").fetchone()
     return row is not None and row[0] is not None and row[0] >= "0003"

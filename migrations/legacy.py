@@ -143,10 +143,6 @@ class Legacy:
         """
         return self.sequence or (None if self.has_table else self.made_sequence)
 
-    def target_type(self, target: str) -> str | None:
-        """The type of the column that lands in `target`, or None where none does."""
-        return next((c.type for c in self.columns if c.target == target), None)
-
     @property
     def derived(self) -> tuple[Carried, ...]:
         """The columns that the ledger also keeps converted, in its column of the same meaning."""

@@ -10,6 +10,7 @@ from migrations.keys import Key
 from migrations.placing import Carried
 from migrations.references import uncarried
 from migrations.triggers import read_triggers
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
@@ -262,7 +263,7 @@ def require_our_view(connection: Connection, relation: str, name: str) -> None:
     Raises:
         NotReadyError: it is somebody else's.
     """
-    if connection.execute("select to_regclass('ledger.merge_runs')").fetchone() != (None,):
+    if is_there(connection, "ledger.merge_runs"):
         row = connection.execute(_MERGED, (name,)).fetchone()
         if row == (True,):
             return

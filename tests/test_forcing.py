@@ -151,7 +151,7 @@ def test_forced_figures_are_called_so_until_a_run_is_published(dsn: Dsn) -> None
     assert figures.runs.by_force[0].why == WHY
 
 
-def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn) -> None:
+def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn, tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match="Nothing is built yet"):
         publish_built(dsn, why=WHY)
     cut_off = ran(dsn, "failed", "The model fct_focus failed.")
@@ -173,6 +173,8 @@ def test_force_needs_a_reason_and_a_whole_build_that_was_refused(dsn: Dsn) -> No
     assert ask(dsn, "select to_regclass('analytics.fct_daily_usage')") == [(None,)]
     assert ask(dsn, "select count(*) from ledger.forced_publications") == [(0,)]
     assert publish_built(dsn)[1].rows > 0
+    again = run("publish", database=dsn.url(), OMNILEDGER_SITE_DIR=str(tmp_path))
+    assert f"Published the run {fine}: readers had all that it built already." in again.stdout
     assert ask(dsn, "select verdict from ledger.runs where run_id = %s", fine) == [("published",)]
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from psycopg import sql
 
-from migrations.merge import foreign_keys, indexes
+from migrations.merge import foreign_keys, indexes, referring
 from migrations.merge.copy import forget
 from migrations.merge.record import unfinished
 from migrations.merge.statements import Statements
@@ -32,7 +32,7 @@ def abandon(connection: Connection) -> None:
     patiently(connection, "omni2.audit_logs", partial(foreign_keys.drop, connection))
     patiently(connection, "omni2.audit_logs", partial(indexes.drop, connection))
     with connection.transaction():
-        foreign_keys.require_none_bound(connection)
+        referring.require_none_bound(connection)
         forget(connection, Statements(legacy), _EVERYTHING, {})
         connection.execute("delete from omni2.audit_logs where source_system = 'legacy'")
         for table in ("audit_quarantine", "audit_tombstones", "audit_merge_changes"):

@@ -15,6 +15,7 @@ from migrations.merge import (
     identity,
     indexes,
     lending,
+    referring,
     room,
     triggers,
 )
@@ -99,7 +100,7 @@ def put_back(connection: Connection, done: Done) -> None:
         if not legacy.has_table:
             _make_table(connection, legacy)
         _require_no_id_twice(connection, legacy)
-        foreign_keys.require_none_bound(connection)
+        referring.require_none_bound(connection)
         archive = statements.archive
         since, values = WRITTEN_SINCE, done.values()
         connection.execute(statements.leave_rewritten(since), values)
@@ -122,7 +123,7 @@ def put_back(connection: Connection, done: Done) -> None:
             connection.execute(fresh, values)
         _let_fire(connection, silenced)
         # Before the merged rows go, or a reference would hold them, or take its own rows along.
-        for reference in foreign_keys.referencing(connection, "omni2.audit_logs", "legacy_id"):
+        for reference in referring.references(connection, "omni2.audit_logs", "legacy_id"):
             reference.point_to(connection, sql.SQL("{} (id)").format(archive))
         unwatch_ledger(connection)
         room.give_back(connection)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from psycopg import errors, sql
 
-from migrations.merge import foreign_keys
+from migrations.merge import referring
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.pacing import Pace
 from migrations.merge.statements import KNOWN, RANGE, Statements
@@ -141,7 +141,7 @@ def apply_changes(
         ids = sorted({row[0] for row in changes})
         if not ids:
             return 0
-        bound = foreign_keys.bound_copies(connection, ids)
+        bound = referring.bound_copies(connection, ids)
         # Those first, for a value may have gone on from one of them.
         _take_back(connection, statements, [id_ for id_ in ids if id_ not in bound])
         again = statements.copy_again(_CHANGED)

@@ -11,7 +11,7 @@ from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
-from migrations.merge import dependents, derived, foreign_keys, identity, triggers
+from migrations.merge import dependents, derived, foreign_keys, identity, referring, triggers
 from migrations.merge.copy import apply_changes, changes_left
 from migrations.merge.labels import Labels
 from migrations.merge.lending import lend_usage
@@ -58,7 +58,7 @@ def locks(connection: Connection, relation: str) -> dict[str, str]:
     we wait for another.
     """
     exclusive, shared = "access exclusive", "share row exclusive"
-    modes = {r.table: exclusive for r in foreign_keys.referencing(connection, relation, "id")}
+    modes = {r.table: exclusive for r in referring.references(connection, relation, "id")}
     for table in (*foreign_keys.referenced(connection, relation), LEDGER):
         modes.setdefault(table, shared)
     return modes | {relation: exclusive}
@@ -90,8 +90,8 @@ def cut_over(
         if changes_left(connection, at_most + 1) > at_most:
             raise TooManyChanges
         apply_changes(connection, statements, window, at_most=None)
-        references = foreign_keys.referencing(connection, legacy.relation, "id")
-        foreign_keys.require_none_quarantined(connection, references)
+        references = referring.references(connection, legacy.relation, "id")
+        referring.require_none_quarantined(connection, references)
         unwatch(connection, legacy)
         labels = Labels.read(connection, legacy.relation)
         own_triggers = read_triggers(connection, legacy.relation)
@@ -129,10 +129,6 @@ def _free_sequence(connection: Connection, legacy: Legacy) -> sql.Identifier | N
     return sequence
 
 
-def _text(identifier: sql.Identifier) -> str:
-    return identifier.as_string(None)
-
-
 def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier | None) -> None:
     """Make the view with the old name, columns, types and defaults."""
     view = sql.SQL(legacy.relation)
@@ -144,7 +140,7 @@ def make_view(connection: Connection, legacy: Legacy, sequence: sql.Identifier |
         c.name: sql.SQL(c.default) for c in legacy.columns if c.default
     }
     if sequence is not None and is_drawn(connection, legacy, sequence):
-        defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(_text(sequence)))
+        defaults["id"] = sql.SQL("nextval({}::regclass)").format(sql.Literal(sequence.as_string()))
     ledgers = {c.name for c in read_columns(connection, "omni2.audit_logs") if c.default}
     for column in legacy.columns:
         if column.target in ledgers and column.name not in defaults and not column.generated:
@@ -184,7 +180,7 @@ def is_drawn(connection: Connection, legacy: Legacy, sequence: sql.Identifier) -
         return False
     same = connection.execute(
         "select to_regclass(%s) = to_regclass(%s)",
-        (drawn[1].replace("''", "'"), _text(sequence)),
+        (drawn[1].replace("''", "'"), sequence.as_string()),
     ).fetchone()
     return same == (True,)
 
@@ -200,6 +196,6 @@ def _let_writers_count(
 ) -> None:
     """Let those who may write the view draw the ledger's own ids, which its rights don't cover,
     and the old ones, which an identity column let them draw."""
-    for drawn in (ledger_sequence(connection), sequence and _text(sequence)):
+    for drawn in (ledger_sequence(connection), sequence and sequence.as_string()):
         if drawn:
             lend_usage(connection, "sequence", drawn, labels.holders("INSERT"))

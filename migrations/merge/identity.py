@@ -60,7 +60,7 @@ class _Numbers:
 
     @classmethod
     def read(cls, connection: Connection, sequence: sql.Identifier) -> _Numbers:
-        [properties] = connection.execute(_PROPERTIES, (_text(sequence),)).fetchall()
+        [properties] = connection.execute(_PROPERTIES, (sequence.as_string(),)).fetchall()
         [at] = connection.execute(
             sql.SQL("select last_value, is_called from {}").format(sequence)
         ).fetchall()
@@ -80,7 +80,7 @@ class _Numbers:
 
     def give(self, connection: Connection, sequence: sql.Identifier) -> None:
         """Let a sequence that was made with the options be where this one was, and as it was."""
-        name = _text(sequence)
+        name = sequence.as_string()
         connection.execute(
             "select setval(%s::regclass, %s, %s)", (name, self.last_value, self.is_called)
         )
@@ -130,7 +130,3 @@ def restore(
         )
     )
     numbers.give(connection, sequence)
-
-
-def _text(identifier: sql.Identifier) -> str:
-    return identifier.as_string(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -15,7 +14,7 @@ from migrations.gateway import LEDGER
 from migrations.indexing import outwait_snapshots
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.memory import remember
-from migrations.merge import foreign_keys, indexes, room
+from migrations.merge import foreign_keys, indexes, referring, room
 from migrations.merge.batches import Progress, workers_of
 from migrations.merge.certify import Certificate, certify, store
 from migrations.merge.copy import apply_changes, changes_left, copy_history
@@ -29,8 +28,6 @@ from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
-
-_log = logging.getLogger("omniledger.merge")
 
 FEW_CHANGES = 20
 """How many changes may be left when the cut over is tried."""
@@ -223,12 +220,11 @@ def finish(
     patiently(connection, LEDGER, partial(unwatch_emptied, connection))
     patiently(connection, LEDGER, partial(room.keep_out, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
-    foreign_keys.validate_references(connection, LEDGER, "legacy_id")
+    referring.validate(connection, LEDGER, "legacy_id")
     statements = Statements(run.legacy, archived=True)
     with workers_of(connection, workers) as crew:
         certificate = certify(connection, statements, as_done(connection, run), show, crew)
     store(connection, run.id, certificate)
-    _log.info("%s.", certificate.sentence())
     if not certificate.holds:
         way_out = (
             "insert those rows into ledger.audit_logs_legacy again, or a downgrade loses them."

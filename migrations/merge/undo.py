@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from migrations import standing
+from migrations.merge import referring
 from migrations.merge.abandon import abandon
 from migrations.merge.back import put_back
-from migrations.merge.foreign_keys import validate_references
 from migrations.merge.record import last_done
 from migrations.patience import patiently
 from migrations.rights import require_views
@@ -38,7 +38,7 @@ def undo(connection: Connection) -> None:
         done.legacy.relation,
         partial(put_back, connection, done),
     )
-    validate_references(connection, done.legacy.relation, "id")
+    referring.validate(connection, done.legacy.relation, "id")
 
 
 def require_carried(connection: Connection) -> None:

@@ -88,9 +88,8 @@ Columns = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Attached:
-    """What attaching found: copies that the next run fills, and what only the source has."""
+    """What attaching found at the source and on the server."""
 
-    emptied: tuple[str, ...]
     pruned_before: datetime | None
     has_citus: bool
 
@@ -121,18 +120,14 @@ def attach(dsn: Dsn, source: Dsn, settings: Settings, run_as: str | None = None)
             _make_foreign(connection, table, _OF_VIEWS[table.name])
         found = snapshot(connection)
         _require_another(connection, found)
-        emptied = [
-            table.name
-            for table in (*LOGS, *GATEWAY, *LEDGER)
-            if _make_copy(connection, table) and table in LOGS
-        ]
-        if emptied:
+        made = [table for table in (*LOGS, *GATEWAY, *LEDGER) if _make_copy(connection, table)]
+        if any(table in LOGS for table in made):
             connection.execute("delete from ledger.ingests")
         has_citus = _distribute(connection)
         connection.execute("select ledger.refresh_limits()")
         connection.execute(granting(settings.legacy_schema).encode())
         _let_run(connection, run_as or dsn.user)
-        return Attached(tuple(emptied), found.pruned_before, has_citus)
+        return Attached(found.pruned_before, has_citus)
 
 
 def detach(dsn: Dsn) -> None:

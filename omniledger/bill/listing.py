@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from omniledger.bill.loading import require_place
 from omniledger.database import Connection
-from omniledger.errors import NotReadyError
 
 _IMPORTS = """
 select
@@ -23,11 +23,7 @@ def imports(connection: Connection) -> Iterator[dict[str, Any]]:
     Raises:
         NotReadyError: the database isn't upgraded.
     """
-    there = connection.execute("select to_regclass('ledger.bill_imports') is not null").fetchone()
-    if there != (True,):
-        raise NotReadyError(
-            "The database has no place for a bill yet; `alembic upgrade head` makes it."
-        )
+    require_place(connection)
     cursor = connection.execute(_IMPORTS)
     names = [column.name for column in cursor.description or ()]
     for row in cursor:

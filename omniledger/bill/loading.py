@@ -16,6 +16,7 @@ from psycopg import sql
 from omniledger.analytics.link import require_own
 from omniledger.bill.facts import Fact
 from omniledger.bill.reading import Document
+from omniledger.catalog import is_there
 from omniledger.database import Connection
 from omniledger.errors import InputError, NotReadyError
 from omniledger.moments import in_utc
@@ -237,13 +238,7 @@ def take_in(connection: Connection, document: Document) -> Imported:
         NotReadyError: the database isn't upgraded.
     """
     with connection.transaction():
-        [(there,)] = connection.execute(
-            "select to_regclass('ledger.provider_buckets') is not null"
-        ).fetchall()
-        if not there:
-            raise NotReadyError(
-                "The database has no place for a bill yet; `alembic upgrade head` makes it."
-            )
+        require_place(connection)
         require_own(connection)
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(_STAGE)
@@ -252,6 +247,18 @@ def take_in(connection: Connection, document: Document) -> Imported:
         connection.execute(_BUCKETS)
         _check(connection, document)
         return _replace(connection, document)
+
+
+def require_place(connection: Connection) -> None:
+    """Refuse a database without the tables of bills.
+
+    Raises:
+        NotReadyError: it isn't upgraded.
+    """
+    if not is_there(connection, "ledger.bill_imports"):
+        raise NotReadyError(
+            "The database has no place for a bill yet; `alembic upgrade head` makes it."
+        )
 
 
 def _copy(connection: Connection, facts: Iterable[Fact]) -> int:

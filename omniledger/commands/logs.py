@@ -17,10 +17,12 @@ def logs() -> None:
 
 @logs.command("index")
 def index() -> None:
-    """Build the search index of the logs dialog. It lists what an upgrade by printed SQL did not.
+    """Build the search index of the logs dialog.
 
     With it a rare word is found among all rows of a server, without it among the newest 10,000;
     each INSERT becomes about a sixth dearer. It needs the extension pg_trgm. Writers go on.
+
+    After an upgrade by printed SQL it also lists, server by server, what requests reached before.
 
     \b
     Example:

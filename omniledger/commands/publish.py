@@ -34,7 +34,7 @@ def publish(run: str | None, force: bool, why: str | None) -> None:
     how = " by force" if force else ""
     what = f"{plural(published.rows, 'row')} of days that changed"
     if not published.rows:
-        what = "nothing that it built differs in age from what readers see"
+        what = "readers had all that it built already"
     click.echo(f"Published the run {past.run_id}{how}: {what}.")
     with session(dsn) as connection:
         click.echo(build(connection, settings.site_dir, show_emails=settings.show_emails))

@@ -58,8 +58,9 @@ def unknown(look: Look) -> Answer:
         State.DRIFT,
         f"{plural(len(found), 'user')} {who} {be} nobody's e-mail at the gateway, or several "
         f"people's: {told}",
-        "Their requests are merged, and charged to nobody.",
-        "Say who they are with `omniledger users map` after the upgrade.",
+        "Their requests are merged, charged to nobody, and not found where both logs have them.",
+        "Upgrade with `alembic -x merge=later upgrade head`, say who they are with `omniledger "
+        "users map`, then run `omniledger merge run`.",
         figures,
     )
 

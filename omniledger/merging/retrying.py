@@ -19,6 +19,7 @@ from omniledger.catalog import columns_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.explaining import first_line
+from omniledger.merging.status import quarantined
 from omniledger.revisions import require_head
 
 _BATCH = 1_000
@@ -146,7 +147,7 @@ def retry(connection: Connection, window: Decimal) -> Retried:
             "No merge has been cut over on this database; until then mend the row in the old "
             "table itself, the merge takes it up."
         )
-    before, after = _count(connection), -(2**63)
+    before, after = sum(quarantined(connection).values()), -(2**63)
     while batch := connection.execute(_ASIDE, (after, _BATCH)).fetchall():
         after = batch[-1][0]
         _each(connection, [id_ for id_, is_there in batch if is_there], _complete)
@@ -156,11 +157,7 @@ def retry(connection: Connection, window: Decimal) -> Retried:
 
         if done.legacy.has_table:
             _each(connection, [id_ for id_, is_there in batch if not is_there], bring)
-    still: dict[str, int] = dict(
-        connection.execute(
-            "select reason, count(*) from ledger.audit_quarantine group by 1 order by 2 desc, 1"
-        ).fetchall()
-    )
+    still = quarantined(connection)
     return Retried(before - sum(still.values()), still)
 
 
@@ -208,8 +205,3 @@ def _complete(connection: Connection, ids: list[int]) -> None:
     renamed = [sql.Identifier("unread" if name == "legacy_id" else name) for name in columns]
     query = sql.SQL(_COMPLETE).format(ledger=LEDGER, columns=sql.SQL(", ").join(renamed))
     connection.execute(query, {"ids": ids})
-
-
-def _count(connection: Connection) -> int:
-    row = connection.execute("select count(*) from ledger.audit_quarantine").fetchone()
-    return int(row[0]) if row else 0

@@ -104,19 +104,19 @@ def read(connection: Connection, settings: Settings) -> Status:
         return Status(state, at_work, name, total=_counted(connection, legacy.relation))
     is_cut_over = run["cutover_xid"] is not None
     old = f"ledger.{ARCHIVE}" if is_cut_over else legacy.relation
-    quarantine: dict[str, int] = dict(connection.execute(_QUARANTINE).fetchall())
+    aside = quarantined(connection)
     return Status(
         state=state,
         at_work=at_work,
         legacy_table=run["legacy_table"],
         started_at=run["started_at"],
         finished_at=run["finished_at"],
-        done=None if is_cut_over else _done(connection, quarantine),
+        done=None if is_cut_over else _done(connection, aside),
         total=None if run["rows_total"] is not None else _counted(connection, old),
         certificate=_certificate(run),
         ambiguous=run["rows_ambiguous"],
         deleted=_one(connection, _DELETED),
-        quarantine=quarantine,
+        quarantine=aside,
         unmapped=len(unmapped_users(connection)),
     )
 
@@ -124,6 +124,11 @@ def read(connection: Connection, settings: Settings) -> Status:
 def unmapped_users(connection: Connection) -> list[int]:
     """The ids under the old name, of rows in the ledger, who are nobody among the gateway's."""
     return [row[0] for row in connection.execute(_UNMAPPED)]
+
+
+def quarantined(connection: Connection) -> dict[str, int]:
+    """How many rows of the old table are set aside, by reason; the most frequent first."""
+    return dict(connection.execute(_QUARANTINE).fetchall())
 
 
 def _last_run(connection: Connection) -> dict[str, Any] | None:

@@ -175,7 +175,7 @@ def test_a_source_takes_nothing_of_this_servers_login(monkeypatch: pytest.Monkey
 
     def attached(dsn: Dsn, source: Dsn, *_: object) -> attaching.Attached:
         given.append(source)
-        return attaching.Attached((), None, False)
+        return attaching.Attached(None, False)
 
     monkeypatch.setattr(attaching, "attach", attached)
     monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))

@@ -21,7 +21,7 @@ from omniledger.inspection.questions import ask as ask_all
 from omniledger.runs import recorded
 from omniledger.settings import Settings
 from tests.conftest import STATES, Server, ask, version
-from tests.migrations.operator import Said, omniledger
+from tests.migrations.operator import Said, omniledger, put_off
 
 SCHEMA = json.loads((Path(inspection.__file__).parent / "schema.json").read_text())
 PASSWORD = "tell-nobody-4711"  # noqa: S105 (of a role that lives for one test)
@@ -452,6 +452,29 @@ def test_users_that_nobody_knew_of_at_the_merge_are_a_finding(server: Server) ->
     state, evidence = found(dsn, question)
     assert state == "drift"
     assert evidence.startswith("3 users under the old name are nobody at the gateway (old id ")
+
+
+def test_who_follows_its_advice_on_unknown_people_counts_no_request_twice(server: Server) -> None:
+    question = "Is everybody known to the gateway?"
+    advice = findings(server.state("investigation"))[question]["advice"]
+    assert advice.split("`")[1::2] == [
+        "alembic -x merge=later upgrade head",
+        "omniledger users map",
+        "omniledger merge run",
+    ]
+    dsn = put_off(server)
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (user_id, timestamp, question, success)"
+        " values (4, '2026-02-10 12:04:01+00', 'one of two twins', true)",
+    )
+    assert omniledger(dsn, "users", "map", "4", "4").code == 0
+    assert omniledger(dsn, "merge", "run").code == 0
+    assert ask(
+        dsn,
+        "select source_system, llm_tokens_used from omni2.audit_logs"
+        " where question = 'one of two twins'",
+    ) == [("gateway", 88)]
 
 
 def test_a_writer_at_work_is_named_with_its_application(server: Server) -> None:
