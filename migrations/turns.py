@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from migrations.waiting import END_LEFTOVERS, IN_LINE, MIGRATING
 from omniledger.database import Connection, Dsn, connect
-from omniledger.sessions import IS_HELD, require_lasting, try_lock
+from omniledger.sessions import IS_HELD, given_back, require_lasting, try_lock
 
 LOCK = 0x6F6D6E696C656467
 """The advisory lock of an upgrade: the letters "omniledg"."""
@@ -36,8 +36,9 @@ def taken(dsn: Dsn, say: Callable[[str], object]) -> Iterator[Connection]:
                 say("Another upgrade is at work; waiting for it to end.")
                 told = True
             time.sleep(0.5)
-        _end_leftovers(guard)
-        yield guard
+        with given_back(guard, LOCK):
+            _end_leftovers(guard)
+            yield guard
 
 
 def _end_leftovers(guard: Connection) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from select import select
+
+from psycopg.pq import TransactionStatus
 
 from omniledger.database import Connection, Dsn, another
 from omniledger.errors import NotReadyError
@@ -37,6 +41,23 @@ def try_lock(connection: Connection, key: int) -> bool:
     Of a session that `require_lasting` let pass.
     """
     return connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
+
+
+@contextmanager
+def given_back(connection: Connection, key: int) -> Iterator[None]:
+    """Give back a lock that was taken at the end of the block.
+
+    A server takes its time to notice that a session has ended, and the next command may be there.
+    """
+    try:
+        yield
+    finally:
+        # In a transaction that failed nothing can be said any more; its session ends soon.
+        if connection.info.transaction_status in (
+            TransactionStatus.IDLE,
+            TransactionStatus.INTRANS,
+        ):
+            connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
 def require_lasting(connection: Connection) -> None:

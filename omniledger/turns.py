@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg.pq import TransactionStatus
-
 from omniledger.database import Connection, Dsn, session
 from omniledger.errors import NotReadyError
 from omniledger.roles import require_no_superuser
-from omniledger.sessions import IS_HELD, require_lasting, try_lock
+from omniledger.sessions import IS_HELD, given_back, require_lasting, try_lock
 
 LOCK = 0x6F6D6E6972756E73
 """The advisory lock of a run: the letters "omniruns"."""
@@ -58,12 +56,5 @@ def only_one(connection: Connection, key: int, refusal: str) -> Iterator[None]:
     require_lasting(connection)
     if not try_lock(connection, key):
         raise NotReadyError(refusal)
-    try:
+    with given_back(connection, key):
         yield
-    finally:
-        # In a transaction that failed nothing can be said any more; its session ends soon.
-        if connection.info.transaction_status in (
-            TransactionStatus.IDLE,
-            TransactionStatus.INTRANS,
-        ):
-            connection.execute("select pg_advisory_unlock(%s)", (key,))

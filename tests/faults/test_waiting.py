@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from migrations import turns
 from migrations.patience import patiently
 from omniledger import revisions
 from omniledger.database import Connection, Dsn, connect
@@ -220,6 +221,19 @@ def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(
     assert "Running upgrade" in first.said()
     assert "Running upgrade" not in second.said()
     assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
+
+
+def test_the_next_command_waits_for_no_session_of_an_upgrade_to_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("empty")
+    with connect(dsn, autocommit=True) as another, monkeypatch.context() as patch:
+        with turns.taken(dsn, print) as guard:
+            assert turns.is_taken(another)
+            # A server may take its time to notice the end.
+            patch.setattr(guard, "close", lambda: None)
+        assert not turns.is_taken(another)
+    guard.close()
 
 
 def test_it_ends_the_build_that_a_killed_upgrade_left_in_the_server(
