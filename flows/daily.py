@@ -56,6 +56,19 @@ def check_schema(dsn: Dsn, settings: Settings) -> bool:
         return is_pending(connection, settings)
 
 
+@retried("tell the settings")
+def tell_settings(dsn: Dsn, settings: Settings, run: Run) -> bool:
+    """Tell the database the settings, once it is this run's turn: another is at work with its own.
+
+    Returns:
+        Whether the database is a copy, at an analytics server.
+    """
+    run.require_turn()
+    with session(dsn) as connection:
+        settings.store(connection)
+        return is_attached(connection)
+
+
 @retried("map users")
 def map_users(dsn: Dsn) -> int:
     """Find the gateway's user of people who are new in the chat log."""
@@ -168,11 +181,7 @@ def daily() -> Published:
 def walk(dsn: Dsn, settings: Settings, run: Run) -> Published:
     """The steps that lead to published figures."""
     site.require_writable(settings.site_dir)
-    with session(dsn) as connection:
-        # Not before it is this run's turn: another is at work with its own.
-        settings.store(connection)
-        is_copy = is_attached(connection)
-    if is_copy:
+    if tell_settings(dsn, settings, run):
         copy(dsn, settings, run)
     else:
         note(dsn, run)
