@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from omniledger import revisions
 from omniledger.database import Connection, session
-from omniledger.garbage import collect_seldom
 from omniledger.roles import require_no_superuser
 from omniledger.sessions import require_lasting
 from omniledger.settings import Settings, get_settings
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
-    collect_seldom()
     wait_for_prefect = _begin(_require_marts)
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
