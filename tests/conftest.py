@@ -32,6 +32,9 @@ UNSAFE = {
 """What a server that may lose everything needs not do."""
 
 MEMORY, IN_MEMORY = Path("/dev/shm"), "omniledger-tests-"  # noqa: S108 (its names have our process id)
+ROOT = MEMORY / f"{IN_MEMORY}{os.getpid()}"
+"""Where this process keeps its files there."""
+
 WORKER_BYTES = 6 * 2**30
 """What one process of the tests writes, twice over."""
 
@@ -80,9 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # Of tests that failed, or were killed.
         if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
             rmtree(left, ignore_errors=True)
-    root = MEMORY / f"{IN_MEMORY}{os.getpid()}"
-    root.mkdir()
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(root)
+    ROOT.mkdir()
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(ROOT)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -90,7 +92,7 @@ def pytest_sessionfinish(exitstatus: int) -> Iterator[None]:
     """Leave in memory only what tells why a test failed, until the next run."""
     yield
     if exitstatus == 0:
-        rmtree(MEMORY / f"{IN_MEMORY}{os.getpid()}", ignore_errors=True)
+        rmtree(ROOT, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
