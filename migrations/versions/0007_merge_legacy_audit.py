@@ -10,6 +10,8 @@ Revision ID: 0007
 Revises: 0006
 """
 
+import logging
+
 from alembic import context, op
 
 from migrations.ddl import own_connection, run
@@ -24,6 +26,8 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_log = logging.getLogger("omniledger.merge")
+
 
 def upgrade() -> None:
     if context.is_offline_mode():
@@ -37,7 +41,9 @@ def upgrade() -> None:
             )
             return
         with shown() as show:
-            carry_out(connection, settings, show)
+            certificate = carry_out(connection, settings, show)
+            if certificate is not None:
+                _log.info("%s.", certificate.sentence())
 
 
 def downgrade() -> None:

@@ -70,7 +70,7 @@ def run(
             revisions.require_schema_steps(connection)
             require_own(connection)
             require_room(connection, settings.legacy_schema)
-            certificate = _carry_out(connection, settings, show)
+            certificate = carry_out(connection, settings, show)
             grant_again(connection, settings.legacy_schema)
             # What a printed upgrade left out; at an older revision there is no way back from it.
             if (revisions.current(connection) or "") >= revisions.REPLACED_AT:
@@ -84,7 +84,7 @@ def run(
 def carry_out(
     connection: Connection, settings: Settings, show: Callable[[Progress], None]
 ) -> Certificate | None:
-    """Do what is left of the merge; where a merge was cut over, certify it, and tell the upgrade.
+    """Do what is left of the merge; where a merge was cut over, certify it.
 
     Args:
         connection: an autocommit connection, while nobody else upgrades.
@@ -93,18 +93,9 @@ def carry_out(
         NotReadyError: something can't be carried, or the certificate doesn't hold.
         DatabaseError: others held a lock for too long.
     """
-    certificate = _carry_out(connection, settings, show)
-    if certificate:
-        _log.info("%s.", certificate.sentence())
-    return certificate
-
-
-def _carry_out(
-    connection: Connection, settings: Settings, show: Callable[[Progress], None]
-) -> Certificate | None:
     for _ in range(_TRIES):
         try:
-            return _tried(connection, settings, show)
+            return _carry_out(connection, settings, show)
         except TableChanged:
             _log.warning("The old table was changed while it was merged; it is looked at again.")
     raise NotReadyError(
@@ -114,7 +105,7 @@ def _carry_out(
     )
 
 
-def _tried(
+def _carry_out(
     connection: Connection, settings: Settings, show: Callable[[Progress], None]
 ) -> Certificate | None:
     legacy = inspect(connection, settings.legacy_schema)
