@@ -91,10 +91,12 @@ begin
         select 'revoke all on ledger.audit_logs_legacy from omniledger_writer'
         where to_regclass('ledger.audit_logs_legacy') is not null
     );
-    -- The old name's ids go on from the old sequence.
+    -- The old name's ids go on from the old sequence; an inspection reads how far it came.
     statements := statements || array(
-        select distinct format('grant usage on sequence %s to omniledger_writer', s.oid::regclass)
-        from pg_class as v
+        select distinct format('grant %s on sequence %s to %I', r.privilege, s.oid::regclass, r.name)
+        from (values ('usage', 'omniledger_writer'), ('select', 'omniledger_runner'))
+            as r (privilege, name)
+        cross join pg_class as v
         inner join pg_namespace as n on v.relnamespace = n.oid
         inner join pg_attrdef as d on d.adrelid = v.oid
         inner join pg_depend as p on p.classid = 'pg_attrdef'::regclass and p.objid = d.oid
@@ -108,6 +110,7 @@ begin
         'grant usage, create on schema analytics, analytics_build to omniledger_runner',
         'grant select on all tables in schema omni2, ledger to omniledger_runner',
         'grant usage on all sequences in schema ledger to omniledger_runner',
+        'grant select on all sequences in schema omni2 to omniledger_runner',
         'revoke execute on function ledger.map_users() from public',
         'grant execute on function ledger.map_users() to omniledger_runner',
         'revoke execute on function ledger.refresh_limits() from public',
@@ -173,6 +176,38 @@ begin
         from pg_class as c
         inner join pg_namespace as n on c.relnamespace = n.oid
         where n.nspname = 'auth_service' and c.relname in ('users', 'roles')
+    );
+    -- Whose addresses tell who is who: what an inspection and a list of users read of the old ones.
+    statements := statements || array(
+        select unnest(array[
+            format('grant usage on schema %I to omniledger_runner', n.nspname),
+            format('grant select (id, email) on %s to omniledger_runner', c.oid::regclass)
+        ])
+        from pg_class as c
+        inner join pg_namespace as n on c.relnamespace = n.oid
+        where
+            n.nspname = '{legacy_schema}'
+            and c.relkind in ('r', 'v', 'p')
+            and (
+                c.relname = 'users'
+                or exists (
+                    select from pg_constraint as k
+                    inner join pg_attribute as a
+                        on k.conrelid = a.attrelid and k.conkey[1] = a.attnum
+                    where
+                        k.confrelid = c.oid
+                        and k.contype = 'f'
+                        and (k.conrelid::regclass::text, a.attname) in (
+                            ('omni2.audit_logs', 'legacy_user_id'),
+                            ('ledger.audit_logs_legacy', 'user_id')
+                        )
+                )
+            )
+            and 2 = (
+                select count(*) from pg_attribute as a
+                where
+                    a.attrelid = c.oid and a.attname in ('id', 'email') and not a.attisdropped
+            )
     );
     -- What runs of another user built: whoever runs must be able to build it again.
     statements := statements || array(

@@ -52,7 +52,13 @@ begin
                 n.nspname = any(schemas)
                 and c.relkind in ('r', 'v', 'm', 'f', 'p', 'S')
                 and c.relowner <> role_id
-                and exists (select from aclexplode(c.relacl) as a where a.grantee = role_id)
+                and exists (
+                    select from aclexplode(c.relacl) as a where a.grantee = role_id
+                    union all
+                    select from pg_attribute as o
+                    cross join lateral aclexplode(o.attacl) as a
+                    where o.attrelid = c.oid and a.grantee = role_id
+                )
         );
         statements := statements || array(
             select format('revoke all on function %s from %I', p.oid::regprocedure, role_name)

@@ -117,8 +117,7 @@ def drifted(look: Look) -> Iterator[str]:
     """Each change that can be told without a library of migrations, which takes a while to load.
 
     Raises:
-        InsufficientPrivilege: we may not see all; a runner sees all but the sequences, and is told
-            of that before.
+        InsufficientPrivilege: we may not see all; what we may is told before, but for sequences.
     """
     yield from _columns(look)
     yield from _extra(look)
