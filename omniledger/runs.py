@@ -21,6 +21,19 @@ from omniledger.turns import turn
 STALE_AFTER = timedelta(days=2)
 """Figures are published daily: where the newest are older, a run was missed."""
 
+STALE = """
+    select
+        'no figures were published since '
+        || to_char(max(at) at time zone 'utc', 'YYYY-MM-DD HH24:MI') || ' UTC'
+    from (
+        select finished_at as at from ledger.runs where verdict = 'published'
+        union all
+        select forced_at from ledger.forced_publications
+    ) as published
+    having max(at) < now() - %s
+"""
+"""That they are: a sentence, or no row."""
+
 _ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 
 _CLEAR_KILLED = """

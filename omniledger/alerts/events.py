@@ -23,7 +23,7 @@ from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
-from omniledger.runs import STALE_AFTER
+from omniledger.runs import STALE, STALE_AFTER
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -38,18 +38,6 @@ _LAST_RUN = """
     where r.verdict <> 'running'
     order by r.started_at desc
     limit 1
-"""
-
-_STALE = """
-    select
-        'no figures were published since '
-        || to_char(max(at) at time zone 'utc', 'YYYY-MM-DD HH24:MI') || ' UTC'
-    from (
-        select finished_at as at from ledger.runs where verdict = 'published'
-        union all
-        select forced_at from ledger.forced_publications
-    ) as published
-    having max(at) < now() - %s
 """
 
 # By day and by the same rule as the gate; a difference that nobody mended is not told for ever.
@@ -91,7 +79,7 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
-    for (sentence,) in scene.connection.execute(_STALE, (STALE_AFTER,)):
+    for (sentence,) in scene.connection.execute(STALE, (STALE_AFTER,)):
         yield "stale", sentence
     if (sentence := killed(scene.connection)) is not None:
         # As the next run will call it, so that it is told once.
@@ -113,7 +101,7 @@ def _drift(scene: Scene) -> Rows:
 def _by_hand(scene: Scene) -> Rows:
     revisions.require_head(scene.connection)
     found = []
-    # A runner may read no sequence of the ledger, and is to be told of all else.
+    # Whoever may not read a sequence is to be told of all else.
     with suppress(psycopg.errors.InsufficientPrivilege), scene.connection.transaction():
         for sentence in drifted(Look(scene.connection, scene.settings)):
             found.append(sentence)

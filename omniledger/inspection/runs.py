@@ -9,11 +9,11 @@ from omniledger.forcing import standing_force
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
 from omniledger.moments import in_utc
-from omniledger.runs import STALE_AFTER
+from omniledger.runs import STALE, STALE_AFTER
 from omniledger.turns import IS_AT_WORK, LOCK
 
 _LAST_RUN = """
-    select verdict, reason, started_at, coalesce(finished_at, started_at), now()
+    select verdict, reason, started_at
     from ledger.runs
     where verdict <> 'running'
     order by started_at desc
@@ -48,7 +48,7 @@ def published(look: Look) -> Answer:
         if is_at_work:
             return Answer(State.DRIFT, "the first run is at work", advice="Wait for its end.")
         return Answer(State.DRIFT, "no run yet", advice="Run `omniledger run`.")
-    verdict, reason, at, ended_at, now = row
+    verdict, reason, at = row
     evidence = f"the run of {in_utc(at)} was {verdict}"
     figures = (Figure("verdict", verdict), Figure("started at", at.isoformat()))
     if verdict != "published":
@@ -59,11 +59,11 @@ def published(look: Look) -> Answer:
             "Mend what it names and run `omniledger run`.",
             figures,
         )
-    if now > ended_at + STALE_AFTER:
+    if (stale := look.row_if_there(STALE, STALE_AFTER)) is not None:
         return Answer(
             State.DRIFT,
-            f"{evidence}, and none in more than two days since",
-            "Readers see figures that end with that run.",
+            f"{evidence}, and {stale[0]}",
+            "Readers see figures that end there.",
             "Look whether `omniledger schedule` is on, or run `omniledger run`.",
             figures,
         )

@@ -195,6 +195,7 @@ def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: D
 
 
 def test_a_runner_is_told_of_damage_though_it_may_not_see_all(dsn: Dsn) -> None:
+    ask(dsn, "revoke all on all sequences in schema omni2 from omniledger_runner")
     runner = f"runner_{dsn.dbname}"
     ask(dsn, f"create role {runner} login password '{dsn.password}' in role omniledger_runner")
     try:
