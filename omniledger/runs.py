@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,21 +18,33 @@ from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, Setti
 from omniledger.moments import in_utc
 from omniledger.turns import turn
 
-STALE_AFTER = timedelta(days=2)
-"""Figures are published daily: where the newest are older, a run was missed."""
-
-STALE = """
-    select
-        'no figures were published since '
-        || to_char(max(at) at time zone 'utc', 'YYYY-MM-DD HH24:MI') || ' UTC'
+FRESHNESS = """
+    select published_at, fresh_until, now() > fresh_until as is_stale
     from (
-        select finished_at as at from ledger.runs where verdict = 'published'
-        union all
-        select forced_at from ledger.forced_publications
-    ) as published
-    having max(at) < now() - %s
+        select
+            max(at) as published_at,
+            max(at) + greatest(
+                interval '2 days',
+                case when count(gap) >= 3 then
+                    2 * percentile_disc(0.5) within group (order by gap)
+                end
+            ) as fresh_until
+        from (
+            select at, at - lag(at) over (order by at) as gap
+            from (
+                select coalesce(finished_at, started_at) as at
+                from ledger.runs
+                where verdict = 'published'
+                union all
+                select forced_at from ledger.forced_publications
+                order by at desc
+                limit 6
+            ) as newest
+        ) as published
+    ) as fresh
 """
-"""That they are: a sentence, or no row."""
+"""When figures were published last, by force included, and until when that is no sign of a missed
+run: for two days, or for two of the usual gaps where they come more seldom than daily."""
 
 _ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 

@@ -22,8 +22,9 @@ from omniledger.inspection.freshness import Checks, freshness
 from omniledger.inspection.limits import over_today
 from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
+from omniledger.moments import in_utc
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
-from omniledger.runs import STALE, STALE_AFTER
+from omniledger.runs import FRESHNESS
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -79,8 +80,9 @@ class Scene:
 
 
 def _run(scene: Scene) -> Rows:
-    for (sentence,) in scene.connection.execute(STALE, (STALE_AFTER,)):
-        yield "stale", sentence
+    for published_at, _, is_stale in scene.connection.execute(FRESHNESS):
+        if is_stale:
+            yield "stale", f"no figures were published since {in_utc(published_at)}"
     if (sentence := killed(scene.connection)) is not None:
         # As the next run will call it, so that it is told once.
         yield "failed", sentence

@@ -173,13 +173,13 @@ class Look:
         """Type of each column; it takes no rights to ask."""
         return dict(self.connection.execute(_COLUMNS, name).fetchall())
 
-    def row_if_there(self, query: str, *values: object) -> tuple[Any, ...] | None:
+    def row_if_there(self, query: str) -> tuple[Any, ...] | None:
         """The first row that a query of our own tables finds; None where they are not there yet."""
         if not self.has_ledger:
             return None
         try:
             with self.connection.transaction():
-                return self.connection.execute(query.encode(), values or None).fetchone()
+                return self.connection.execute(query.encode()).fetchone()
         except psycopg.errors.UndefinedTable:
             return None
 

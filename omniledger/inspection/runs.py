@@ -9,7 +9,7 @@ from omniledger.forcing import standing_force
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
 from omniledger.moments import in_utc
-from omniledger.runs import STALE, STALE_AFTER
+from omniledger.runs import FRESHNESS
 from omniledger.turns import IS_AT_WORK, LOCK
 
 _LAST_RUN = """
@@ -59,10 +59,10 @@ def published(look: Look) -> Answer:
             "Mend what it names and run `omniledger run`.",
             figures,
         )
-    if (stale := look.row_if_there(STALE, STALE_AFTER)) is not None:
+    if (fresh := look.row_if_there(FRESHNESS)) is not None and fresh[2]:
         return Answer(
             State.DRIFT,
-            f"{evidence}, and {stale[0]}",
+            f"{evidence}, and no figures since {in_utc(fresh[0])}",
             "Readers see figures that end there.",
             "Look whether `omniledger schedule` is on, or run `omniledger run`.",
             figures,

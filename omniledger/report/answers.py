@@ -11,9 +11,8 @@ from omniledger.report.figures import Gate, Merge
 from omniledger.report.health import HealthFigures, ServerHealth
 from omniledger.report.keeping import Runs
 from omniledger.report.quota import QuotaFigures
-from omniledger.runs import STALE_AFTER
 
-STALE = "No newer figures for more than two days."
+STALE = "Newer figures are overdue."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,12 @@ def freshness(runs: Runs, now: datetime) -> Answer:
         reason = f"The last run: {runs.recent[0].verdict}." if runs.recent else "No run yet."
         return Answer("none", question, "Nothing published yet", reason, "runs")
     published_at = published.finished_at or published.started_at
-    at, until = formats.moment(published_at), published_at + STALE_AFTER
+    at, until = formats.moment(published_at), runs.fresh_until
     later = runs.standing_in
     if later is not None:
         reason = f"The run of {formats.moment(later.started_at)} was not: these figures stand."
         return Answer("warn", question, f"Published {at}", reason, "runs")
-    if now > until:
+    if until is not None and now > until:
         return Answer("warn", question, f"Published {at}", STALE, "runs")
     return Answer("good", question, f"Published {at}", "No run was refused since.", "runs", until)
 

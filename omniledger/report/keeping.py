@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from omniledger.report.formats import visible
 from omniledger.report.snapshot import Snapshot
+from omniledger.runs import FRESHNESS
 
 RUNS_SHOWN = 10
 ALERTS_SHOWN = 50
@@ -141,6 +142,8 @@ class Runs:
     last_published: Run | None = None
     last_refused: Run | None = None
     by_force: tuple[Forced, ...] = ()
+    fresh_until: datetime | None = None
+    """When newer figures are overdue; None where none were published."""
 
     @property
     def forced(self) -> Forced | None:
@@ -194,6 +197,7 @@ def read_runs(snapshot: Snapshot) -> Runs:
         rows = snapshot.rows("ledger.runs", query, **values)
         return tuple(Run(**{**row, "reason": visible(row["reason"])}) for row in rows)
 
+    fresh = snapshot.rows("ledger.forced_publications", FRESHNESS)
     return Runs(
         recent=read(_RUNS, recent=RUNS_SHOWN),
         last_published=next(iter(read(_LAST_RUN, verdict="published")), None),
@@ -202,6 +206,7 @@ def read_runs(snapshot: Snapshot) -> Runs:
             Forced(**{**row, **{name: visible(row[name]) for name in ("forced_by", "why")}})
             for row in snapshot.rows("ledger.forced_publications", _FORCED, shown=FORCED_SHOWN)
         ),
+        fresh_until=fresh[0]["fresh_until"] if fresh else None,
     )
 
 

@@ -166,23 +166,33 @@ def test_what_was_changed_by_hand_is_an_event_until_it_is_taken_back(dsn: Dsn) -
     assert wrong(dsn, "by hand") == []
 
 
-def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: Dsn) -> None:
-    def ended(verdict: str, ago: str) -> None:
-        ask(
-            dsn,
-            "insert into ledger.runs (run_id, verdict, reason, started_at, finished_at) values"
-            " (gen_random_uuid(), %s, 'so', now() - %s::interval, now() - %s::interval)",
-            *(verdict, ago, ago),
-        )
+def ended(dsn: Dsn, verdict: str, ago: str) -> None:
+    """Note a run that ended so, an interval ago."""
+    ask(
+        dsn,
+        "insert into ledger.runs (run_id, verdict, reason, started_at, finished_at) values"
+        " (gen_random_uuid(), %s, 'so', now() - %s::interval, now() - %s::interval)",
+        *(verdict, ago, ago),
+    )
 
-    ended("published", "47 hours")
+
+def test_weekly_figures_are_not_stale_for_two_weeks(dsn: Dsn) -> None:
+    for ago in ("41 days", "34 days", "27 days", "20 days", "20 days", "13 days"):
+        ended(dsn, "published", ago)
+    assert wrong(dsn, "run") == []
+    ask(dsn, "update ledger.runs set finished_at = finished_at - interval '25 hours'")
+    assert [event.subject for event in wrong(dsn, "run")] == ["stale"]
+
+
+def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: Dsn) -> None:
+    ended(dsn, "published", "47 hours")
     assert wrong(dsn, "run") == []
     ask(dsn, "update ledger.runs set finished_at = finished_at - interval '2 hours'")
     [event] = wrong(dsn, "run")
     assert event.subject == "stale"
     assert event.sentence.startswith("no figures were published since ")
     # It is no less so where a later run failed, of which is told too.
-    ended("failed", "1 hour")
+    ended(dsn, "failed", "1 hour")
     assert {event.subject for event in wrong(dsn, "run")} == {"stale", "failed"}
     ask(
         dsn,
@@ -190,7 +200,7 @@ def test_that_no_run_came_for_two_days_is_an_event_until_one_is_published(dsn: D
         " values (gen_random_uuid(), 'so', '[]', '{}', 1)",
     )
     assert {event.subject for event in wrong(dsn, "run")} == {"failed"}
-    ended("published", "1 minute")
+    ended(dsn, "published", "1 minute")
     assert wrong(dsn, "run") == []
 
 

@@ -151,7 +151,7 @@ def test_a_page_that_is_read_days_later_is_not_fresh_any_more(
     seen.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=3))
     seen.page.reload()
     assert answer.get_attribute("class") == "warn"
-    assert "No newer figures for more than two days" in answer.inner_text()
+    assert "Newer figures are overdue" in answer.inner_text()
 
 
 def test_the_page_opens_from_the_folder(served: tuple[site.SiteServer, Dsn], look: Look) -> None:

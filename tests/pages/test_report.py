@@ -348,7 +348,7 @@ def test_figures_that_nobody_renewed_for_days_are_not_fresh(published: Published
     refused = "delete from ledger.runs where verdict = 'refused'"
     old = answer(figures_of(published(refused)), "Fresh")
     assert (old.tone, old.answer) == ("warn", "Published 12 Feb 2026, 06:00 UTC")
-    assert old.reason == "No newer figures for more than two days."
+    assert old.reason == "Newer figures are overdue."
 
 
 def test_alerts_that_are_not_listed_are_counted(published: Published) -> None:
