@@ -16,6 +16,9 @@ _LONGEST = timedelta(days=366)
 _FIELDS = 5
 """Of a cron line."""
 
+_NOT_OF_PREFECT = re.compile(r"lw|\dl", re.IGNORECASE)
+"""The last weekday of a month, which Prefect's reader of cron lines does not know."""
+
 
 def read_interval(text: str) -> timedelta:
     """An interval such as `30s`, `5m`, `6h` or `1d`, of a year at most.
@@ -49,7 +52,7 @@ class Cron:
 
         try:
             # A sixth field is seconds, which Prefect reads from the other end of the line.
-            if len(self.line.split()) != _FIELDS:
+            if len(self.line.split()) != _FIELDS or _NOT_OF_PREFECT.search(self.line):
                 raise CronSimError
             next(CronSim(self.line, datetime.now(ZoneInfo(self.timezone))))
         except StopIteration:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prefect.client.schemas.schedules import CronSchedule
 
 from omniledger.errors import SettingsError
 from omniledger.scheduling.times import Plan, read_interval
@@ -24,11 +25,21 @@ def test_what_is_no_interval_is_refused_with_a_way_out(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "* * *", "15 0 * * * *", "61 0 * * *", "every day", "0 0 31 2 *"]
+    "line",
+    [
+        *("", "* * *", "15 0 * * * *", "61 0 * * *", "every day", "0 0 31 2 *"),
+        *("0 0 LW * *", "0 0 * * 5L"),
+    ],
 )
 def test_a_cron_line_that_names_no_time_is_refused(line: str) -> None:
     with pytest.raises(SettingsError, match="no cron line"):
         Plan(line, None, "UTC")
+
+
+@pytest.mark.parametrize("line", ["0 0 L * *", "0 0 * * fri#1", "*/5 0-6 1,15 jul mon"])
+def test_a_cron_line_that_is_taken_is_one_of_prefects(line: str) -> None:
+    Plan(line, None, "UTC")
+    assert CronSchedule(cron=line).cron == line
 
 
 def test_the_two_ways_to_say_it_exclude_each_other() -> None:
