@@ -56,15 +56,12 @@ def scalar(statement: str, **values: Any) -> Any:
     return op.get_bind().execute(sa.text(statement), values).scalar()
 
 
-def make_fill_in(name: str) -> None:
+def make_fill_in() -> None:
     """Make the fill-in trigger's function, with a bound that `cost_usd` has room below.
 
     A cost that the column's own type has no room for must not turn into a refused row.
-
-    Args:
-        name: that of its text, as the revision has it.
     """
-    text = sql(name)
+    text = sql("fill_in_audit_log")
     if context.is_offline_mode():
         run(_PRINTED.format(text=text, largest=_LARGEST_COST))
     else:

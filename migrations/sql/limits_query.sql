@@ -1,3 +1,30 @@
+create or replace function ledger.column_kind(relation text, name text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select t.typcategory::text
+    from pg_attribute as a
+    inner join pg_type as t on a.atttypid = t.oid
+    where a.attrelid = to_regclass(column_kind.relation) and a.attname = column_kind.name
+$$;
+
+comment on function ledger.column_kind is
+'What kind of type a column has, as pg_type.typcategory calls it: N is a number, S a text.';
+
+create or replace function ledger.ids_match(one text, kind text, other text, other_kind text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when kind = other_kind then one || ' = ' || other
+        else one || '::text = ' || other || '::text'
+    end
+$$;
+
+comment on function ledger.ids_match is
+'SQL that is true where two ids are one, also where one of them is kept as a text.';
+
 create or replace function ledger.limit_of(named text, kind text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -103,3 +130,6 @@ begin
         ) as said';
 end
 $$;
+
+comment on function ledger.limits_query is
+'The one definition of what a user may spend in a day, as SQL over the tables that the gateway has: the user''s own override; else the lowest that role and teams set; else the default. NULL sets nothing, and below zero is zero.';

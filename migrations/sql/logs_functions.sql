@@ -1,3 +1,154 @@
+-- Columns may have collations that no pattern can be matched by, or several that don't go together;
+-- the database's own is always fit for it.
+create or replace function ledger.is_dated(at timestamp with time zone) returns boolean
+language sql immutable parallel safe
+as $$
+    select at >= '0001-01-03 00:00+00' and at < '9999-12-30 00:00+00'
+$$;
+
+comment on function ledger.is_dated is
+'Whether clients in any time zone can read a time: those of Python and JSON know neither infinity nor years beyond 1 to 9999. It has no settings of its own, so that it becomes part of the query that calls it.';
+
+create or replace function ledger.audit_listed(
+    server_name text,
+    wanted text,
+    looked_at bigint
+) returns table (id bigint, "timestamp" timestamp with time zone)
+language sql stable parallel safe
+as $$
+    select n.id, n.timestamp
+    from (
+        (
+            select a.id, a.timestamp
+            from omni2.audit_logs as a
+            where
+                wanted = 'all'
+                and a.mcp_target = server_name
+                and ledger.is_dated(a.timestamp)
+            order by a.timestamp desc
+            limit looked_at
+        )
+        union all
+        (
+            select s.id, s.timestamp
+            from (
+                select a.id, a.timestamp, a.success
+                from omni2.audit_logs as a
+                where
+                    wanted = 'success'
+                    and a.mcp_target = server_name
+                    and ledger.is_dated(a.timestamp)
+                order by a.timestamp desc
+                limit 100000
+            ) as s
+            where s.success
+            limit looked_at
+        )
+        union all
+        (
+            select a.id, a.timestamp
+            from omni2.audit_logs as a
+            where
+                wanted = 'error'
+                and a.mcp_target = server_name
+                and a.success is not true
+                and ledger.is_dated(a.timestamp)
+            order by a.timestamp desc
+            limit looked_at
+        )
+        union all
+        (
+            select s.audit_id, s.timestamp
+            from ledger.audit_servers as s
+            where
+                wanted in ('all', 'success')
+                and s.server_name = audit_listed.server_name
+                and not s.failed
+                and ledger.is_dated(s.timestamp)
+            order by s.timestamp desc
+            limit looked_at
+        )
+        union all
+        (
+            select s.audit_id, s.timestamp
+            from ledger.audit_servers as s
+            where
+                wanted in ('all', 'error')
+                and s.server_name = audit_listed.server_name
+                and s.failed
+                and ledger.is_dated(s.timestamp)
+            order by s.timestamp desc
+            limit looked_at
+        )
+    ) as n (id, timestamp)
+$$;
+
+comment on function ledger.audit_listed is
+'The newest looked_at rows of one server out of each list that may hold some, in no order. wanted is all, success or error; of successes it looks through 100,000 calls at most. It has no settings of its own, so that it becomes part of the query that calls it.';
+
+create or replace function ledger.audit_says(
+    question text,
+    tool_called text,
+    tools_used text [],
+    error_message text,
+    result_summary text,
+    pattern text
+) returns boolean
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select bool_or(t.words collate "default" ilike pattern)
+    from unnest(array[
+        left(question, 500),
+        coalesce(tool_called, left(array_to_string(tools_used, ', '), 500)),
+        left(error_message, 500),
+        left(result_summary, 500)
+    ]) as t (words)
+$$;
+
+comment on function ledger.audit_says is
+'Whether one of the texts of ledger.audit_text matches by itself. They are joined by a newline, so that only a pattern with one in it may match across two of them.';
+
+create or replace function ledger.audit_numbers(pattern text) returns text []
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+-- A step from one person to the next is one look into the index, whoever calls this.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_indexscan = on
+set enable_indexonlyscan = on
+as $$
+begin
+    if pattern !~ '^%[0-9]+%$' then
+        return '{}';
+    end if;
+    return array(
+        with recursive persons as (
+            select min(a.user_id) as user_id
+            from omni2.audit_logs as a
+            union all
+            select (
+                select min(a.user_id)
+                from omni2.audit_logs as a
+                where a.user_id > p.user_id
+            )
+            from persons as p
+            where p.user_id is not null
+        )
+
+        select 'u:' || p.user_id
+        from persons as p
+        left join auth_service.users as u on p.user_id = u.id
+        where cast(p.user_id as text) like pattern and u.email is null
+        limit 101
+    );
+end
+$$;
+
+comment on function ledger.audit_numbers is
+'The persons without an e-mail address whose number has the digits of a pattern, as ledger.audit_keys names them: the dialog shows their number. At most 101.';
+
 create or replace function ledger.audit_newest(
     server_name text,
     wanted text,
@@ -19,75 +170,34 @@ begin
         select c.id
         from (
             -- In order already, so that no more is joined than the page takes.
-            select n.id, n.timestamp
-            from (
-                (
-                    select a.id, a.timestamp
-                    from omni2.audit_logs as a
-                    where
-                        wanted = 'all'
-                        and a.mcp_target = server_name
-                        and a.timestamp is not null
-                    order by a.timestamp desc
-                    limit looked_at
-                )
-                union all
-                (
-                    select s.id, s.timestamp
-                    from (
-                        select a.id, a.timestamp, a.success
-                        from omni2.audit_logs as a
-                        where
-                            wanted = 'success'
-                            and a.mcp_target = server_name
-                            and a.timestamp is not null
-                        order by a.timestamp desc
-                        limit 100000
-                    ) as s
-                    where s.success
-                    limit looked_at
-                )
-                union all
-                (
-                    select a.id, a.timestamp
-                    from omni2.audit_logs as a
-                    where
-                        wanted = 'error'
-                        and a.mcp_target = server_name
-                        and a.success is not true
-                        and a.timestamp is not null
-                    order by a.timestamp desc
-                    limit looked_at
-                )
-                union all
-                (
-                    select s.audit_id, s.timestamp
-                    from ledger.audit_servers as s
-                    where wanted in ('all', 'success') and s.server_name = audit_newest.server_name and not s.failed
-                    order by s.timestamp desc
-                    limit looked_at
-                )
-                union all
-                (
-                    select s.audit_id, s.timestamp
-                    from ledger.audit_servers as s
-                    where wanted in ('all', 'error') and s.server_name = audit_newest.server_name and s.failed
-                    order by s.timestamp desc
-                    limit looked_at
-                )
-            ) as n
-            order by n.timestamp desc, n.id desc
-            offset 0
+            select l.id, l.timestamp
+            from ledger.audit_listed(server_name, wanted, looked_at) as l
+            order by l.timestamp desc, l.id desc
+            -- The lists reach back unequally far: only so much of all is without a gap.
+            limit looked_at
         ) as c
         inner join omni2.audit_logs as a
             on c.id = a.id and not (c.timestamp is distinct from a.timestamp)
-        left join auth_service.users as u on pattern is not null and a.user_id = u.id
+        left join auth_service.users as u on a.user_id = u.id
         where
-            pattern is null
-            or ledger.audit_text(
-                a.question, a.tool_called, a.tools_used, a.error_message, a.result_summary
-            ) ilike pattern
-            or u.email ilike pattern
+            (
+                ledger.audit_text(
+                    a.question, a.tool_called, a.tools_used, a.error_message, a.result_summary
+                ) collate "default" ilike pattern
+                and (
+                    strpos(pattern, e'\n') = 0
+                    or ledger.audit_says(
+                        a.question,
+                        a.tool_called,
+                        a.tools_used,
+                        a.error_message,
+                        a.result_summary,
+                        pattern
+                    )
+                )
+            )
+            or coalesce(cast(u.email as text), cast(a.user_id as text)) collate "default"
+            ilike pattern
         order by c.timestamp desc, c.id desc
         limit max_rows
     );
@@ -115,9 +225,9 @@ declare
     persons text [] := array(
         select 'u:' || u.id
         from auth_service.users as u
-        where cast(u.email as text) ilike pattern
+        where cast(u.email as text) collate "default" ilike pattern
         limit 101
-    );
+    ) || ledger.audit_numbers(pattern);
 begin
     return array(
         -- Kept apart, so that no other index is thought better than the one made for this.
@@ -129,7 +239,18 @@ begin
                 @> array['s:' || server_name]
                 and ledger.audit_text(
                     a.question, a.tool_called, a.tools_used, a.error_message, a.result_summary
-                ) ilike pattern
+                ) collate "default" ilike pattern
+                and (
+                    strpos(pattern, e'\n') = 0
+                    or ledger.audit_says(
+                        a.question,
+                        a.tool_called,
+                        a.tools_used,
+                        a.error_message,
+                        a.result_summary,
+                        pattern
+                    )
+                )
         ),
 
         people as materialized (
@@ -151,7 +272,7 @@ begin
             from people as p
         ) as f
         where
-            f.timestamp is not null
+            ledger.is_dated(f.timestamp)
             and (
                 wanted = 'all'
                 or wanted = 'success' and f.success
@@ -180,10 +301,7 @@ declare
     looked_at bigint;
     found bigint [];
 begin
-    if pattern is null then
-        return ledger.audit_newest(server_name, wanted, pattern, max_rows, max_rows);
-    end if;
-    is_indexed := coalesce(pattern ~ '[[:alnum:]]{3}' and (
+    is_indexed := coalesce(pattern collate "default" ~ '[[:alnum:]]{3}' and (
         select i.indisvalid
         from pg_index as i
         where i.indexrelid = to_regclass('omni2.omniledger_audit_logs_search')
@@ -231,6 +349,7 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 -- How many rows a limit lets through is not known when one plan is made for all.
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -248,7 +367,9 @@ begin
     if server_name is null or max_rows = 0 or length(search) > 1000 then
         return;
     end if;
-    found := ledger.audit_found(server_name, wanted, pattern, max_rows);
+    if pattern is not null then
+        found := ledger.audit_found(server_name, wanted, pattern, max_rows);
+    end if;
     return query
     select
         cast(a.id as integer),
@@ -263,15 +384,30 @@ begin
         null::text,
         null::text,
         a.timestamp
-    from unnest(found) with ordinality as f (id, place)
-    inner join omni2.audit_logs as a on f.id = a.id
+    from (
+        -- In order already, so that no more is joined than the page takes.
+        select n.id, n.timestamp, n.place
+        from (
+            select l.id, l.timestamp, null::bigint as place
+            from ledger.audit_listed(server_name, wanted, max_rows) as l
+            where pattern is null
+            union all
+            select f.id, null, f.place
+            from unnest(found) with ordinality as f (id, place)
+        ) as n
+        order by n.timestamp desc, n.place, n.id desc
+        offset 0
+    ) as c
+    inner join omni2.audit_logs as a
+        on c.id = a.id and (c.place is not null or not (c.timestamp is distinct from a.timestamp))
     left join auth_service.users as u on a.user_id = u.id
-    order by f.place;
+    order by c.timestamp desc, c.place, c.id desc
+    limit max_rows;
 end
 $$;
 
 comment on function ledger.mcp_server_audit is
-'The AuditLog contract: calls of one server, and requests that reached it, newest first. status: success, error, or NULL for all. search: a literal text, in any case, in the question, tool, error, summary or the user''s address. limit: 100 unless said, 1,000 at most. Rows without a time are left out.';
+'The AuditLog contract: calls of one server, and requests that reached it, newest first. status: success, error, or NULL for all. search: a literal text, in any case, in the question, tool, error, summary or the user''s address. limit: 100 unless said, 1,000 at most. Rows without a time are left out, and those with one that no client reads: infinite, or beyond the years 1 to 9999.';
 
 create or replace function ledger.mcp_server_logs(
     server_id bigint,
@@ -300,14 +436,14 @@ begin
         cast(h.event_type as text),
         cast(h.meta_data as jsonb)
     from omni2.mcp_health_log as h
-    where h.mcp_server_id = mcp_server_logs.server_id
-    order by h.timestamp desc
+    where h.mcp_server_id = mcp_server_logs.server_id and ledger.is_dated(h.timestamp)
+    order by h.timestamp desc, h.id desc
     limit least(greatest(coalesce("limit", 100), 0), 1000);
 end
 $$;
 
 comment on function ledger.mcp_server_logs is
-'The HealthLog contract: what was noticed of one server, newest first. limit: 100 unless said, 1,000 at most.';
+'The HealthLog contract: what was noticed of one server, newest first. limit: 100 unless said, 1,000 at most. Events without a time are left out, and those with one that no client reads.';
 
 create or replace function ledger.logs_document(server_id bigint, logs json) returns json
 language sql stable parallel safe

@@ -17,3 +17,6 @@ begin
     end if;
 end
 $$;
+
+comment on function ledger.refresh_limits is
+'Makes ledger.effective_limit, the limit of one user, anew where the gateway has other tables now.';

@@ -43,7 +43,8 @@ _UPDATED = " or ".join(
 
 def upgrade() -> None:
     run(sql("audit_complaint"))
-    make_fill_in("fill_in_audit_log_0006")
+    run(sql("audit_as_json"))
+    make_fill_in()
     if context.is_offline_mode():
         run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")
         run(UNTIL_MERGED)
@@ -77,5 +78,8 @@ def downgrade() -> None:
         f"drop trigger if exists omniledger_fill_in_insert on {_TABLE}",
         f"drop trigger if exists omniledger_fill_in_update on {_TABLE}",
     )
-    run("drop function if exists ledger.fill_in_audit_log, ledger.audit_complaint")
+    run(
+        "drop function if exists ledger.fill_in_audit_log, ledger.audit_as_json,"
+        " ledger.audit_complaint"
+    )
     run("drop function if exists ledger.resolve_user, ledger.map_users")

@@ -44,7 +44,7 @@ def upgrade() -> None:
         f"comment on column {_PRICES}.discount is"
         " 'The share taken off the list price, where the own price is a discount.'"
     )
-    run(sql("model_name_forms_0010"))
+    run(sql("model_name_forms"))
     run(sql("model_names"))
     run(sql("usage_cost"))
 

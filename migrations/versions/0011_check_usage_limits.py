@@ -22,6 +22,9 @@ _FUNCTIONS = (
     "effective_limit(bigint)",
     "effective_limits()",
     "limits_query()",
+    "limit_of(text, text)",
+    "ids_match(text, text, text, text)",
+    "column_kind(text, text)",
     "default_cost_limit()",
     "day_starts_at(date, text)",
     "has_columns(text, text[])",
@@ -29,9 +32,10 @@ _FUNCTIONS = (
 
 
 def upgrade() -> None:
-    run(sql("quota_helpers"))
-    run(sql("limits_query_0011"))
-    for name in ("quota", "note_limits", "check_usage_limit", "check_usage_limit_float"):
+    for name in (
+        *("quota_helpers", "limits_query", "quota", "refresh_limits", "note_limits"),
+        *("check_usage_limit", "check_usage_limit_float"),
+    ):
         run(sql(name))
     run("select ledger.refresh_limits(), ledger.note_limits()")
 

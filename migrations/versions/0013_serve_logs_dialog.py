@@ -60,7 +60,8 @@ def downgrade() -> None:
     run(
         "drop function if exists ledger.mcp_server_audit_json, ledger.mcp_server_logs_json,"
         " ledger.mcp_server_audit, ledger.mcp_server_logs, ledger.logs_document,"
-        " ledger.audit_found, ledger.audit_indexed, ledger.audit_newest"
+        " ledger.audit_found, ledger.audit_indexed, ledger.audit_newest, ledger.audit_numbers,"
+        " ledger.audit_says, ledger.audit_listed, ledger.is_dated"
     )
     if not context.is_offline_mode():
         with op.get_context().autocommit_block(), own_connection() as connection:

@@ -2,14 +2,13 @@
 
 Events without a time come on no page, as rows of the audit log without one.
 
-Locks: none that anybody could wait for; a function is replaced.
-Way back: the function is again what it was.
+Locks: none. Revision 0013 makes it so from the beginning, and 0041 brings it to databases that
+ran that as it was.
+Way back: nothing to do.
 
 Revision ID: 0020
 Revises: 0019
 """
-
-from migrations.ddl import run, sql
 
 revision = "0020"
 down_revision = "0019"
@@ -18,8 +17,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("health_page"))
+    pass
 
 
 def downgrade() -> None:
-    run(sql("logs_functions"))
+    pass

@@ -2,14 +2,13 @@
 
 The definition of the limit is the same; the check takes some two thirds of the time that it took.
 
-Locks: none that anybody could wait for; functions are replaced.
-Way back: the functions are again what they were.
+Locks: none. Revision 0011 makes it so from the beginning, and 0040 brings it to databases that
+ran that as it was.
+Way back: nothing to do.
 
 Revision ID: 0025
 Revises: 0024
 """
-
-from migrations.ddl import run, sql
 
 revision = "0025"
 down_revision = "0024"
@@ -18,11 +17,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("limits_query_0025"))
-    run("select ledger.refresh_limits()")
+    pass
 
 
 def downgrade() -> None:
-    run(sql("limits_query_0011"))
-    run("select ledger.refresh_limits()")
-    run("drop function if exists ledger.limit_of, ledger.ids_match, ledger.column_kind")
+    pass

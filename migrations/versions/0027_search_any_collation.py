@@ -3,14 +3,13 @@
 What is searched is compared in the database's own collation, that of the search index: a
 nondeterministic one matches no pattern, and several at once leave none to match by.
 
-Locks: none that anybody could wait for; functions are replaced.
-Way back: the functions are again what they were.
+Locks: none. Revision 0013 makes it so from the beginning, and 0041 brings it to databases that
+ran that as it was.
+Way back: nothing to do.
 
 Revision ID: 0027
 Revises: 0026
 """
-
-from migrations.ddl import run, sql
 
 revision = "0027"
 down_revision = "0026"
@@ -19,9 +18,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("audit_collations"))
+    pass
 
 
 def downgrade() -> None:
-    for name in ("logs_functions", "health_page", "audit_page"):
-        run(sql(name))
+    pass

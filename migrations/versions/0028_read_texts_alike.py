@@ -10,7 +10,7 @@ Revision ID: 0028
 Revises: 0027
 """
 
-from migrations.ddl import run, sql
+from migrations.ddl import run
 
 revision = "0028"
 down_revision = "0027"
@@ -30,7 +30,6 @@ $omniledger$
 
 
 def upgrade() -> None:
-    run(sql("model_name_forms_0010"))
     run(_DERIVE)
 
 

@@ -3,8 +3,11 @@
 OpenRouter puts a variant behind a name, Bedrock the length of its context, Claude Code `[1m]`,
 Google a number; libraries put the provider and a colon before it. Their cost was unknown.
 
+Revision 0010 makes it so from the beginning; this one brings it to databases that ran that
+as it was.
+
 Locks: none that anybody could wait for; two functions are replaced.
-Way back: the functions are again what they were.
+Way back: nothing to do.
 
 Revision ID: 0032
 Revises: 0031
@@ -23,4 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run(sql("model_name_forms_0010"))
+    pass

@@ -3,14 +3,13 @@
 A page was filled out of the newest rows of each list: of one that is sparse they are old, and stood
 in the page instead of newer ones of the other that were not looked at.
 
-Locks: none that anybody could wait for; a function is replaced.
-Way back: the function is again what it was.
+Locks: none. Revision 0013 makes it so from the beginning, and 0041 brings it to databases that
+ran that as it was.
+Way back: nothing to do.
 
 Revision ID: 0033
 Revises: 0032
 """
-
-from migrations.ddl import run, sql
 
 revision = "0033"
 down_revision = "0032"
@@ -19,8 +18,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("audit_newest"))
+    pass
 
 
 def downgrade() -> None:
-    run(sql("audit_collations"))
+    pass

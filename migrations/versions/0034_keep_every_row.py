@@ -7,8 +7,8 @@ who it is.
 
 Locks: SHARE ROW EXCLUSIVE on `omni2.audit_logs`, and ACCESS EXCLUSIVE on the view with the old
 name, each for an instant.
-Way back: the function is again what it was. The merge makes all the rest by itself, and takes it
-away on its own way back.
+Way back: nothing to do. Revision 0006 and the merge make it so from the beginning, and take it away
+on their own way back.
 
 Revision ID: 0034
 Revises: 0033
@@ -36,7 +36,7 @@ depends_on = None
 
 def upgrade() -> None:
     run(sql("audit_as_json"))
-    make_fill_in("fill_in_audit_log")
+    make_fill_in()
     if context.is_offline_mode():
         run("-- left out: what a merge has left behind is mended by `alembic upgrade head` alone")
         return
@@ -61,4 +61,4 @@ def _know_people(connection: Connection, done: Done | None) -> None:
 
 
 def downgrade() -> None:
-    make_fill_in("fill_in_audit_log_0006")
+    pass

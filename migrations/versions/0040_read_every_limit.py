@@ -3,8 +3,11 @@
 Such a text was no limit, so that another one held. One user whose id is beyond an integer failed
 each run, and one limit of very many digits the check of its user.
 
+Revision 0011 makes it so from the beginning; this one brings it to databases that ran that
+as it was.
+
 Locks: none that anybody could wait for; functions are replaced.
-Way back: the functions are again what they were.
+Way back: nothing to do.
 
 Revision ID: 0040
 Revises: 0039
@@ -19,13 +22,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    _read("limits_query")
+    for name in ("limits_query", "note_limits", "check_usage_limit"):
+        run(sql(name))
+    run("select ledger.refresh_limits()")
 
 
 def downgrade() -> None:
-    _read("limits_query_0025")
-
-
-def _read(name: str) -> None:
-    run(sql(name))
-    run("select ledger.refresh_limits()")
+    pass

@@ -356,6 +356,24 @@ def test_a_row_without_a_time_is_left_out(dsn: Dsn) -> None:
     assert (found(dsn), found(dsn, search="when?"), found(dsn, 2)) == ([1, 2], [], [])
 
 
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "10000-01-01", "0001-01-01 BC"])
+def test_a_row_with_a_time_that_clients_can_not_read_is_left_out(dsn: Dsn, at: str) -> None:
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (timestamp, question, mcp_target, mcps_accessed, success)"
+        " values (%s, 'when?', 'files', '{search}', true)",
+        at,
+    )
+    ask(
+        dsn,
+        "insert into omni2.mcp_health_log (mcp_server_id, status, timestamp)"
+        " values (2, 'healthy', %s)",
+        at,
+    )
+    assert (found(dsn), found(dsn, search="when?"), found(dsn, 2)) == ([1, 2], [], [])
+    assert document(dsn, "select ledger.mcp_server_logs_json(2)")["logs"] == []
+
+
 def test_events_of_one_moment_come_newest_first_and_those_without_a_time_not_at_all(
     dsn: Dsn,
 ) -> None:

@@ -370,11 +370,11 @@ def test_an_identity_counts_on_as_it_did_there_and_back(
 
 
 def rights_and_comment(dsn: Dsn) -> list[tuple[object, ...]]:
-    """Without those of our own role, which come and go with a revision."""
+    """Without those of our own roles, which come and go with a revision."""
     return ask(
         dsn,
         "select array(select a::text from unnest(relacl) as a"
-        " where not starts_with(a::text, 'omniledger_writer=') order by 1), obj_description(oid)"
+        " where a::text !~ '^omniledger_(writer|runner)=' order by 1), obj_description(oid)"
         " from pg_class where relname = 'audit_logs_id_seq'"
         " and relnamespace = 'public'::regnamespace",
     )

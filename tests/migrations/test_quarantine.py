@@ -96,6 +96,10 @@ def test_a_live_row_with_json_that_jsonb_refuses_is_kept_and_set_aside(
 
 def test_databases_that_were_upgraded_before_learn_it(server: Server) -> None:
     dsn = server.state("odd_json:0033")
+    # As it was made there.
+    [(fill_in,)] = ask(dsn, "select pg_get_functiondef('ledger.fill_in_audit_log()'::regprocedure)")
+    ask(dsn, fill_in.replace("ledger.audit_as_json", "to_jsonb"))
+    ask(dsn, "drop function ledger.audit_as_json")
     revisions.upgrade(dsn)
     ask(
         dsn,
