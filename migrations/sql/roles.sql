@@ -5,6 +5,11 @@ declare
     owner_name text;
     statements text[];
     callers_path text := pg_catalog.current_setting('search_path');
+    runs_write constant text[] := array[
+        'alerts', 'bill_imports', 'ingests', 'limit_history', 'model_history', 'model_names',
+        'model_prices', 'provider_buckets', 'provider_costs', 'provider_costs_history',
+        'provider_usage', 'provider_usage_history', 'run_steps', 'runs', 'settings'
+    ];
 begin
     -- Who runs this may all: whoever can create in a schema of its search path must not have it
     -- call a function of theirs. The next upgrade's or psql's statements get back what they had.
@@ -126,14 +131,9 @@ begin
         where
             n.nspname = 'ledger'
             and c.relkind = 'r'
-            and c.relname in (
-                'alerts', 'bill_imports', 'ingests', 'limit_history', 'model_history',
-                'model_names', 'model_prices', 'provider_buckets', 'provider_costs',
-                'provider_costs_history', 'provider_usage', 'provider_usage_history', 'run_steps',
-                'runs', 'settings'
-            )
+            and c.relname = any(runs_write)
     );
-    -- An earlier version gave these: a removal that a runner noted the owner would carry out, and
+    -- An earlier version gave more: a removal that a runner noted the owner would carry out, and
     -- what the gate found, and who published it all the same, is only added to.
     statements := statements || array(
         select format('revoke insert, update, delete on %s from omniledger_runner', c.oid::regclass)
@@ -141,8 +141,14 @@ begin
         inner join pg_namespace as n on c.relnamespace = n.oid
         where
             n.nspname = 'ledger'
-            and c.relname in (
-                'forced_publications', 'gate_results', 'pruned_servers', 'prunings'
+            and c.relkind in ('r', 'v')
+            and c.relname <> all(runs_write)
+            and exists (
+                select from aclexplode(c.relacl) as a
+                inner join pg_roles as r on a.grantee = r.oid
+                where
+                    r.rolname = 'omniledger_runner'
+                    and a.privilege_type in ('INSERT', 'UPDATE', 'DELETE')
             )
     );
     statements := statements || array(
