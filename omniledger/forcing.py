@@ -10,7 +10,7 @@ from uuid import UUID
 
 from omniledger.database import Connection, Dsn, as_json
 from omniledger.errors import NotReadyError, SettingsError
-from omniledger.runs import PastRun, find_run, newest_run
+from omniledger.history import PastRun, find_run, newest_run
 from omniledger.turns import turn
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from expectations.verdict import Cell, Judgement
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.forcing import Forced, forced, standing_force
+from omniledger.history import PastRun, find_run
 from omniledger.moments import in_utc
 from omniledger.report.formats import visible
-from omniledger.runs import PastRun, find_run
 
 _RESULTS = """
 select

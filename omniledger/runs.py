@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,39 +13,9 @@ from uuid import UUID, uuid4
 
 from omniledger import revisions, screen, versions
 from omniledger.database import Connection, Dsn, as_json
-from omniledger.errors import GateRefused, NotReadyError, OmniledgerError, SettingsError
+from omniledger.errors import GateRefused, OmniledgerError
 from omniledger.moments import in_utc
 from omniledger.turns import turn
-
-FRESHNESS = """
-    select published_at, fresh_until, now() > fresh_until as is_stale
-    from (
-        select
-            max(at) as published_at,
-            max(at) + greatest(
-                interval '2 days',
-                case when count(gap) >= 3 then
-                    2 * percentile_disc(0.5) within group (order by gap)
-                end
-            ) as fresh_until
-        from (
-            select at, at - lag(at) over (order by at) as gap
-            from (
-                select coalesce(finished_at, started_at) as at
-                from ledger.runs
-                where verdict = 'published'
-                union all
-                select forced_at from ledger.forced_publications
-                order by at desc
-                limit 6
-            ) as newest
-        ) as published
-    ) as fresh
-"""
-"""When figures were published last, by force included, and until when that is no sign of a missed
-run: for two days, or for two of the usual gaps where they come more seldom than daily."""
-
-_ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 
 _CLEAR_KILLED = """
 update ledger.runs
@@ -127,23 +96,6 @@ class Step:
     def tell(self, sentence: str) -> None:
         """Add to the line that is shown and kept of it."""
         self.said.append(sentence)
-
-
-_BY_ID = """
-select run_id, started_at, finished_at, verdict, coalesce(reason, '')
-from ledger.runs
-where starts_with(run_id::text, %s)
-order by started_at desc
-limit 2
-"""
-
-_NEWEST = """
-select run_id, started_at, finished_at, verdict, coalesce(reason, '')
-from ledger.runs
-where not %(is_judged)s or run_id in (select run_id from ledger.gate_results)
-order by started_at desc
-limit 1
-"""
 
 
 _NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now()"
@@ -239,49 +191,6 @@ class Run:
         self.has_ended = True
         figures = as_json(self.figures)
         self._connection.execute(_END, (verdict, reason, figures, self.run_id))
-
-
-@dataclass(frozen=True)
-class PastRun:
-    """What `ledger.runs` says of one run."""
-
-    run_id: UUID
-    started_at: datetime
-    finished_at: datetime | None
-    verdict: str
-    reason: str
-
-
-def find_run(connection: Connection, named: str) -> PastRun:
-    """The run that a person names by its id, by the first letters of it, or as `last`.
-
-    `last` is the last that the gate has judged.
-
-    Raises:
-        SettingsError: that is no run's id, or several begin with it.
-        NotReadyError: there is no such run.
-    """
-    if named == "last":
-        newest = newest_run(connection, is_judged=True)
-        if newest is None:
-            raise NotReadyError("The gate has not judged a run yet; `omniledger run` makes one.")
-        return newest
-    if not _ID.fullmatch(named):
-        raise SettingsError(
-            f"{named!r} is no run: name it by its id, by the first letters of it, or as last."
-        )
-    found = connection.execute(_BY_ID, [named.lower()]).fetchall()
-    if not found:
-        raise NotReadyError(f"There is no run {named}; `ledger.runs` lists those that there were.")
-    if len(found) > 1:
-        raise SettingsError(f"Several runs begin with {named}; write more of the id.")
-    return PastRun(*found[0])
-
-
-def newest_run(connection: Connection, *, is_judged: bool = False) -> PastRun | None:
-    """The run that began last, whatever became of it, or the last that the gate has judged."""
-    row = connection.execute(_NEWEST, {"is_judged": is_judged}).fetchone()
-    return None if row is None else PastRun(*row)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from omniledger.alerts.record import Event
 from omniledger.analytics.link import is_attached
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
+from omniledger.history import FRESHNESS
 from omniledger.inspection.by_hand import drifted
 from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
@@ -24,7 +25,6 @@ from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
 from omniledger.moments import in_utc
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
-from omniledger.runs import FRESHNESS
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]

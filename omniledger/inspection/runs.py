@@ -6,10 +6,10 @@ import psycopg
 
 from omniledger.database import Connection
 from omniledger.forcing import standing_force
+from omniledger.history import FRESHNESS
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import Look
 from omniledger.moments import in_utc
-from omniledger.runs import FRESHNESS
 from omniledger.turns import IS_AT_WORK, LOCK
 
 _LAST_RUN = """

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from omniledger.history import FRESHNESS
 from omniledger.report.formats import visible
 from omniledger.report.snapshot import Snapshot
-from omniledger.runs import FRESHNESS
 
 RUNS_SHOWN = 10
 ALERTS_SHOWN = 50
