@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from migrations.merge.record import last_done
 from migrations.waiting import SESSION
 from omniledger import revisions
 from omniledger.counting import Count, counted, estimated
@@ -161,8 +162,13 @@ class Look:
         """What is to do where two logs are left: the upgrade, or the merge that was put off."""
         if self.is_revision_lost:
             return revisions.SAY_AGAIN
-        is_ready = self.revision is not None and self.revision >= revisions.MERGED_AT
-        return MERGE if is_ready else UPGRADE
+        if self.revision is None or self.revision < revisions.MERGED_AT:
+            return UPGRADE
+        done = last_done(self.connection)
+        merged = done.legacy.schema if done else self.settings.legacy_schema
+        if merged != self.settings.legacy_schema:
+            return f"Set OMNILEDGER_LEGACY_SCHEMA to {merged}, whose audit_logs was merged."
+        return MERGE
 
     def kind(self, name: tuple[str, str]) -> str | None:
         """The kind of a relation as the catalog has it, or None; it takes no rights to ask."""

@@ -157,6 +157,14 @@ def test_every_starting_state_gets_every_answer(server: Server, state: str) -> N
     assert "cannot tell" not in {one["state"] for one in said.document()["findings"]}
 
 
+def test_another_schema_than_the_merged_one_is_told_to_be_wrong(server: Server) -> None:
+    wrong = {"OMNILEDGER_LEGACY_SCHEMA": "chat"}
+    said = omniledger(server.state(UPGRADED), "inspect", "--json", **wrong).document()["findings"]
+    [one] = [one for one in said if one["question"] == "Is there one audit log?"]
+    assert one["state"] == "drift"
+    assert one["advice"].startswith("Set OMNILEDGER_LEGACY_SCHEMA to public")
+
+
 @pytest.mark.parametrize("revision", ["0003", "0006", "0011"])
 def test_half_way_is_told(server: Server, revision: str) -> None:
     dsn = server.state("investigation")
