@@ -71,6 +71,7 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
     for planted in PLANTED.values():
         assert [command for command, text in said.items() if planted in text] == []
         assert [path for path, content in written.items() if planted.encode() in content] == []
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
     assert "[U+001B]" in said["users", "list"]
     assert all("\x1b]" not in text and "\u202e" not in text for text in said.values())
     ask(dsn, f"drop role {role}")
