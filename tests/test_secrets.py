@@ -91,6 +91,18 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
         "json://me:{}@127.0.0.1/hook",
         "https://{}@host/api",
         "https://an@{}@host/api",
+        "https://host/sse?api-key={}",
+        '{{"error": 401, "api_key": "{}"}}',
+        "{{'Authorization': 'Bearer {}', 'x': 1}}",
+        '{{"Authorization":"Bearer x","password":"a {}"}}',
+        r"{{\"access_token\":\"{}\"}}",
+        "the header Authorization: Bearer {}",
+        "X-Api-Key: {}",
+        "password: {}",
+        "AWS_SECRET_ACCESS_KEY={}",
+        'password="a {}"',
+        r'{{"password": "a\"{}"}}',
+        "passphrase={}",
     ],
 )
 def test_every_spelling_of_a_password_is_masked(url: str) -> None:
@@ -99,7 +111,10 @@ def test_every_spelling_of_a_password_is_masked(url: str) -> None:
     assert said.endswith("look there.")
 
 
-PIECES = [*"aB1'@:/ =\n_.", "password", "TOKEN=", "api_key = ", "https://", "db://u:", "'x y'"]
+PIECES = [
+    *("password", "TOKEN=", "api_key = ", "Authorization: ", "bearer ", '"secret": ', "https://"),
+    *("db://u:", "'x y'", *"aB1'@:/ =\n_.\"\\-"),
+]
 
 
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=50))
