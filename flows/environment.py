@@ -43,6 +43,7 @@ def prepare(settings: Settings) -> None:
     warnings.filterwarnings("ignore", module=r"pydantic\.")
     state = Path(os.environ["PREFECT_HOME"])
     try:
+        settings.make_home()
         # Prefect waits minutes for a server that can't make its folder.
         state.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -5,6 +5,9 @@
             regexp_replace({{ text }}, '(\w+://[^\s:/]*:)\S+@', '\1***@', 'g'),
             '(https?://)[^\s:/]+@', '\1***@', 'g'
         ),
-        '((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)(''[^'']*''\S*|\S+)', '\1***', 'gi'
+        '((?:password|passwd|passphrase|pwd|secret|token|authorization'
+        '|(?:api|access|secret|private)[_-]?key)\\?["'']?\s*[=:]\s*)'
+        '(''[^'']*''\S*|"(?:[^"\\]|\\"?)*"?|(?:bearer|basic)\s+\S+|[^[:space:]"]\S*)',
+        '\1***', 'gi'
     )
 {%- endmacro %}

@@ -69,24 +69,18 @@ def _stop_unforeseen(error: Exception) -> None:
             known = explained(error, target())
             if known is not None:
                 _stop(str(known), known.exit_code)
+    said = (str(error).strip().splitlines() or [""])[0]
     _stop(
-        f"Something unforeseen went wrong ({type(error).__name__}: {_first_line(error)}); "
+        f"Something unforeseen went wrong ({type(error).__name__}: {said}); "
         "set OMNILEDGER_TRACEBACK=1 to see where.",
         1,
     )
 
 
-def _first_line(error: Exception) -> str:
-    from omniledger.masking import masked
-
-    return masked((str(error).strip().splitlines() or [""])[0])
-
-
 def _stop(sentence: str, code: int) -> None:
     from omniledger.screen import refuse
-    from omniledger.strangers import visible
 
-    refuse(visible(sentence), code)
+    refuse(sentence, code)
     sys.exit(code)
 
 

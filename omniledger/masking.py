@@ -5,13 +5,17 @@ import re
 # To the last @: an earlier one is of a password that nobody encoded.
 _URL = re.compile(r"(\w+://[^\s:/]*:)\S+@")
 _TOKEN = re.compile(r"(https?://)[^\s:/]+@")
+# As a setting, in an address, in JSON and within its strings, and in a header.
 _KEYWORD = re.compile(
-    r"((?:password|passwd|pwd|secret|token|api_?key)\s*=\s*)('[^']*'\S*|\S+)", re.IGNORECASE
+    r"((?:password|passwd|passphrase|pwd|secret|token|authorization"
+    r"|(?:api|access|secret|private)[_-]?key)\\?[\"']?\s*[=:]\s*)"
+    r"('[^']*'\S*|\"(?:[^\"\\]|\\\"?)*\"?|(?:bearer|basic)\s+\S+|[^\s\"]\S*)",
+    re.IGNORECASE,
 )
 
 
 def masked(text: str) -> str:
-    """The text with the password of every URL and keyword string in it replaced.
+    """The text without the password of a URL, or a value that is called one, or a token or key.
 
     The macro `masked` does the same to what comes into the marts.
     """

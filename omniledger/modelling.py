@@ -116,7 +116,8 @@ def _run(dsn: Dsn, settings: Settings, *arguments: str) -> dbtRunnerResult:
 
     with _environment(environment(pinned(dsn), settings)):
         try:
-            (settings.home / "dbt").mkdir(parents=True, exist_ok=True)
+            settings.make_home()
+            (settings.home / "dbt").mkdir(exist_ok=True)
             outcome = dbtRunner().invoke([*arguments, *_TELLING])
         except OSError as error:
             raise _no_room(error, settings) from None

@@ -18,6 +18,7 @@ from typing import Any
 
 from omniledger.errors import SettingsError
 from omniledger.masking import masked
+from omniledger.strangers import visible
 
 run_at_work: ContextVar[str | None] = ContextVar("run_at_work", default=None)
 """The run of `ledger.runs` that what is said belongs to."""
@@ -53,9 +54,13 @@ def _settings() -> tuple[str, bool]:
 
 
 def say(event: str, *, level: str = "info", **facts: object) -> None:
-    """Say one thing: `event` as it is to a person; with time, level, run and facts as JSON."""
+    """Say one thing in a line: to a person the event alone; as JSON with time, level, run, facts.
+
+    Without the passwords in the event, and what strangers wrote does nothing in it.
+    """
     if is_quiet() and level not in _LOUD:
         return
+    event = visible(masked(event))
     try:
         sys.stderr.write(f"{_as_json(event, level, facts) if is_json() else event}\n")
         sys.stderr.flush()
@@ -81,7 +86,7 @@ def refuse(sentence: str, exit_code: int) -> None:
 
 def _as_json(event: str, level: str, facts: dict[str, Any]) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = {"time": now, "level": level, "event": masked(event), "run": run_at_work.get(), **facts}
+    line = {"time": now, "level": level, "event": event, "run": run_at_work.get(), **facts}
     return json.dumps(line, default=str, ensure_ascii=False)
 
 

@@ -188,6 +188,10 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    def make_home(self) -> None:
+        """Make the folder of the state of runs, where it isn't there, for its user's eyes only."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def environment(self) -> dict[str, str]:
         """The settings that dbt's vars read, as environment variables."""
         names = (

@@ -447,7 +447,6 @@ def test_failing_to_make_the_data_says_the_programs_own_reason(tmp_path: Path) -
 
 def test_a_private_folder_above_is_opened_for_passing_only(tmp_path: Path) -> None:
     private = tmp_path / "private"
-    private.mkdir(mode=0o700)
     with EmbeddedServer(private / "pg", options=QUICK).lease() as endpoint:
         assert ask(endpoint, "select 1") == 1
     opened = 0o701 if os.geteuid() == 0 else 0o700

@@ -58,6 +58,24 @@ def test_an_upgrade_speaks_json_or_is_quiet(server: Server) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_stranger_s_name_in_what_an_upgrade_says_is_text(server: Server, form: str) -> None:
+    dsn = server.state("investigation")
+    name = "a\x1b[2J\x9b\u202e"
+    ask(dsn, f'create materialized view public."{name}" as select id from public.audit_logs')
+    done = run("upgrade", "head", database=dsn.url(), program="alembic", OMNILEDGER_LOG_FORMAT=form)
+    assert done.returncode == 4
+    assert "a[U+001B][2J[U+009B][U+202E]" in done.stderr
+    assert not {"\x1b", "\x9b", "\u202e"} & set(done.stderr)
+
+
+def test_no_password_is_said_to_a_person_either(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.refuse(f"postgresql://me:{SECRET}@host/db is no good.", 3)
+    said = capsys.readouterr().err
+    assert said.startswith("omniledger: postgresql://me:")
+    assert SECRET not in said
+
+
 def test_a_refusal_is_json_too_and_quiet_does_not_silence_it(server: Server) -> None:
     done = run("run", "--quiet", "--log-format", "json", database=server.state("empty").url())
     [line] = done.stderr.splitlines()

@@ -71,6 +71,7 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
     for planted in PLANTED.values():
         assert [command for command, text in said.items() if planted in text] == []
         assert [path for path, content in written.items() if planted.encode() in content] == []
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
     assert "[U+001B]" in said["users", "list"]
     assert all("\x1b]" not in text and "\u202e" not in text for text in said.values())
     ask(dsn, f"drop role {role}")
@@ -90,6 +91,18 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
         "json://me:{}@127.0.0.1/hook",
         "https://{}@host/api",
         "https://an@{}@host/api",
+        "https://host/sse?api-key={}",
+        '{{"error": 401, "api_key": "{}"}}',
+        "{{'Authorization': 'Bearer {}', 'x': 1}}",
+        '{{"Authorization":"Bearer x","password":"a {}"}}',
+        r"{{\"access_token\":\"{}\"}}",
+        "the header Authorization: Bearer {}",
+        "X-Api-Key: {}",
+        "password: {}",
+        "AWS_SECRET_ACCESS_KEY={}",
+        'password="a {}"',
+        r'{{"password": "a\"{}"}}',
+        "passphrase={}",
     ],
 )
 def test_every_spelling_of_a_password_is_masked(url: str) -> None:
@@ -98,7 +111,10 @@ def test_every_spelling_of_a_password_is_masked(url: str) -> None:
     assert said.endswith("look there.")
 
 
-PIECES = [*"aB1'@:/ =\n_.", "password", "TOKEN=", "api_key = ", "https://", "db://u:", "'x y'"]
+PIECES = [
+    *("password", "TOKEN=", "api_key = ", "Authorization: ", "bearer ", '"secret": ', "https://"),
+    *("db://u:", "'x y'", *"aB1'@:/ =\n_.\"\\-"),
+]
 
 
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=50))

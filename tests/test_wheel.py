@@ -78,6 +78,7 @@ def test_an_installed_wheel_upgrades_and_runs_in_a_folder_of_its_own(
     assert ask(dsn, "select count(*) from analytics_build.dim_users") == ask(
         dsn, "select count(*) from auth_service.users"
     )
+    assert (folder / ".omniledger").stat().st_mode & 0o077 == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         ".gitignore",
         ".omniledger",

@@ -14,7 +14,8 @@ select
     {{ possible_response('happened.response_ms') }} as response_ms,
     happened.response_ms is not null and {{ possible_response('happened.response_ms') }} is null
         as is_impossible_response,
-    nullif(btrim(left(happened.error_message, 500)), '') as error_message,
+    -- twice what is shown: a password is known by what stands behind it
+    nullif(btrim(left(happened.error_message, 1000)), '') as error_message,
     happened.change_xid
 
 from {{ ref('stg_mcp_health_log') }} as happened

@@ -187,8 +187,8 @@ final as (
         cast(extract(epoch from ended_at - greatest(began_at, starts_at)) as integer) as seconds,
         began_at < starts_at as is_continued,
         checks,
-        {{ masked('first_error') }} as first_error,
-        {{ masked('last_error') }} as last_error
+        left({{ masked('first_error') }}, 500) as first_error,
+        left({{ masked('last_error') }}, 500) as last_error
 
     from merged
     where ended_at > greatest(began_at, starts_at)

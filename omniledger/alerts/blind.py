@@ -32,20 +32,19 @@ def told_when_blind(settings: Settings) -> Iterator[None]:
     What a channel doesn't take is sent to it again at the next look. Where the folder of our state
     can't be written, it is told at each look: rather too often than never.
     """
-    path = settings.home / "blind.json"
-    before = _read(path)
+    before = _read(_path(settings))
     try:
         yield
     except Exception as error:
         blind = before or _Blind(f"the watch can't look: {_sentence(error)}")
         untold = {*range(1, len(settings.alerts) + 1)}.difference(blind.told)
         took = _send(settings, blind.sentence, untold, is_over=False)
-        _keep(path, _Blind(blind.sentence, (*blind.told, *took)))
+        _keep(settings, _Blind(blind.sentence, (*blind.told, *took)))
         raise
     if before is not None:
         took = _send(settings, before.sentence, before.told, is_over=True)
         left = tuple(place for place in before.told if place not in took)
-        _keep(path, _Blind(before.sentence, left) if left else None)
+        _keep(settings, _Blind(before.sentence, left) if left else None)
 
 
 def _sentence(error: Exception) -> str:
@@ -72,11 +71,16 @@ def _read(path: Path) -> _Blind | None:
         return None
 
 
-def _keep(path: Path, blind: _Blind | None) -> None:
+def _path(settings: Settings) -> Path:
+    return settings.home / "blind.json"
+
+
+def _keep(settings: Settings, blind: _Blind | None) -> None:
+    path = _path(settings)
     with suppress(OSError):
         if blind is None:
             path.unlink()
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        settings.make_home()
         with replacing(path) as draft:
             draft.write_text(json.dumps(asdict(blind)))

@@ -148,7 +148,8 @@ class EmbeddedServer:
 
     def _acquire(self) -> _Lease:
         with _plain_errors(self.root):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.root.parent, self.root):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._deciding():
             held = (locks.share(self.root / "leases"), locks.share(self.root / "alive"))
             try:

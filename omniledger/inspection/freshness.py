@@ -105,7 +105,7 @@ expected as materialized (
                 error_message
             from (
                 select
-                    nullif(btrim(left(h.error_message, 500)), '') as error_message,
+                    nullif(btrim(left(h.error_message, 1000)), '') as error_message,
                     coalesce(
                         nullif(translate(lower(h.status::text collate "C"), E' \t\r\n_-', ''), ''),
                         translate(lower(h.event_type::text collate "C"), E' \t\r\n_-', '')
@@ -212,6 +212,9 @@ def freshness(connection: Connection, now: datetime, settings: Settings) -> list
 
 
 def _without_passwords(checks: Checks) -> Checks:
-    """What a server said of its error goes to channels and screens."""
+    """What a server said of its error goes to channels and screens, up to 500 characters.
+
+    A password is known by what stands behind it, so twice as many are read.
+    """
     said = checks.last_error
-    return checks if said is None else checks._replace(last_error=masked(said))
+    return checks if said is None else checks._replace(last_error=masked(said)[:500])

@@ -243,6 +243,13 @@ def test_an_alert_is_one_line_of_the_list_however_many_its_error_has(dsn: Dsn) -
     assert "the MCP server nine is down: Traceback:   it broke all is well (not told" in line
 
 
+def test_a_password_at_the_end_of_what_is_told_of_an_error_is_not_told(dsn: Dsn) -> None:
+    error = f"{'e' * 480} https://me:{'tell-nobody-' * 9}@host"
+    event_at(dsn, "2026-07-01 11:55+00", "error", error)
+    [down] = wrong(dsn, "incident")
+    assert down.sentence.endswith("e https://me:***@host")
+
+
 def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(dsn: Dsn) -> None:
     ask(dsn, BILL)
     ask(

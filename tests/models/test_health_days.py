@@ -185,6 +185,14 @@ def test_odd_rows_stop_nothing(marts: Marts) -> None:
     assert incident["first_error"] == "e" * 500
 
 
+def test_a_password_at_the_end_of_what_is_kept_of_an_error_is_not_in_it(marts: Marts) -> None:
+    error = f"{'e' * 480} https://me:{'tell-nobody-' * 9}@host"
+    event_at(marts, f"{FIRST} 12:00+00", "unhealthy", error_message=error)
+    marts.run(HEALTH)
+    [incident] = marts.figures(INCIDENTS)
+    assert incident["first_error"] == f"{error[:492]}***@host"[:500]
+
+
 def test_a_late_event_closes_the_incident_of_the_day_before(marts: Marts) -> None:
     for minute in range(-10, 1435, 5):
         at = datetime(2026, 3, 5, tzinfo=UTC) + timedelta(minutes=minute)
