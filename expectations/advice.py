@@ -74,8 +74,8 @@ _OF_RULE = {
         "Talk to these users, or raise their limit in auth_service; the figures are right."
     ),
     "The cost of all tokens that count is recorded": (
-        "Let the gateway write the split of its tokens, or price what it doesn't split with "
-        "`omniledger prices set`."
+        "Let the gateway write the split of its tokens, and give models without a price one with "
+        "`omniledger prices set`: what is written after that has a cost."
     ),
     "Every status word of the health log is known": _CHECKS,
     "Every response time can be": _CHECKS,

@@ -90,6 +90,8 @@ where coalesce(reconciled.ledger_usd, 0) <> coalesce(focus.ledger_usd, 0)
 order by bill_date
 """
 
+# Of what is known of both sides: else the ledger's dollars for which nobody knows the charge would
+# make any difference look small.
 _DAYS_APART = """
 select
     bill_date,
@@ -98,6 +100,7 @@ select
     sum(difference_usd)::text as difference_usd,
     bool_and(is_settled) as is_settled
 from batch
+where billed_usd is not null
 group by bill_date
 having abs(sum(difference_usd)) > {share} * greatest(sum(billed_usd), sum(ledger_usd))
 order by bill_date desc

@@ -97,7 +97,8 @@ final as (
         coalesce(listed.input_usd, chosen.input_usd) as list_input_usd,
         coalesce(listed.output_usd, chosen.output_usd) as list_output_usd,
         coalesce(listed.cached_read_usd, chosen.cached_read_usd) as list_cached_read_usd,
-        coalesce(listed.cache_write_5m_usd, chosen.cache_write_5m_usd) as list_cache_write_5m_usd
+        coalesce(listed.cache_write_5m_usd, chosen.cache_write_5m_usd) as list_cache_write_5m_usd,
+        coalesce(listed.cache_write_1h_usd, chosen.cache_write_1h_usd) as list_cache_write_1h_usd
 
     from chosen
     left join listed

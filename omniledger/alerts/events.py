@@ -48,7 +48,9 @@ _BILL = """
         sum(billed_usd),
         sum(ledger_usd)
     from analytics.fct_bill_reconciliation
-    where bill_date > (select max(bill_date) - 35 from analytics.fct_bill_reconciliation)
+    where
+        billed_usd is not null
+        and bill_date > (select max(bill_date) - 35 from analytics.fct_bill_reconciliation)
     group by bill_date
     having abs(sum(difference_usd)) > %s * greatest(sum(billed_usd), sum(ledger_usd))
     order by bill_date

@@ -281,8 +281,9 @@ def _check(connection: Connection, document: Document) -> None:
         double = connection.execute(_DOUBLES).fetchone()
         if double is not None:
             raise InputError(
-                f"{document.name}: {double[1]} counts the same again as {double[0]}; the file, or "
-                "a page of it, is there twice; nothing of it was imported."
+                f"{document.name}: {double[1]} counts again what {double[0]} counts; if both are "
+                "meant, as a charge and its credit, add them up; else the file, or a page of it, "
+                "is there twice; nothing of it was imported."
             )
     elif connection.execute(_WHOLLY_DOUBLED).fetchone() == (True,):
         raise InputError(

@@ -162,8 +162,11 @@ def prices_list(own: bool, ended: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, default=_text))
         return
-    if not rows:
+    if not rows and ended:
         click.echo("You have stated no price of your own." if own else "No price is known.")
+    elif not rows:
+        whose = "of your own " if own else ""
+        click.echo(f"No price {whose}is in force or to come; `--all` shows those of the past, too.")
     for row in rows:
         mark = "own " if row["is_own"] else "list"
         click.echo(

@@ -141,7 +141,8 @@ def take_back(connection: Connection, name: str) -> str:
     model = canonical(connection, name) or name.strip()
     if not connection.execute(_TAKE_BACK, (model,)).rowcount:
         raise InputError(
-            f"You have stated no price of {model}; `omniledger prices list --own` shows yours."
+            f"You have stated no price of {model}; `omniledger prices list --own --all` shows what "
+            "you have."
         )
     return model
 

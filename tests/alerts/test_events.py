@@ -264,6 +264,18 @@ def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(d
     ]
 
 
+def test_what_nobody_knows_the_charge_of_hides_no_difference(dsn: Dsn) -> None:
+    ask(dsn, BILL)
+    ask(
+        dsn,
+        "insert into analytics.fct_bill_reconciliation values"
+        " ('2026-06-30', 12, 10, 2), ('2026-06-30', null, 1000, null)",
+    )
+    assert wrong(dsn, "bill") == [
+        Event("bill", "2026-06-30", "the bill of 2026-06-30 is $12.00, and the ledger says $10.00")
+    ]
+
+
 def test_old_rows_that_no_removal_took_are_an_event_until_one_did(dsn: Dsn) -> None:
     def staying() -> list[str]:
         return [event.sentence for event in wrong(dsn, "raw rows", raw_keep_days=10)]

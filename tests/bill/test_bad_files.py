@@ -136,7 +136,7 @@ BAD: dict[str, tuple[str, object, str]] = {
     "a page twice": (
         "x.json",
         [page(usage_bucket(), has_more=True), page(usage_bucket())],
-        "[1].data[0].results[0] counts the same again as [0].data[0].results[0]",
+        "[1].data[0].results[0] counts again what [0].data[0].results[0] counts",
     ),
     "overlapping": (
         "x.json",
@@ -197,7 +197,12 @@ BAD: dict[str, tuple[str, object, str]] = {
     "a row twice": (
         "x.csv",
         f"{_HEADER}2026-03-01,m,input,5,1\n2026-03-01,m,input,5,1\n",
-        "x.csv: line 3 counts the same again as line 2",
+        "x.csv: line 3 counts again what line 2 counts",
+    ),
+    "a credit beside its charge": (
+        "x.csv",
+        "date,model,kind,cost_usd\n2026-03-01,m,input,10\n2026-03-01,m,input,-2.5\n",
+        "line 2 counts; if both are meant, as a charge and its credit, add them up; else the file",
     ),
     "an export twice": (
         "x.csv",

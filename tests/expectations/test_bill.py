@@ -59,6 +59,22 @@ def test_a_bill_that_is_far_from_the_ledger_is_a_warning(
     assert said(verdict, "bill_reconciliation") == {}
 
 
+def test_what_nobody_knows_the_charge_of_hides_no_difference(dsn: Dsn, judge: Judge) -> None:
+    spoil(
+        dsn,
+        f"update {BILL} set billed_usd = billed_usd * 0.985,"
+        " difference_usd = billed_usd * 0.985 - ledger_usd,"
+        " cause_discount_usd = billed_usd * 0.985 - ledger_usd"
+        " where llm_model = 'haiku'",
+        f"update {BILL} set billed_usd = null, difference_usd = null, cause_unexplained_usd = null"
+        " where llm_model = 'sonnet'",
+    )
+    assert set(said(judge(dsn), "bill_reconciliation")) == {
+        "The bill of each day lies within 1 % of the ledger",
+        "What the provider counted is known in dollars",
+    }
+
+
 def test_tokens_without_a_price_are_a_warning(dsn: Dsn, judge: Judge) -> None:
     spoil(
         dsn,

@@ -145,6 +145,16 @@ def _worth(count: Count, prices: tuple[Price, ...], *, as_ledger: bool) -> Fract
     return None if rate is None else Fraction(count.tokens) * Fraction(rate) / MILLION
 
 
+def _listed(prices: tuple[Price, ...], counts: Iterable[Count]) -> list[Fraction | None]:
+    """What counts are worth by the list, and at the own price where the list has none."""
+    listed = tuple(price for price in prices if not price.is_own)
+    found = []
+    for count in counts:
+        worth = _worth(count, listed, as_ledger=False)
+        found.append(_worth(count, prices, as_ledger=False) if worth is None else worth)
+    return found
+
+
 def _is_tiered(fact: Count | Charge) -> bool:
     return (fact.tier or "standard") != "standard"
 
@@ -226,12 +236,15 @@ class Books:
             else:
                 found["token_count"], found["cache_write"] = more, longer
             if is_cost_known:
-                found.update(_rates_of(counts, charges, worth))
+                found.update(_rates_of(counts, charges, worth, _listed(self.prices, counts)))
         return found
 
 
 def _rates_of(
-    counts: list[Count], charges: list[Charge], worth: list[Fraction | None]
+    counts: list[Count],
+    charges: list[Charge],
+    worth: list[Fraction | None],
+    listed: list[Fraction | None],
 ) -> dict[str, Fraction | None]:
     """Why what was counted is charged with other dollars than it is worth."""
     tells_tiers = all(
@@ -239,14 +252,14 @@ def _rates_of(
     )
     tiered = [c for c in charges if tells_tiers and _is_tiered(c)]
     plain = [c for c in charges if c not in tiered]
-    tiered_worth = _sum(
-        w for w, c in zip(worth, counts, strict=True) if tells_tiers and _is_tiered(c)
-    )
+    of_tiers = [tells_tiers and _is_tiered(c) for c in counts]
+    tiered_worth = _sum(w for w, is_tiered in zip(worth, of_tiers, strict=True) if is_tiered)
     plain_worth = _sum(worth) - tiered_worth
+    plain_listed = _sum(w for w, is_tiered in zip(listed, of_tiers, strict=True) if not is_tiered)
     has_list = bool(charges) and all(c.list_usd is not None for c in charges)
-    before = _sum(c.list_usd for c in plain) if has_list else plain_worth
+    before = _sum(c.list_usd for c in plain) if has_list else plain_listed
     return {
         "tier": _sum(c.usd for c in tiered) - tiered_worth,
-        "discount": _sum(c.usd for c in plain) - before,
-        "list_price": before - plain_worth,
+        "discount": (_sum(c.usd for c in plain) - plain_worth) - (before - plain_listed),
+        "list_price": before - plain_listed,
     }

@@ -170,6 +170,33 @@ def test_what_was_cached_for_an_hour_has_the_price_in_force(prepared: Prepared) 
     assert billed == {"2": 5, "3": 5, "4": 6, "5": 7, "6": 7, "7": 9}
 
 
+def test_a_discount_that_the_own_price_has_is_no_difference(prepared: Prepared) -> None:
+    marts = prepared.restore("empty")
+    dsn = marts.dsn
+    for is_own, price in ((False, Decimal(3)), (True, Decimal("2.7"))):
+        ask(
+            dsn,
+            "insert into ledger.model_prices (is_own, model, valid_from, input, output,"
+            " cache_write_5m, cache_write_1h, source)"
+            " values (%s, 'm', '-infinity', %s, 15, %s, %s, 'test')",
+            *(is_own, price, price, price),
+        )
+    request_at(marts, "2026-01-01 12:00+00", llm_model="m", tokens_input=1_000_000, tokens_output=0)
+    request_at(marts, "2026-01-02 12:00+00", llm_model="m", tokens_input=1_000_000, tokens_output=0)
+    for day, usd in (("2026-01-01", "2.7"), ("2026-01-02", "3")):
+        counted(dsn, day, "input", 1_000_000, "m")
+        charged(dsn, day, "input", usd, "m", list_amount_usd=Decimal(3))
+    counted(dsn, "2026-01-03", "cache_write_1h", 1_000_000, "m")
+    charged(dsn, "2026-01-03", "cache_write_1h", "2.7", "m", list_amount_usd=Decimal(4))
+    marts.run(*ALL)
+    found = {day[-1:]: causes(row) for (day, *_), row in reconciliation(dsn).items()}
+    assert found == {
+        "1": {},
+        "2": {"discount": "0.3"},
+        "3": {"unseen": "2.7", "discount": "-1", "list_price": "1"},
+    }
+
+
 def test_tokens_and_dollars_stand_side_by_side(filled: Marts) -> None:
     row = reconciliation(filled.dsn)["2026-01-02", HAIKU, "output"]
     assert (row["ledger_tokens"], row["billed_tokens"], row["difference_tokens"]) == (100, 200, 100)

@@ -135,6 +135,17 @@ def test_a_discount_follows_the_list(dsn: Dsn) -> None:
     assert "10 % off list" in omniledger("prices", "list", "--own")
 
 
+def test_an_own_price_of_the_past_is_not_said_to_be_none(dsn: Dsn) -> None:
+    assert omniledger("prices", "list", "--own", "--all") == (
+        "You have stated no price of your own.\n"
+    )
+    own_price(dsn, "5", "--from", "2025-01-01", "--to", "2026-01-01")
+    assert omniledger("prices", "list", "--own") == (
+        "No price of your own is in force or to come; `--all` shows those of the past, too.\n"
+    )
+    assert "claude-x" in omniledger("prices", "list", "--own", "--all")
+
+
 def test_what_was_stated_is_taken_back(dsn: Dsn) -> None:
     said = omniledger("prices", "set", "claude-x", "--input", "3", "--output", "9")
     assert "use cached read or cache write 5m have an unknown cost then" in said

@@ -146,7 +146,14 @@ named_prices as materialized (
             'cached', cached_read_usd,
             'cache_write_5m', cache_write_5m_usd,
             'cache_write_1h', cache_write_1h_usd
-        ) as prices
+        ) as prices,
+        jsonb_build_object(
+            'input', list_input_usd,
+            'output', list_output_usd,
+            'cached', list_cached_read_usd,
+            'cache_write_5m', list_cache_write_5m_usd,
+            'cache_write_1h', list_cache_write_1h_usd
+        ) as list_prices
 
     from agreed_prices
 
@@ -205,6 +212,9 @@ valued as (
         counted.*,
         counted.tokens * cast(price.prices ->> counted.provider_token_kind as numeric) * 0.000001
             as value_usd,
+        counted.tokens
+        * cast(price.list_prices ->> counted.provider_token_kind as numeric) * 0.000001
+            as list_value_usd,
         -- as the ledger prices what is written to the cache, for however long
         counted.tokens * cast(
             coalesce(
@@ -218,6 +228,7 @@ valued as (
     left join lateral (
         select
             named_prices.prices,
+            named_prices.list_prices,
             named_prices.price_name <> counted.llm_model as has_other_name,
             named_prices.price_name
         from named_prices
@@ -225,7 +236,7 @@ valued as (
             named_prices.llm_model = counted.llm_model
             and named_prices.valid_from <= counted.bucket_start
             and named_prices.valid_to > counted.bucket_start
-        order by 2, 3
+        order by 3, 4
         limit 1
     ) as price on true
 
@@ -239,8 +250,10 @@ usage_by_kind as (
         {{ ledger_token_kind('provider_token_kind') }} as token_kind,
         sum(tokens) as tokens,
         sum(value_usd) as value_usd,
+        sum(list_value_usd) as list_value_usd,
         sum(short_lived_usd) as short_lived_usd,
         coalesce(sum(value_usd) filter (where is_tiered), 0) as tiered_value_usd,
+        coalesce(sum(list_value_usd) filter (where is_tiered), 0) as tiered_list_value_usd,
         count(*) filter (where value_usd is null and tokens > 0) as unpriced,
         sum(counts_with_tier) as counts_with_tier
 
@@ -340,6 +353,8 @@ joined as (
         end as value_usd,
         coalesce(theirs.short_lived_usd, 0) as short_lived_usd,
         coalesce(theirs.tiered_value_usd, 0) as tiered_value_usd,
+        coalesce(theirs.list_value_usd, 0) as list_value_usd,
+        coalesce(theirs.tiered_list_value_usd, 0) as tiered_list_value_usd,
         coalesce(charges.billed_usd, 0) as charged_usd,
         charges.billed_list_usd as charged_list_usd,
         -- charges that name no tier, as some exports have them, are of all tiers together
@@ -385,7 +400,9 @@ judged as (
         is_cost_known and not is_other and value_usd is not null as is_rate_known,
         case when is_tier_known then tiered_usd else 0 end as taken_tiered_usd,
         case when is_tier_known then tiered_list_usd else 0 end as taken_tiered_list_usd,
-        case when is_tier_known then tiered_value_usd else 0 end as taken_tiered_value_usd
+        case when is_tier_known then tiered_value_usd else 0 end as taken_tiered_value_usd,
+        list_value_usd - case when is_tier_known then tiered_list_value_usd else 0 end
+            as untiered_list_value_usd
 
     from joined
 
@@ -407,13 +424,15 @@ caused as (
             when charged_list_usd is null
                 then
                     (charged_usd - taken_tiered_usd) - (value_usd - taken_tiered_value_usd)
-            else (charged_usd - taken_tiered_usd) - (charged_list_usd - taken_tiered_list_usd)
+            -- what the operator's own price takes off already is no difference
+            else
+                (charged_usd - taken_tiered_usd) - (charged_list_usd - taken_tiered_list_usd)
+                - (value_usd - taken_tiered_value_usd) + untiered_list_value_usd
         end as discount_usd,
         case
             when is_rate_known and charged_list_usd is not null
                 then
-                    (charged_list_usd - taken_tiered_list_usd)
-                    - (value_usd - taken_tiered_value_usd)
+                    (charged_list_usd - taken_tiered_list_usd) - untiered_list_value_usd
             else 0
         end as list_price_usd,
         case when is_other and is_cost_known then charged_usd else 0 end as other_usd,
