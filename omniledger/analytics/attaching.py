@@ -51,6 +51,7 @@ _RIGHTS = (
     "grant select, insert, update, delete on all tables in schema omni2, auth_service to {login}",
     "grant select, insert, delete on ledger.deleted_days, ledger.audit_quarantine,"
     " ledger.merge_runs to {login}",
+    "grant insert on ledger.prunings to {login}",
 )
 """What a login needs to copy; all else its role omniledger_runner has."""
 
