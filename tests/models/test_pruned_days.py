@@ -211,6 +211,22 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
 
 
+def test_the_first_day_that_stays_knows_how_often_checks_ran_before_it(marts: Marts) -> None:
+    """Its first minutes are those of a state of the day before, that holds as long as checks said."""
+    event_at(marts, "2026-02-15 00:10+00", server=3)
+    ask(
+        marts.dsn,
+        "insert into omni2.mcp_health_log (mcp_server_id, timestamp, status, event_type)"
+        " select 3, at, 'healthy', 'health_check' from generate_series("
+        " timestamptz '2026-02-15 00:30+00', '2026-02-21 00:10+00', '20 minutes') as at",
+    )
+    run(marts)
+    before = figures(published(marts))["fct_daily_health"]
+    pruned(marts)
+    run(marts, in_full=True)
+    assert figures(published(marts))["fct_daily_health"] == before
+
+
 def test_the_figures_of_pruned_days_outlast_a_downgrade_and_the_next_upgrade(marts: Marts) -> None:
     pruned(marts)
     run(marts)
