@@ -212,7 +212,7 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
 
 
 def test_the_first_day_that_stays_knows_how_often_checks_ran_before_it(marts: Marts) -> None:
-    """Its first minutes are those of a state of the day before, that holds as long as checks said."""
+    """Its first minutes are of a state of the day before, which holds as long as checks say."""
     event_at(marts, "2026-02-15 00:10+00", server=3)
     ask(
         marts.dsn,
@@ -225,6 +225,20 @@ def test_the_first_day_that_stays_knows_how_often_checks_ran_before_it(marts: Ma
     pruned(marts)
     run(marts, in_full=True)
     assert figures(published(marts))["fct_daily_health"] == before
+
+
+def test_a_server_that_is_deleted_with_its_log_stops_no_later_run(
+    marts: Marts, tmp_path: Path
+) -> None:
+    pruned(marts)
+    ask(marts.dsn, "delete from omni2.mcp_health_log where mcp_server_id = 2")
+    ask(marts.dsn, "delete from omni2.mcp_servers where id = 2")
+    with recorded(marts.dsn) as one:
+        marts.run()
+        verdict = judged(marts, tmp_path, one.began)
+    assert verdict.passed, verdict.reason()
+    gone = "select last_event_at, checks_verdict from {}.dim_mcp_servers where mcp_server_id = 2"
+    assert ask(marts.dsn, gone.format("analytics_build")) == [(None, "deleted")]
 
 
 def test_the_figures_of_pruned_days_outlast_a_downgrade_and_the_next_upgrade(marts: Marts) -> None:
