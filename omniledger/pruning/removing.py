@@ -13,6 +13,7 @@ from psycopg import sql
 
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
+from omniledger.analytics.link import is_attached
 from omniledger.counting import plural
 from omniledger.database import Connection, Dsn, session
 from omniledger.pruning import archiving
@@ -59,6 +60,9 @@ _TAKE_BACK = """
 _COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
 _REACHED = "select max(before_date) from ledger.prunings"
 _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
+
+# So of a copy whose source removed its own, and of rows that came free since a removal.
+_NEXT_TIME = "those that may go are taken by the next removal, from before a later day"
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,12 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
         before_at = latest.before_at if latest else starts_at(reached, settings.reporting_timezone)
         found = []
         for table in TABLES:
-            rows, size = count(connection, table, before_at) if latest else (0, 0)
+            rows, size = count(connection, table, before_at)
+            why = table.stays_because
+            if latest is None and (rows or is_attached(connection)):
+                rows, size, why = 0, 0, _NEXT_TIME
             staying = older(connection, table, before_at) - rows
-            found.append(Found(table.name, rows, size, staying, table.stays_because))
+            found.append(Found(table.name, rows, size, staying, why))
         return Looked(reached, tuple(found))
 
 

@@ -10,6 +10,7 @@ import pytest
 from omniledger.analytics import attaching
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import connect, session
+from omniledger.pruning.removing import look
 from omniledger.publish import publish
 from omniledger.roles import RUNNER
 from omniledger.runs import recorded
@@ -104,3 +105,10 @@ def test_a_login_that_only_runs_may_note_what_the_source_pruned(pair: Pair) -> N
         with session(runner) as connection:
             copy_changes(connection, settings)
     assert pair.here(NEWEST) == [(date(2026, 3, 5),)]
+
+
+def test_what_a_look_finds_of_days_that_the_source_pruned_goes_later(pair: Pair) -> None:
+    looked = look(pair.analytics, pair.dbt.settings, date(2026, 2, 20))
+    assert [found.rows for found in looked.tables] == [0, 0]
+    assert all(found.staying > 0 for found in looked.tables)
+    assert all("taken by the next removal" in found.stays_because for found in looked.tables)

@@ -393,6 +393,9 @@ def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) 
     assert pruned(marts, archive=tmp_path).rows["audit_logs"] == 12
     assert archived(tmp_path) == 12
     assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
+    found = look(marts.dsn, marts.dbt.settings, BEFORE).tables[0]
+    assert (found.rows, found.staying) == (0, 1)
+    assert "taken by the next removal" in found.stays_because
     removed = prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=tmp_path)
     assert removed.rows["audit_logs"] == 4
     assert archived(tmp_path) == 16
