@@ -415,6 +415,17 @@ def test_an_archive_that_cannot_be_written_is_refused_before_anything_is_decided
     assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
 
 
+def test_an_archive_that_is_gone_is_not_made_anew(marts: Marts, tmp_path: Path) -> None:
+    """Its disk may not be mounted, and what is written now would be hidden under it."""
+    folder = tmp_path / "disk" / "archive"
+    pruned(marts, archive=folder)
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    with pytest.raises(LocalError, match=f"{folder}, the archive of an earlier removal, isn't"):
+        prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=folder)
+    assert not (tmp_path / "disk").exists()
+    assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(1,)]
+
+
 def test_a_removal_goes_on_in_another_folder(marts: Marts, tmp_path: Path) -> None:
     with killed_at(archiving, "_keep_name"):
         pruned(marts, archive=tmp_path / "one")
