@@ -373,6 +373,20 @@ def test_killed_at_any_point_it_goes_on_where_it_was(
     assert sum(pruned(marts).rows.values()) == 0
 
 
+def test_rows_that_were_restored_from_another_cluster_go_too(marts: Marts, tmp_path: Path) -> None:
+    """They keep its transaction ids; those that stay for their server did not come late."""
+    for table in ("audit_logs", "mcp_health_log"):
+        ask(
+            marts.dsn,
+            f"alter table omni2.{table} disable trigger user;"
+            f"update omni2.{table} set change_xid = 9000000000000000000;"
+            f"alter table omni2.{table} enable trigger user",
+        )
+    assert pruned(marts).rows == {"audit_logs": 13, "mcp_health_log": 6}
+    assert "2026-02-09" in days_of(marts, "mcp_health_log")
+    assert [w for w in judged(marts, tmp_path).warnings if w.suite == "pruned_days"] == []
+
+
 def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) -> None:
     """A row that nobody references any more since the file was written waits for the next one."""
     [(held,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
