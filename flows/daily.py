@@ -16,7 +16,7 @@ from flows.artifacts import leave_pages, left_of
 from flows.retrying import retried
 from omniledger import modelling, noting, publish, report, revisions, screen, site
 from omniledger.analytics.copying import Copied, copy_changes
-from omniledger.analytics.link import is_attached
+from omniledger.analytics.link import is_attached, require_own
 from omniledger.counting import plural
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
@@ -62,11 +62,17 @@ def tell_settings(dsn: Dsn, settings: Settings, run: Run) -> bool:
 
     Returns:
         Whether the database is a copy, at an analytics server.
+
+    Raises:
+        NotReadyError: it is one whose source was detached.
     """
     run.require_turn()
     with session(dsn) as connection:
+        is_copy = is_attached(connection)
+        if not is_copy:
+            require_own(connection)
         settings.store(connection)
-        return is_attached(connection)
+        return is_copy
 
 
 @retried("map users")
