@@ -27,6 +27,7 @@ from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.roles import let_runners_own, require_no_superuser
+from omniledger.running import wait_for_imports
 from omniledger.runs import Part, Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
@@ -176,6 +177,7 @@ def daily() -> Published:
                 build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
         # The page has to say that the run failed; that it can't is no news then.
+        wait_for_imports()
         with suppress(OmniledgerError):
             build_site(dsn, settings)
         raise
