@@ -8,10 +8,11 @@ from great_expectations.expectations.expectation import Expectation
 from expectations.rules import Judged, between, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 
+# The first alone is known where old rows were removed, and the others went with their server.
 _ENDS_BEFORE_IT_BEGINS = """
 select mcp_server_id, first_event_at, last_event_at
 from batch
-where first_event_at > last_event_at or (first_event_at is null) <> (last_event_at is null)
+where first_event_at > last_event_at or (first_event_at is null and last_event_at is not null)
 """
 
 _VERDICTS = """

@@ -16,7 +16,7 @@ from flows.artifacts import leave_pages, left_of
 from flows.retrying import retried
 from omniledger import modelling, noting, publish, report, revisions, screen, site
 from omniledger.analytics.copying import Copied, copy_changes
-from omniledger.analytics.link import is_attached
+from omniledger.analytics.link import is_attached, require_own
 from omniledger.counting import plural
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
@@ -27,6 +27,7 @@ from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
 from omniledger.publish import Published
 from omniledger.roles import let_runners_own, require_no_superuser
+from omniledger.running import wait_for_imports
 from omniledger.runs import Part, Run, recorded
 from omniledger.screen import say
 from omniledger.settings import Settings, get_settings
@@ -62,11 +63,17 @@ def tell_settings(dsn: Dsn, settings: Settings, run: Run) -> bool:
 
     Returns:
         Whether the database is a copy, at an analytics server.
+
+    Raises:
+        NotReadyError: it is one whose source was detached.
     """
     run.require_turn()
     with session(dsn) as connection:
+        is_copy = is_attached(connection)
+        if not is_copy:
+            require_own(connection)
         settings.store(connection)
-        return is_attached(connection)
+        return is_copy
 
 
 @retried("map users")
@@ -170,6 +177,7 @@ def daily() -> Published:
                 build_site(dsn, settings, modelling.docs_page(settings))
     except (OmniledgerError, KeyboardInterrupt):
         # The page has to say that the run failed; that it can't is no news then.
+        wait_for_imports()
         with suppress(OmniledgerError):
             build_site(dsn, settings)
         raise

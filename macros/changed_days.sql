@@ -10,7 +10,8 @@
     held_seconds=none,
     grid=none,
     grid_columns=[],
-    taught_by=none
+    taught_by=none,
+    also_pruned=false
 ) -%}
     {%- set prunings = ref('stg_prunings') -%}
     {%- do require_settings(settings, settings_view) -%}
@@ -115,7 +116,11 @@
         ) as other_cells
         {%- endif %}
     ) as dates
-    where changed_date is not null and not ({{ is_pruned('changed_date', prunings) }});
+    where
+        changed_date is not null
+        {%- if not also_pruned %}
+        and not ({{ is_pruned('changed_date', prunings) }})
+        {%- endif %};
 
     create unique index on pg_temp.changed_days (changed_date);
 

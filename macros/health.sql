@@ -242,7 +242,8 @@
 
 {#
     What changes a day of health: its events and those that hold into it, what it is expected to
-    have, and, for whoever is built from them, the intervals that its checks teach.
+    have, and, for whoever is built from them, the intervals that its checks teach. The first day
+    that a removal of rows left needs those of the days before it.
 #}
 {% macro find_changed_health(grid, taught_by=none, more_columns=[], more_settings=[]) -%}
     {{ find_changed_days(
@@ -257,6 +258,7 @@
         + (['day_seconds', 'stated_interval_seconds'] if taught_by else [])
         + more_columns,
         taught_by=taught_by,
+        also_pruned=not taught_by,
     ) }}
 {%- endmacro %}
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from omniledger.pruning.removing import Removed
     from omniledger.publish import Published
 
+IMPORTING = "omniledger imports"
+"""The thread that imports what a run takes later."""
+
 
 def run_daily() -> Published:
     """Run the flow on the database of the settings; its errors come out as they are."""
@@ -26,9 +29,16 @@ def run_daily() -> Published:
     # Prefect first: it keeps its loggers from those that the others would set up.
     from flows.daily import daily
 
-    threading.Thread(target=_warm_up, daemon=True).start()
+    threading.Thread(target=_warm_up, name=IMPORTING, daemon=True).start()
     wait_for_prefect()
     return daily()
+
+
+def wait_for_imports() -> None:
+    """Wait until nothing is imported beside: half a module is worse than none."""
+    for thread in threading.enumerate():
+        if thread.name == IMPORTING:
+            thread.join()
 
 
 def run_merge() -> Certificate | None:

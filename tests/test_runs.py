@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from omniledger import running
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError, NotReadyError
 from omniledger.history import PUBLISHING
@@ -172,6 +173,18 @@ def test_a_run_that_is_refused_tells_the_database_no_settings(dsn: Dsn, tmp_path
         )
     assert "Another run is at work" in refusal(tried, 4)
     assert ask(dsn, named) == [("UTC",)]
+
+
+def test_a_run_that_fails_at_once_waits_for_what_is_imported_beside_it() -> None:
+    """Its page would be made with half a module, and that failure be told in place of the run's."""
+    may_end = threading.Event()
+    importing = threading.Thread(target=may_end.wait, name=running.IMPORTING)
+    waiting = threading.Thread(target=running.wait_for_imports)
+    importing.start()
+    waiting.start()
+    may_end.set()
+    waiting.join()
+    assert not importing.is_alive()
 
 
 def test_a_run_whose_lock_is_lost_does_no_step_again(dsn: Dsn, tmp_path: Path) -> None:

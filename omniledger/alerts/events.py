@@ -13,7 +13,7 @@ import psycopg
 
 from omniledger import revisions
 from omniledger.alerts.record import Event
-from omniledger.analytics.link import is_attached
+from omniledger.analytics.link import is_copy
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.history import FRESHNESS
@@ -185,9 +185,9 @@ def now_wrong(connection: Connection, settings: Settings) -> tuple[list[Event], 
     scene = Scene(connection, settings)
     events: list[Event] = []
     seen: set[str] = set()
-    is_copy = is_attached(connection)
+    is_of_source = is_copy(connection)
     for name, kind in KINDS.items():
-        if is_copy and kind.is_of_gateway:
+        if is_of_source and kind.is_of_gateway:
             # What was told of it before the database was attached is over here.
             seen.add(name)
             continue

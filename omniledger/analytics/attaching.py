@@ -11,7 +11,7 @@ from psycopg import sql
 
 from migrations.roles import granting
 from omniledger import revisions
-from omniledger.analytics.copied import GATEWAY, LEDGER, LOGS, READ_ONLY, Table
+from omniledger.analytics.copied import COPY, GATEWAY, LEDGER, LOGS, READ_ONLY, Table
 from omniledger.analytics.foreign_server import make_link, of_link, require_hidden
 from omniledger.analytics.link import (
     Snapshot,
@@ -51,6 +51,7 @@ _RIGHTS = (
     "grant select, insert, update, delete on all tables in schema omni2, auth_service to {login}",
     "grant select, insert, delete on ledger.deleted_days, ledger.audit_quarantine,"
     " ledger.merge_runs to {login}",
+    "grant insert on ledger.prunings to {login}",
 )
 """What a login needs to copy; all else its role omniledger_runner has."""
 
@@ -75,8 +76,6 @@ _OF_VIEWS = {
         ("change_xid", "bigint"),
     ),
 }
-
-_COPY = "A copy of the source's table of the same name; only the copying writes it."
 
 _INDEXES = {
     "audit_logs": ("(timestamp)", "(mcp_target, timestamp desc)", "(user_id, timestamp)"),
@@ -205,7 +204,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     connection.execute(make)
     key = "add primary key (id)" if "id" in table.columns else "replica identity full"
     connection.execute(sql.SQL("alter table {} " + key).format(table.copy))
-    connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(_COPY)))
+    connection.execute(sql.SQL("comment on table {} is {}").format(table.copy, sql.Literal(COPY)))
     if table not in LOGS:
         return True
     on = sql.SQL("create index on {} ").format(table.copy)
@@ -224,7 +223,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
 def _is_copy(connection: Connection, table: Table) -> bool:
     """Whether it was made here, and not by the migrations, as a gateway's own."""
     query = "select obj_description(to_regclass(format('%%I.%%I', %s::text, %s::text)), 'pg_class')"
-    return connection.execute(query, [table.schema, table.name]).fetchone() == (_COPY,)
+    return connection.execute(query, [table.schema, table.name]).fetchone() == (COPY,)
 
 
 def _distribute(connection: Connection) -> bool:

@@ -12,6 +12,9 @@ FOREIGN = "source"
 SERVER = "omniledger_source"
 """The foreign server."""
 
+COPY = "A copy of the source's table of the same name; only the copying writes it."
+"""What a copy's comment says, by which it is known."""
+
 
 @dataclass(frozen=True)
 class Table:

@@ -10,12 +10,24 @@ from datetime import datetime
 import psycopg
 
 from omniledger import revisions
-from omniledger.analytics.copied import SERVER
+from omniledger.analytics.copied import COPY, SERVER
 from omniledger.database import Connection
 from omniledger.errors import DatabaseError, NotReadyError, PassingError
 from omniledger.explaining import first_line, is_passing
 
 _IS_ATTACHED = "select exists (select from pg_foreign_server where srvname = %s)"
+
+_IS_COPY = """
+select exists (
+    select
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where
+        n.nspname = 'omni2'
+        and c.relname = 'audit_logs'
+        and obj_description(c.oid, 'pg_class') = %s
+)
+"""
 
 _SNAPSHOT = """
 select identity, oldest_xid, next_xid, revision, pruned_before
@@ -42,6 +54,11 @@ def is_attached(connection: Connection) -> bool:
     return connection.execute(_IS_ATTACHED, [SERVER]).fetchone() == (True,)
 
 
+def is_copy(connection: Connection) -> bool:
+    """Whether its logs are copies of a source's, also where that was detached since."""
+    return connection.execute(_IS_COPY, [COPY]).fetchone() == (True,)
+
+
 def require_attached(connection: Connection) -> None:
     """Refuse a database that has no source.
 
@@ -65,6 +82,12 @@ def require_own(connection: Connection) -> None:
         raise NotReadyError(
             "This database is a copy of its source's: do this there, with the source in "
             "DATABASE_URL; the next run here takes it over."
+        )
+    if is_copy(connection):
+        raise NotReadyError(
+            "This database is a copy whose source was detached, and takes nothing over any more: "
+            "name the source in DATABASE_URL, or attach it here again with `omniledger analytics "
+            "attach SOURCE_URL`."
         )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from omniledger.analytics.copied import LOGS, SERVER
-from omniledger.analytics.link import is_attached, snapshot, speaking_of_source
+from omniledger.analytics.link import is_attached, is_copy, snapshot, speaking_of_source
 from omniledger.database import Connection
 from omniledger.errors import OmniledgerError
 
@@ -45,12 +45,13 @@ class Status:
     why_all: str | None = None
     is_same_source: bool | None = None
     rows_behind: int | None = None
+    was_detached: bool = False
 
 
 def read(connection: Connection) -> Status:
     """Look at the link and at the last copy."""
     if not is_attached(connection):
-        return Status(False)
+        return Status(False, was_detached=is_copy(connection))
     options: dict[str, str] = dict(connection.execute(_OPTIONS, [SERVER]).fetchall())
     source = f"{options['dbname']} on {options['host']}:{options['port']}"
     last = connection.execute(_LAST).fetchone()

@@ -105,6 +105,8 @@ def status(as_json: bool) -> None:
         found = read(connection)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2, default=str))
+    elif found.was_detached:
+        click.echo("Detached from its source: the copy and the figures are as they were then.")
     elif not found.is_attached:
         click.echo("Attached to no source: figures are built of this database's own ledger.")
     else:

@@ -71,12 +71,20 @@ class Rows:
     values: dict[str, object]
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, *, is_known: bool) -> None:
     """Refuse a folder in which no file can be made; it is made where it isn't there.
+
+    Args:
+        is_known: whether it was written to before; then it isn't made, for it may be elsewhere.
 
     Raises:
         LocalError: the sentence says why not.
     """
+    if is_known and not folder.exists():
+        raise LocalError(
+            f"{folder}, the archive of an earlier removal, isn't there any more; nothing was "
+            "removed, mount or make it, or name another folder in --archive."
+        )
     try:
         require_room(folder)
     except OSError as error:

@@ -13,12 +13,18 @@ from omniledger.database import Connection
 from omniledger.inspection import clock
 from omniledger.settings import Settings
 
-# Days that marts know begin here; a row without such a time is in no figure.
+# Days that marts know begin here; a row without such a time is in no figure. One with a transaction
+# that is yet to come was restored from another cluster, before anything was built in this one.
 _MAY_GO = """
     raw.timestamp >= {since}
     and raw.timestamp < %(before_at)s
-    and coalesce(raw.change_xid, 0) < (
-        select frozen.built_xmin
+    and (
+        select
+            coalesce(raw.change_xid, 0) < frozen.built_xmin
+            or (
+                frozen.built_xmin > 0
+                and raw.change_xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+            )
         from ledger.prunings as frozen
         where raw.timestamp < frozen.before_at
         order by frozen.before_at

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from migrations.merge.batches import Size
 from migrations.merge.pacing import Pace
+from omniledger.analytics.link import is_attached
 from omniledger.counting import plural
 from omniledger.database import Connection, Dsn, session
 from omniledger.pruning import archiving
@@ -56,9 +57,13 @@ _TAKE_BACK = """
     delete from ledger.deleted_days where change_xid = pg_current_xact_id()::text::bigint
 """
 
+_HAS_ARCHIVED = "select exists (select from ledger.prunings where archive = %s)"
 _COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
 _REACHED = "select max(before_date) from ledger.prunings"
 _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
+
+# So of a copy whose source removed its own, and of rows that came free since a removal.
+_NEXT_TIME = "those that may go are taken by the next removal, from before a later day"
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,12 @@ def look(dsn: Dsn, settings: Settings, before: date, *, unbilled: bool = False) 
         before_at = latest.before_at if latest else starts_at(reached, settings.reporting_timezone)
         found = []
         for table in TABLES:
-            rows, size = count(connection, table, before_at) if latest else (0, 0)
+            rows, size = count(connection, table, before_at)
+            why = table.stays_because
+            if latest is None and (rows or is_attached(connection)):
+                rows, size, why = 0, 0, _NEXT_TIME
             staying = older(connection, table, before_at) - rows
-            found.append(Found(table.name, rows, size, staying, table.stays_because))
+            found.append(Found(table.name, rows, size, staying, why))
         return Looked(reached, tuple(found))
 
 
@@ -138,9 +146,9 @@ def prune(
     """
     rows = dict.fromkeys((table.name for table in TABLES), 0)
     with session(dsn, autocommit=True) as connection, _alone(connection):
-        if archive is not None:
-            archiving.require_writable(archive)
         left = unfinished(connection)
+        if archive is not None:
+            archiving.require_writable(archive, is_known=_is_known(connection, archive))
         if left is not None:
             with no_run_at_work(connection), connection.transaction():
                 require_still_right(connection, settings, left, unbilled=unbilled)
@@ -154,6 +162,11 @@ def prune(
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
         return Removed(_reached(connection), rows, archive)
+
+
+def _is_known(connection: Connection, archive: Path) -> bool:
+    """Whether an earlier removal wrote, or began to write, into that folder."""
+    return connection.execute(_HAS_ARCHIVED, [str(archive)]).fetchone() == (True,)
 
 
 def _but(left: Pruning, archive: Path | None) -> str:

@@ -28,7 +28,11 @@ _UNFINISHED = """
     limit 1
 """
 
-_SET_ASIDE = "delete from ledger.prunings where pruning_id = %s"
+# By an update, for who prunes has no right to delete a record.
+_SET_ASIDE = """
+    update ledger.prunings set before_date = '0001-01-01', before_at = '-infinity'
+    where pruning_id = %s
+"""
 
 _RECORD = """
     select built_xmin, audit_rows + health_rows from ledger.prunings where pruning_id = %s

@@ -321,13 +321,25 @@ def test_a_run_copies_builds_judges_and_publishes_there(
     assert (tmp_path / "site" / "index.html").is_file()
 
 
-def test_a_detached_server_keeps_the_copy_and_no_password(analytics: Dsn, source: Dsn) -> None:
+@pytest.mark.slow
+def test_a_detached_server_keeps_the_copy_and_no_password(
+    analytics: Dsn, source: Dsn, tmp_path: Path
+) -> None:
     attach(analytics, source)
     copy(analytics)
     assert omniledger(analytics, "analytics", "detach").code == 0
     assert ask(analytics, "select count(*) from pg_user_mappings") == [(0,)]
     assert ask(analytics, "select count(*) > 0 from ledger.ingests") == [(True,)]
     assert omniledger(analytics, "analytics", "detach").code == 4
+    assert omniledger(analytics, "analytics", "status").output.startswith("Detached from its")
+    for command in ("inspect", "run"):
+        refused = omniledger(
+            analytics,
+            command,
+            OMNILEDGER_HOME=str(tmp_path / "home"),
+            OMNILEDGER_SITE_DIR=str(tmp_path / "site"),
+        )
+        assert (refused.code, "whose source was detached" in refused.refusal) == (4, True)
     # A copy is no rows of its own.
     rows = ask(analytics, "select count(*) from omni2.audit_logs")
     assert attach(analytics, source).code == 0

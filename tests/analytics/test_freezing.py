@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from omniledger.database import connect
+from omniledger.analytics import attaching
+from omniledger.analytics.copying import copy_changes
+from omniledger.database import connect, session
+from omniledger.pruning.removing import look
 from omniledger.publish import publish
+from omniledger.roles import RUNNER
 from omniledger.runs import recorded
 from tests.analytics.conftest import Pair
+from tests.models.test_roles import member
+
+NEWEST = "select max(before_date) from ledger.prunings"
 
 FIGURES = """
 select to_jsonb(m) - 'built_at' - 'built_xmin'
@@ -81,11 +88,27 @@ def test_what_was_copied_and_not_published_is_built_and_published_first(pair: Pa
     )
     run(pair, publishes=False)
     prune_source(pair, "2026-03-04")
-    newest = "select max(before_date) from ledger.prunings"
     run(pair)
-    assert pair.here(newest) == [(date(2026, 3, 3),)]
+    assert pair.here(NEWEST) == [(date(2026, 3, 3),)]
     of_day = figures(pair, "= '2026-03-03'")
     assert sum(row["tokens_input"] or 0 for (row,) in of_day) > 123456
     run(pair)
-    assert pair.here(newest) == [(date(2026, 3, 4),)]
+    assert pair.here(NEWEST) == [(date(2026, 3, 4),)]
     assert figures(pair, "= '2026-03-03'") == of_day
+
+
+def test_a_login_that_only_runs_may_note_what_the_source_pruned(pair: Pair) -> None:
+    prune_source(pair, "2026-03-05")
+    settings = pair.dbt.settings
+    with member(pair.analytics, RUNNER) as runner:
+        attaching.attach(pair.analytics, pair.source, settings, runner.user)
+        with session(runner) as connection:
+            copy_changes(connection, settings)
+    assert pair.here(NEWEST) == [(date(2026, 3, 5),)]
+
+
+def test_what_a_look_finds_of_days_that_the_source_pruned_goes_later(pair: Pair) -> None:
+    looked = look(pair.analytics, pair.dbt.settings, date(2026, 2, 20))
+    assert [found.rows for found in looked.tables] == [0, 0]
+    assert all(found.staying > 0 for found in looked.tables)
+    assert all("taken by the next removal" in found.stays_because for found in looked.tables)

@@ -145,6 +145,8 @@ def test_a_runner_removes_raw_rows_with_what_the_docs_grant_and_not_without(mart
             pruned(theirs)
         for grant in grants:
             ask(marts.dsn, grant.replace("LOGIN", pruner.user))
+        with killed_at(removing, "_in_batches"):
+            pruned(theirs)
         assert sum(pruned(theirs).rows.values()) > 0
 
 
@@ -207,6 +209,36 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_the_first_day_that_stays_knows_how_often_checks_ran_before_it(marts: Marts) -> None:
+    """Its first minutes are of a state of the day before, which holds as long as checks say."""
+    event_at(marts, "2026-02-15 00:10+00", server=3)
+    ask(
+        marts.dsn,
+        "insert into omni2.mcp_health_log (mcp_server_id, timestamp, status, event_type)"
+        " select 3, at, 'healthy', 'health_check' from generate_series("
+        " timestamptz '2026-02-15 00:30+00', '2026-02-21 00:10+00', '20 minutes') as at",
+    )
+    run(marts)
+    before = figures(published(marts))["fct_daily_health"]
+    pruned(marts)
+    run(marts, in_full=True)
+    assert figures(published(marts))["fct_daily_health"] == before
+
+
+def test_a_server_that_is_deleted_with_its_log_stops_no_later_run(
+    marts: Marts, tmp_path: Path
+) -> None:
+    pruned(marts)
+    ask(marts.dsn, "delete from omni2.mcp_health_log where mcp_server_id = 2")
+    ask(marts.dsn, "delete from omni2.mcp_servers where id = 2")
+    with recorded(marts.dsn) as one:
+        marts.run()
+        verdict = judged(marts, tmp_path, one.began)
+    assert verdict.passed, verdict.reason()
+    gone = "select last_event_at, checks_verdict from {}.dim_mcp_servers where mcp_server_id = 2"
+    assert ask(marts.dsn, gone.format("analytics_build")) == [(None, "deleted")]
 
 
 def test_the_figures_of_pruned_days_outlast_a_downgrade_and_the_next_upgrade(marts: Marts) -> None:
@@ -341,6 +373,20 @@ def test_killed_at_any_point_it_goes_on_where_it_was(
     assert sum(pruned(marts).rows.values()) == 0
 
 
+def test_rows_that_were_restored_from_another_cluster_go_too(marts: Marts, tmp_path: Path) -> None:
+    """They keep its transaction ids; those that stay for their server did not come late."""
+    for table in ("audit_logs", "mcp_health_log"):
+        ask(
+            marts.dsn,
+            f"alter table omni2.{table} disable trigger user;"
+            f"update omni2.{table} set change_xid = 9000000000000000000;"
+            f"alter table omni2.{table} enable trigger user",
+        )
+    assert pruned(marts).rows == {"audit_logs": 13, "mcp_health_log": 6}
+    assert "2026-02-09" in days_of(marts, "mcp_health_log")
+    assert [w for w in judged(marts, tmp_path).warnings if w.suite == "pruned_days"] == []
+
+
 def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) -> None:
     """A row that nobody references any more since the file was written waits for the next one."""
     [(held,)] = ask(marts.dsn, "select min(id) from omni2.audit_logs")
@@ -361,6 +407,9 @@ def test_nothing_goes_that_its_file_does_not_hold(marts: Marts, tmp_path: Path) 
     assert pruned(marts, archive=tmp_path).rows["audit_logs"] == 12
     assert archived(tmp_path) == 12
     assert days_of(marts, "audit_logs") == ["2026-02-09", *STAYING]
+    found = look(marts.dsn, marts.dbt.settings, BEFORE).tables[0]
+    assert (found.rows, found.staying) == (0, 1)
+    assert "taken by the next removal" in found.stays_because
     removed = prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=tmp_path)
     assert removed.rows["audit_logs"] == 4
     assert archived(tmp_path) == 16
@@ -378,6 +427,17 @@ def test_an_archive_that_cannot_be_written_is_refused_before_anything_is_decided
     with pytest.raises(LocalError, match=r"/proc/nope can't be written: .*; nothing was removed"):
         pruned(marts, archive=Path("/proc/nope"))
     assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(0,)]
+
+
+def test_an_archive_that_is_gone_is_not_made_anew(marts: Marts, tmp_path: Path) -> None:
+    """Its disk may not be mounted, and what is written now would be hidden under it."""
+    folder = tmp_path / "disk" / "archive"
+    pruned(marts, archive=folder)
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    with pytest.raises(LocalError, match=f"{folder}, the archive of an earlier removal, isn't"):
+        prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=folder)
+    assert not (tmp_path / "disk").exists()
+    assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(1,)]
 
 
 def test_a_removal_goes_on_in_another_folder(marts: Marts, tmp_path: Path) -> None:
