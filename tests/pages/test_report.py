@@ -429,6 +429,16 @@ def test_servers_of_one_name_are_told_apart(published: Published) -> None:
     assert twins <= {f"twin ({server.server_id})" for server in health.servers}
 
 
+def test_users_of_one_name_are_told_apart(published: Published) -> None:
+    dsn = published("update analytics.dim_users set display_name = 'Ada' where user_id in (1, 3)")
+    figures = figures_of(dsn)
+    assert figures.quota is not None
+    limited = {row.user for row in figures.quota.crossings.rows + figures.quota.of_day.rows}
+    chosen = {one["name"] for one in figures.cubes["usage"]["members"]["user"]}
+    for names in ({row.name for row in side(figures, "by_user")}, chosen, limited):
+        assert {name for name in names if name.startswith("Ada")} == {"Ada (1)", "Ada (3)"}
+
+
 def test_a_server_with_a_blank_name_is_called_by_its_number(published: Published) -> None:
     dsn = published()
     ask(dsn, "update analytics.dim_mcp_servers set mcp_server_name = ' '")
