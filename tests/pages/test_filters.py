@@ -50,6 +50,17 @@ def test_a_link_shows_the_sums_of_the_marts_rows(
     assert seen.complaints == []
 
 
+def test_a_filter_that_leaves_no_request_says_zero(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?user=4&to=2026-02-11")
+    figures = seen.text("#overview .figures")
+    assert "on 0 of 0 requests" in figures
+    assert "0 failed, 0 blocked" in figures
+    assert "not recorded" not in figures
+
+
 def test_tables_charts_and_csv_follow_and_come_back(
     large: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:
