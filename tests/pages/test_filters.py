@@ -240,21 +240,28 @@ insert into analytics.fct_daily_usage (
     usage_key, usage_date, user_id, llm_model, source_system, requests, cost_recomputed_usd
 )
 select 'alike ' || n, '2026-02-12', 1, 'a-model-of-a-long-name-' || n, 'chat', 1, n
-from generate_series(1, 3) as n
+from generate_series(1, 3) as n;
+
+update analytics.dim_mcp_servers
+set mcp_server_name = 'a-server-of-a-long-name-' || mcp_server_id;
 """
 
 
+@pytest.mark.parametrize("of", ["model", "server"])
 def test_a_filtered_chart_names_its_bars_as_the_whole_one_does(
-    published: Published, look: Look, tmp_path: Path
+    published: Published, look: Look, tmp_path: Path, of: str
 ) -> None:
+    picture = {"model": "spend-by-model", "server": "health"}[of]
     with built_and_served(published(ALIKE), tmp_path) as server:
         seen = filtered(look, server.url)
-        texts = seen.page.locator("figure[data-picture=spend-by-model] svg:visible text")
-        whole = texts.all_text_contents()
+        texts = seen.page.locator(f"figure[data-picture={picture}] svg:visible text")
+        named = f"texts => texts.map(text => text.textContent).filter(text => /^a-{of}/.test(text))"
+        whole = texts.evaluate_all(named)
         seen.page.fill("#filter [name=to]", "2026-02-12")
-        expect(seen.page.locator("figure[data-picture=spend-by-model] .live")).to_be_visible()
-        assert sorted(texts.all_text_contents()) == sorted(whole)
-    assert {"a-model-of-a-long-n…", "a-model-of-a-long-n… (2)"} < set(whole)
+        expect(seen.page.locator(f"figure[data-picture={picture}] .live")).to_be_visible()
+        assert sorted(texts.evaluate_all(named)) == sorted(whole)
+    short = f"a-{of}-of-a-long-name"[:19] + "…"
+    assert {short, f"{short} (2)"} < set(whole)
 
 
 def test_incidents_and_hours_are_of_the_days_of_the_reporting_zone(

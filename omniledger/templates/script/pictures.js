@@ -123,9 +123,10 @@ function drawStrips(label, width, colors, days, strips) {
   const svg = canvas(label, width, 26 + 62 * strips.length + 18);
   legend(svg, colors);
   const step = width / days.length;
+  const names = shortNames(strips.map(({ name }) => name));
   strips.forEach(({ name, parts }, nth) => {
     const y = 26 + 62 * nth;
-    svg.append(words(0, y + 12, name, { fill: "var(--ink)" }));
+    svg.append(words(0, y + 12, names[nth], { fill: "var(--ink)" }));
     days.forEach((day, at) => {
       const of_day = parts.get(day) ?? [];
       const whole = of_day.reduce((sum, [, size]) => sum + size, 0) || 1;
