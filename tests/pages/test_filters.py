@@ -239,11 +239,11 @@ ALIKE = """
 insert into analytics.fct_daily_usage (
     usage_key, usage_date, user_id, llm_model, source_system, requests, cost_recomputed_usd
 )
-select 'alike ' || n, '2026-02-12', 1, 'a-model-of-a-long-name-' || n, 'chat', 1, n
+select 'alike ' || n, '2026-02-12', 1, 'a-model-🚀-of-a-long-name-' || n, 'chat', 1, n
 from generate_series(1, 3) as n;
 
 update analytics.dim_mcp_servers
-set mcp_server_name = 'a-server-of-a-long-name-' || mcp_server_id;
+set mcp_server_name = 'a-server-🚀-of-a-long-name-' || mcp_server_id;
 """
 
 
@@ -260,7 +260,7 @@ def test_a_filtered_chart_names_its_bars_as_the_whole_one_does(
         seen.page.fill("#filter [name=to]", "2026-02-12")
         expect(seen.page.locator(f"figure[data-picture={picture}] .live")).to_be_visible()
         assert sorted(texts.evaluate_all(named)) == sorted(whole)
-    short = f"a-{of}-of-a-long-name"[:19] + "…"
+    short = f"a-{of}-🚀-of-a-long-name"[:19] + "…"
     assert {short, f"{short} (2)"} < set(whole)
 
 

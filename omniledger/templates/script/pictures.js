@@ -35,7 +35,9 @@ function words(x, y, text, { anchor = "start", fill = "var(--ink-soft)" } = {}) 
 function shortNames(names) {
   const shown = [];
   for (const name of names) {
-    const short = name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1)}…`;
+    const letters = [...name];
+    const cut = `${letters.slice(0, LONGEST_NAME - 1).join("")}…`;
+    const short = letters.length <= LONGEST_NAME ? name : cut;
     const again = shown.filter((one) => one === short || one.startsWith(`${short} (`)).length;
     shown.push(again ? `${short} (${again + 1})` : short);
   }
