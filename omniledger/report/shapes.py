@@ -78,7 +78,7 @@ def rows(
 
     names = [*dict.fromkeys(record["row"] for record in records)]
     room = _name_room(names, width)
-    base = alt.Chart(_data(records)).encode(
+    base = alt.Chart(_data(records, colors)).encode(
         x=alt.X("value:Q", axis=None, scale=_room_for_text(records, width - room)),
         y=alt.Y("row:N", sort=names, axis=_name_axis(room)),
     )
@@ -113,7 +113,8 @@ def columns(
         tickCount=4 if height > 100 else 2,
         minExtent=44,
     )
-    base = alt.Chart(_data([record for record in records if record["known"]])).encode(
+    known = [record for record in records if record["known"]]
+    base = alt.Chart(_data(known, colors)).encode(
         x=_time_axis(days, width - 58),
         y=alt.Y("value:Q", axis=axis),
         color=_color(colors, width, legend=len(colors) > 1),
@@ -133,7 +134,7 @@ def stack(records: Sequence[Record], width: int, colors: Mapping[str, str]) -> a
     names = [*dict.fromkeys(record["row"] for record in records)]
     room = _name_room(names, width)
     chart = alt.Chart(
-        _data(records), width=width - room - 24, height=max(28 * len(names), 34)
+        _data(records, colors), width=width - room - 24, height=max(28 * len(names), 34)
     ).mark_bar()
     bars: alt.Chart = chart.encode(
         x=alt.X("value:Q", axis=alt.Axis(labelExpr=_SHORT_NUMBER, tickCount=4, grid=True)),
@@ -162,7 +163,7 @@ def strips(
     """
     import altair as alt
 
-    bars = alt.Chart(_data(records)).mark_bar()
+    bars = alt.Chart(_data(records, colors)).mark_bar()
     if len(days) > FEW_DAYS:
         share = alt.Y("value:Q", stack="normalize", axis=None)
         axis = _time_axis(days, width - 16, words, steps)
@@ -243,10 +244,11 @@ def _color(colors: Mapping[str, str], width: int, *, legend: bool = True) -> alt
     return alt.Color("series:N", scale=scale, legend=key)
 
 
-def _data(records: Sequence[Record]) -> alt.InlineData:
+def _data(records: Sequence[Record], colors: Mapping[str, str]) -> alt.InlineData:
+    """The records, their series stacked in the order of the legend."""
     import altair as alt
 
-    order = {name: str(at) for at, name in enumerate(dict.fromkeys(r["series"] for r in records))}
+    order = {name: str(at) for at, name in enumerate(colors)}
     values = [record | {"order": order[record["series"]]} for record in records]
     parse = {"value": "number", "order": "number"}
     return alt.InlineData(values=values, format={"parse": parse})

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError
+from omniledger.history import BUILDING, JUDGING, PUBLISHING
 from omniledger.report import (
     Figures,
     billing,
@@ -457,6 +458,19 @@ def test_a_short_outage_takes_an_eighth_of_what_there_was_of_the_day(published: 
     day = replace(day, disabled_seconds=0)
     drawn = {one["series"]: one["value"] for one in timelines._health_records(day, "files")}
     assert drawn == {"Up": "700", "Down": "100", "Unknown": "99"}
+
+
+def test_parts_of_a_bar_lie_in_the_order_of_the_legend(published: Published) -> None:
+    """Also where the bar above has no part of a kind, as a refused run publishes nothing."""
+    steps = "".join(
+        "insert into ledger.run_steps (run_id, step, started_at, seconds)"
+        f" select run_id, '{step}', started_at, 5 from ledger.runs where verdict <> '{but}';"
+        for step, but in (("schema", ""), (BUILDING, ""), (JUDGING, ""), (PUBLISHING, "refused"))
+    )
+    drawn = charts.run_steps(figures_of(published(steps)).durations.steps)
+    titles = re.findall(r'd="M([\d.]+),[^>]*><title>12 Feb 06:00, (\w+)', drawn.split("</svg>")[0])
+    parts = [part for _, part in sorted(titles, key=lambda title: float(title[0]))]
+    assert parts == ["build", "judge", "publish", "other"]
 
 
 def test_names_of_strangers_are_text(published: Published) -> None:
