@@ -176,6 +176,16 @@ def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> No
     assert gone.server == "server 2"
 
 
+def test_where_every_server_was_deleted_nothing_is_said_of_their_time(published: Published) -> None:
+    deleted = (
+        "insert into analytics.dim_mcp_servers (mcp_server_id) values (9);"
+        "update analytics.dim_mcp_servers set checks_verdict = 'deleted';"
+        "delete from analytics.fct_incidents where closed_at is null"
+    )
+    up = answer(figures_of(published(deleted)), "Up")
+    assert (up.tone, up.answer, up.reason) == ("none", "No server is left", "All were deleted.")
+
+
 @pytest.mark.parametrize("name", ["by_day", "by_model", "by_user", "by_source"])
 def test_each_side_adds_up_to_the_total(published: Published, name: str) -> None:
     figures = figures_of(published())
