@@ -51,6 +51,12 @@ insert into analytics.fct_daily_usage (
 """
 
 
+NO_COST = """
+update analytics.fct_daily_usage
+set cost_recorded_usd = null, cost_recomputed_usd = null, cost_difference_usd = null
+"""
+
+
 def figures_of(dsn: Dsn) -> Figures:
     with connect(dsn) as connection:
         return collect(connection)
@@ -156,6 +162,13 @@ def lede(figures: Figures, total: Usage) -> str:
     page = render(replace(figures, usage=replace(figures.usage, total=total), health=None))
     said = page.partition('<p class="lede">')[2].partition(" The gateway itself")[0]
     return re.sub("<[^>]*>", "", said)
+
+
+def test_costs_that_nobody_knows_are_said_in_sentences(published: Published) -> None:
+    figures = figures_of(published(NO_COST))
+    page = re.sub("<[^>]*>", "", render(replace(figures, health=None)))
+    assert "1,280 requests, cost not known" in page
+    assert "The gateway itself wrote down no cost." in page
 
 
 def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> None:
