@@ -78,8 +78,9 @@ def rows(
 
     names = [*dict.fromkeys(record["row"] for record in records)]
     room = _name_room(names, width)
+    scale = _room_for_text(records, width - room)
     base = alt.Chart(_data(records, colors)).encode(
-        x=alt.X("value:Q", axis=None, scale=_room_for_text(records, width - room)),
+        x=alt.X("value:Q", axis=None, scale=scale),
         y=alt.Y("row:N", sort=names, axis=_name_axis(room)),
     )
     if offset:
@@ -87,7 +88,10 @@ def rows(
     bars = base.mark_bar(cornerRadiusEnd=2).encode(
         color=_color(colors, width, legend=offset), description="hover:N"
     )
-    texts = base.mark_text(align="left", dx=6).encode(text="text:N")
+    # What is below nothing, as a credit, has its text beside its bar.
+    end = alt.X("end:Q", axis=None, scale=scale)
+    texts = base.transform_calculate(end="max(datum.value, 0)").mark_text(align="left", dx=6)
+    texts = texts.encode(x=end, text="text:N")
     height = (18 * len(colors) + 14) * len(names) if offset else 28 * len(names)
     return alt.LayerChart(layer=[bars, texts], width=width - room, height=height)
 
@@ -230,9 +234,10 @@ def _room_for_text(records: Sequence[Record], plot: int) -> alt.Scale:
 
     widest = max((len(record["text"]) for record in records), default=0)
     text = min(_LETTER * widest + 8, plot * 3 // 4)
-    longest = max((Decimal(record["value"]) for record in records), default=Decimal(0))
-    end = f"{longest or 1:f} * {plot} / {plot - text}"
-    return alt.Scale(domainMin=0, domainMax=alt.ExprRef(end), nice=False)
+    values = [Decimal(0), *(Decimal(record["value"]) for record in records)]
+    least, reach = min(values), max(values) - min(values)
+    end = f"{least:f} + {reach or 1:f} * {plot} / {plot - text}"
+    return alt.Scale(domainMin=alt.ExprRef(f"{least:f}"), domainMax=alt.ExprRef(end), nice=False)
 
 
 def _color(colors: Mapping[str, str], width: int, *, legend: bool = True) -> alt.Color:
