@@ -46,10 +46,12 @@ set tokens_input = 1995306266, tokens_output = 249825134, tokens_cached = 665091
     cost_difference_usd = -53.20731568
 where usage_date = '2026-02-12';
 
+update analytics.fct_incidents set first_error = 'https://example.org/' || repeat('a', 300);
+
 insert into ledger.run_steps (run_id, step, started_at, seconds)
 select run_id, 'models built', started_at, 7.5 from ledger.runs;
 """
-"""Days of two years, the hours of an evening, and figures as long as those of a busy gateway."""
+"""Days of two years, the hours of an evening, and figures and errors as long as a gateway's."""
 
 
 @pytest.fixture(scope="module")
