@@ -319,6 +319,16 @@ def test_a_credit_on_the_bill_is_drawn_below_nothing(
     assert paid < floor < credited
 
 
+@pytest.mark.parametrize(("day", "is_marked"), [("2026-02-10", False), ("2026-02-11", True)])
+def test_a_budget_that_is_spent_on_the_days_that_are_left_is_marked(
+    large: tuple[site.SiteServer, Dsn], look: Look, day: str, is_marked: bool
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?server=search&from={day}&to={day}")
+    [row] = rows_of(seen, "budget")
+    assert (formats.duration(-1)[0] in row[4], "✕" in row[4]) == (is_marked, is_marked)
+
+
 def test_servers_are_the_least_healthy_first_on_the_days_that_are_left(
     large: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:
