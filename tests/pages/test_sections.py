@@ -218,6 +218,7 @@ def test_the_last_hours_show_when_it_was_down_or_unknown(published: Published) -
     ]
     page = render(figures)
     assert 'id="hours"' in page
+    assert "Each of the last hours, in UTC" in page
     assert "hatch" in page
 
 
