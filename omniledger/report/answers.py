@@ -115,6 +115,8 @@ def health(figures: HealthFigures | None) -> Answer:
     question, anchor = "Up", "health"
     if figures is None:
         return Answer("none", question, "No health checks", "No server has reported.", anchor)
+    if not figures.servers_left:
+        return Answer("none", question, "No server is left", "All were deleted.", anchor)
     down, unknown = figures.in_state("down"), figures.in_state("unknown")
     reason = _uptime(figures.servers_left)
     if down:

@@ -11,7 +11,7 @@ from omniledger.report.snapshot import Snapshot
 RUNS_SHOWN = 12
 ROWS_SHOWN = 40
 
-# An expectation that a run didn't judge has no verdict there, which is not a pass.
+# An expectation that a run didn't judge keeps its place among the runs, and is no pass there.
 _HISTORY = """
 with runs as (
     select run_id, max(judged_at) as judged_at
@@ -26,7 +26,7 @@ placed as (
         results.suite,
         results.expectation,
         coalesce(results.column_name, '') as column_name,
-        runs.judged_at,
+        results.run_id,
         case
             when bool_and(results.passed) then 'passed'
             when bool_or(not results.passed and results.severity <> 'warn') then 'failed'
@@ -35,31 +35,44 @@ placed as (
     from ledger.gate_results as results
     inner join runs on results.run_id = runs.run_id
     group by 1, 2, 3, 4
+),
+
+noted as (
+    select distinct suite, expectation, column_name
+    from placed
+    where verdict <> 'passed'
 )
 
 select
-    suite,
-    expectation,
-    column_name,
-    array_agg(judged_at order by judged_at) as judged_at,
-    array_agg(verdict order by judged_at) as verdicts,
+    noted.suite,
+    noted.expectation,
+    noted.column_name,
+    min(runs.judged_at) filter (where placed.verdict is not null) as first_judged_at,
+    max(runs.judged_at) filter (where placed.verdict is not null) as last_judged_at,
+    array_agg(coalesce(placed.verdict, 'unjudged') order by runs.judged_at) as verdicts,
     count(*) over () as rows_in_all
-from placed
-group by suite, expectation, column_name
-having bool_or(verdict <> 'passed')
+from noted
+cross join runs
+left join placed
+    on
+        noted.suite is not distinct from placed.suite
+        and noted.expectation is not distinct from placed.expectation
+        and noted.column_name = placed.column_name
+        and runs.run_id = placed.run_id
+group by noted.suite, noted.expectation, noted.column_name
 order by
-    count(*) filter (where verdict = 'failed') desc,
-    count(*) filter (where verdict = 'warning') desc,
-    suite,
-    expectation,
-    column_name
+    count(*) filter (where placed.verdict = 'failed') desc,
+    count(*) filter (where placed.verdict = 'warning') desc,
+    noted.suite,
+    noted.expectation,
+    noted.column_name
 limit %(shown)s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One expectation that did not always pass; `verdicts` are words, the oldest first."""
+    """One expectation that did not always pass; `verdicts` are words, the oldest run's first."""
 
     suite: str
     expectation: str
@@ -91,8 +104,8 @@ def read(snapshot: Snapshot) -> GateHistory:
                 expectation=visible(row["expectation"] or ""),
                 column=visible(row["column_name"]),
                 verdicts=" ".join(row["verdicts"]),
-                first_judged_at=row["judged_at"][0],
-                last_judged_at=row["judged_at"][-1],
+                first_judged_at=row["first_judged_at"],
+                last_judged_at=row["last_judged_at"],
             )
             for row in rows
         ),

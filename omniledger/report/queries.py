@@ -97,9 +97,9 @@ from analytics.fct_daily_usage
 """
 
 USERS = """
-select user_id, display_name, email
-from analytics.dim_users
-where user_id = any(%(ids)s)
+select users.user_id, users.display_name, users.email
+from {users} as users
+where users.user_id = any(%(ids)s)
 """
 
 TOOLS = """

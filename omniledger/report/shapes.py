@@ -78,8 +78,9 @@ def rows(
 
     names = [*dict.fromkeys(record["row"] for record in records)]
     room = _name_room(names, width)
-    base = alt.Chart(_data(records)).encode(
-        x=alt.X("value:Q", axis=None, scale=_room_for_text(records, width - room)),
+    scale = _room_for_text(records, width - room)
+    base = alt.Chart(_data(records, colors)).encode(
+        x=alt.X("value:Q", axis=None, scale=scale),
         y=alt.Y("row:N", sort=names, axis=_name_axis(room)),
     )
     if offset:
@@ -87,7 +88,10 @@ def rows(
     bars = base.mark_bar(cornerRadiusEnd=2).encode(
         color=_color(colors, width, legend=offset), description="hover:N"
     )
-    texts = base.mark_text(align="left", dx=6).encode(text="text:N")
+    # What is below nothing, as a credit, has its text beside its bar.
+    end = alt.X("end:Q", axis=None, scale=scale)
+    texts = base.transform_calculate(end="max(datum.value, 0)").mark_text(align="left", dx=6)
+    texts = texts.encode(x=end, text="text:N")
     height = (18 * len(colors) + 14) * len(names) if offset else 28 * len(names)
     return alt.LayerChart(layer=[bars, texts], width=width - room, height=height)
 
@@ -113,7 +117,8 @@ def columns(
         tickCount=4 if height > 100 else 2,
         minExtent=44,
     )
-    base = alt.Chart(_data([record for record in records if record["known"]])).encode(
+    known = [record for record in records if record["known"]]
+    base = alt.Chart(_data(known, colors)).encode(
         x=_time_axis(days, width - 58),
         y=alt.Y("value:Q", axis=axis),
         color=_color(colors, width, legend=len(colors) > 1),
@@ -133,7 +138,7 @@ def stack(records: Sequence[Record], width: int, colors: Mapping[str, str]) -> a
     names = [*dict.fromkeys(record["row"] for record in records)]
     room = _name_room(names, width)
     chart = alt.Chart(
-        _data(records), width=width - room - 24, height=max(28 * len(names), 34)
+        _data(records, colors), width=width - room - 24, height=max(28 * len(names), 34)
     ).mark_bar()
     bars: alt.Chart = chart.encode(
         x=alt.X("value:Q", axis=alt.Axis(labelExpr=_SHORT_NUMBER, tickCount=4, grid=True)),
@@ -162,7 +167,7 @@ def strips(
     """
     import altair as alt
 
-    bars = alt.Chart(_data(records)).mark_bar()
+    bars = alt.Chart(_data(records, colors)).mark_bar()
     if len(days) > FEW_DAYS:
         share = alt.Y("value:Q", stack="normalize", axis=None)
         axis = _time_axis(days, width - 16, words, steps)
@@ -229,9 +234,10 @@ def _room_for_text(records: Sequence[Record], plot: int) -> alt.Scale:
 
     widest = max((len(record["text"]) for record in records), default=0)
     text = min(_LETTER * widest + 8, plot * 3 // 4)
-    longest = max((Decimal(record["value"]) for record in records), default=Decimal(0))
-    end = f"{longest or 1:f} * {plot} / {plot - text}"
-    return alt.Scale(domainMin=0, domainMax=alt.ExprRef(end), nice=False)
+    values = [Decimal(0), *(Decimal(record["value"]) for record in records)]
+    least, reach = min(values), max(values) - min(values)
+    end = f"{least:f} + {reach or 1:f} * {plot} / {plot - text}"
+    return alt.Scale(domainMin=alt.ExprRef(f"{least:f}"), domainMax=alt.ExprRef(end), nice=False)
 
 
 def _color(colors: Mapping[str, str], width: int, *, legend: bool = True) -> alt.Color:
@@ -243,10 +249,11 @@ def _color(colors: Mapping[str, str], width: int, *, legend: bool = True) -> alt
     return alt.Color("series:N", scale=scale, legend=key)
 
 
-def _data(records: Sequence[Record]) -> alt.InlineData:
+def _data(records: Sequence[Record], colors: Mapping[str, str]) -> alt.InlineData:
+    """The records, their series stacked in the order of the legend."""
     import altair as alt
 
-    order = {name: str(at) for at, name in enumerate(dict.fromkeys(r["series"] for r in records))}
+    order = {name: str(at) for at, name in enumerate(colors)}
     values = [record | {"order": order[record["series"]]} for record in records]
     parse = {"value": "number", "order": "number"}
     return alt.InlineData(values=values, format={"parse": parse})

@@ -29,7 +29,20 @@ where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
 
 _USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
 
-_NAMED_APART = f"""
+_USERS_APART = f"""
+(
+    select
+        user_id, email,
+        case
+            when count(*) over (partition by display_name) = 1 then display_name
+            else display_name || ' (' || user_id || ')'
+        end as display_name
+    from {_USERS}
+)
+"""  # noqa: S608 (constants)
+"""The users, with the number of each behind a name that several have."""
+
+_SERVERS_APART = f"""
 (
     select
         mcp_server_id, last_event_at, checks_verdict,
@@ -70,8 +83,8 @@ class Snapshot:
         if relation not in self._relations:
             return []
         for name, dimension, as_read in (
-            ("{users}", _USERS, _USERS),
-            ("{servers}", _SERVERS, _NAMED_APART),
+            ("{users}", _USERS, _USERS_APART),
+            ("{servers}", _SERVERS, _SERVERS_APART),
         ):
             there = dimension in self._relations
             query = query.replace(name, as_read if there else _STAND_INS[dimension])

@@ -10,7 +10,7 @@ from tests.browser import Look, Seen
 from tests.conftest import ask
 
 SHOWN = {
-    "requests": "coalesce(sum(requests), 0)::bigint",
+    "requests": "sum(requests)::bigint",
     "tokens-input": "sum(tokens_input)::bigint",
     "tokens-output": "sum(tokens_output)::bigint",
     "cost-recomputed": "sum(cost_recomputed_usd)",
@@ -30,9 +30,8 @@ def figures_of(seen: Seen) -> list[str]:
 
 
 def figures_in(dsn: Dsn, where: str) -> list[str]:
-    [row] = ask(
-        dsn, f"select {', '.join(SHOWN.values())} from analytics.fct_daily_usage where {where}"
-    )
+    sums = ", ".join(f"case when count(*) > 0 then {one} else 0 end" for one in SHOWN.values())
+    [row] = ask(dsn, f"select {sums} from analytics.fct_daily_usage where {where}")
     *counts, recomputed, recorded, difference = row
     return [
         *(formats.count(number) for number in counts),

@@ -50,6 +50,17 @@ def test_a_link_shows_the_sums_of_the_marts_rows(
     assert seen.complaints == []
 
 
+def test_a_filter_that_leaves_no_request_says_zero(
+    large: tuple[site.SiteServer, Dsn], look: Look
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?user=4&to=2026-02-11")
+    figures = seen.text("#overview .figures")
+    assert "on 0 of 0 requests" in figures
+    assert "0 failed, 0 blocked" in figures
+    assert "not recorded" not in figures
+
+
 def test_tables_charts_and_csv_follow_and_come_back(
     large: tuple[site.SiteServer, Dsn], look: Look
 ) -> None:
@@ -228,22 +239,29 @@ ALIKE = """
 insert into analytics.fct_daily_usage (
     usage_key, usage_date, user_id, llm_model, source_system, requests, cost_recomputed_usd
 )
-select 'alike ' || n, '2026-02-12', 1, 'a-model-of-a-long-name-' || n, 'chat', 1, n
-from generate_series(1, 3) as n
+select 'alike ' || n, '2026-02-12', 1, 'a-model-🚀-of-a-long-name-' || n, 'chat', 1, n
+from generate_series(1, 3) as n;
+
+update analytics.dim_mcp_servers
+set mcp_server_name = 'a-server-🚀-of-a-long-name-' || mcp_server_id;
 """
 
 
+@pytest.mark.parametrize("of", ["model", "server"])
 def test_a_filtered_chart_names_its_bars_as_the_whole_one_does(
-    published: Published, look: Look, tmp_path: Path
+    published: Published, look: Look, tmp_path: Path, of: str
 ) -> None:
+    picture = {"model": "spend-by-model", "server": "health"}[of]
     with built_and_served(published(ALIKE), tmp_path) as server:
         seen = filtered(look, server.url)
-        texts = seen.page.locator("figure[data-picture=spend-by-model] svg:visible text")
-        whole = texts.all_text_contents()
+        texts = seen.page.locator(f"figure[data-picture={picture}] svg:visible text")
+        named = f"texts => texts.map(text => text.textContent).filter(text => /^a-{of}/.test(text))"
+        whole = texts.evaluate_all(named)
         seen.page.fill("#filter [name=to]", "2026-02-12")
-        expect(seen.page.locator("figure[data-picture=spend-by-model] .live")).to_be_visible()
-        assert sorted(texts.all_text_contents()) == sorted(whole)
-    assert {"a-model-of-a-long-n…", "a-model-of-a-long-n… (2)"} < set(whole)
+        expect(seen.page.locator(f"figure[data-picture={picture}] .live")).to_be_visible()
+        assert sorted(texts.evaluate_all(named)) == sorted(whole)
+    short = f"a-{of}-🚀-of-a-long-name"[:19] + "…"
+    assert {short, f"{short} (2)"} < set(whole)
 
 
 def test_incidents_and_hours_are_of_the_days_of_the_reporting_zone(
@@ -299,6 +317,16 @@ def test_a_credit_on_the_bill_is_drawn_below_nothing(
         )
     assert f": {formats.usd(Decimal(-1))}" in title
     assert paid < floor < credited
+
+
+@pytest.mark.parametrize(("day", "is_marked"), [("2026-02-10", False), ("2026-02-11", True)])
+def test_a_budget_that_is_spent_on_the_days_that_are_left_is_marked(
+    large: tuple[site.SiteServer, Dsn], look: Look, day: str, is_marked: bool
+) -> None:
+    server, _ = large
+    seen = filtered(look, f"{server.url}?server=search&from={day}&to={day}")
+    [row] = rows_of(seen, "budget")
+    assert (formats.duration(-1)[0] in row[4], "✕" in row[4]) == (is_marked, is_marked)
 
 
 def test_servers_are_the_least_healthy_first_on_the_days_that_are_left(

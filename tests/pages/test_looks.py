@@ -1,15 +1,17 @@
 """What people see: no words on each other, and no column out of sight where there is room."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from omniledger.database import Dsn
+from omniledger.report import svg
 from tests.browser import Look
 from tests.conftest import Server, ask
-from tests.pages.conftest import built_and_served
+from tests.pages.conftest import Published, built_and_served
 
 A_WINTER = """
 insert into analytics.fct_daily_usage (
@@ -44,10 +46,12 @@ set tokens_input = 1995306266, tokens_output = 249825134, tokens_cached = 665091
     cost_difference_usd = -53.20731568
 where usage_date = '2026-02-12';
 
+update analytics.fct_incidents set first_error = 'https://example.org/' || repeat('a', 300);
+
 insert into ledger.run_steps (run_id, step, started_at, seconds)
 select run_id, 'models built', started_at, 7.5 from ledger.runs;
 """
-"""Days of two years, the hours of an evening, and figures as long as those of a busy gateway."""
+"""Days of two years, the hours of an evening, and figures and errors as long as a gateway's."""
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,27 @@ def test_every_column_is_seen_where_there_is_room(winter: str, look: Look, width
     seen = look(winter, width=width)
     seen.page.wait_for_selector("#filter:visible")
     assert seen.page.locator(".table:visible").evaluate_all(CUT) == []
+
+
+A_CREDIT = """
+update analytics.fct_bill_reconciliation set billed_usd = -2.5
+where bill_date = '2026-02-11' and billed_usd is not null
+"""
+
+
+def test_a_credit_of_the_first_days_is_drawn_within_its_chart(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with built_and_served(published(A_CREDIT), tmp_path) as server:
+        drawing = look(server.url).page.locator("figure[data-picture=spend-by-day] svg:visible")
+        wide = drawing.evaluate("drawing => drawing.viewBox.baseVal.width")
+        assert wide == pytest.approx(svg.WIDE, rel=0.1)
+        names = drawing.locator("text", has_text="Feb 2026").all()
+        bars = [bar.bounding_box() for bar in drawing.locator("path:has(title)").all()]
+        for name in names:
+            box = name.bounding_box()
+            assert box is not None
+            assert all(bar is None or bar["x"] >= box["x"] + box["width"] - 1 for bar in bars)
 
 
 def test_a_chart_stands_beside_a_table_that_leaves_it_room(winter: str, look: Look) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from omniledger.database import Dsn, connect
 from omniledger.errors import DatabaseError
+from omniledger.history import BUILDING, JUDGING, PUBLISHING
 from omniledger.report import (
     Figures,
     billing,
@@ -47,6 +48,12 @@ insert into analytics.fct_daily_usage (
  0, 0, 15.380000, 15.38, 0),
 ('b', '2023-11-16', 2, 'claude-3-5-haiku', 'gateway', 819, 0, 0, 59974, 896, 0, 819, 0, 0, 0,
  0, 0, 0.051563, 0.0515632, -0.0000002);
+"""
+
+
+NO_COST = """
+update analytics.fct_daily_usage
+set cost_recorded_usd = null, cost_recomputed_usd = null, cost_difference_usd = null
 """
 
 
@@ -157,6 +164,13 @@ def lede(figures: Figures, total: Usage) -> str:
     return re.sub("<[^>]*>", "", said)
 
 
+def test_costs_that_nobody_knows_are_said_in_sentences(published: Published) -> None:
+    figures = figures_of(published(NO_COST))
+    page = re.sub("<[^>]*>", "", render(replace(figures, health=None)))
+    assert "1,280 requests, cost not known" in page
+    assert "The gateway itself wrote down no cost." in page
+
+
 def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> None:
     before = answer(figures_of(published()), "Up")
     deleted = (
@@ -173,6 +187,16 @@ def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> No
     assert figures.health is not None
     [gone] = figures.health.in_state("deleted")
     assert gone.server == "server 2"
+
+
+def test_where_every_server_was_deleted_nothing_is_said_of_their_time(published: Published) -> None:
+    deleted = (
+        "insert into analytics.dim_mcp_servers (mcp_server_id) values (9);"
+        "update analytics.dim_mcp_servers set checks_verdict = 'deleted';"
+        "delete from analytics.fct_incidents where closed_at is null"
+    )
+    up = answer(figures_of(published(deleted)), "Up")
+    assert (up.tone, up.answer, up.reason) == ("none", "No server is left", "All were deleted.")
 
 
 @pytest.mark.parametrize("name", ["by_day", "by_model", "by_user", "by_source"])
@@ -320,7 +344,10 @@ def test_a_refused_run_leaves_the_figures_and_says_so(published: Published) -> N
     assert figures.runs.standing_in is not None
     assert answer(figures, "Fresh").tone == "warn"
     page = words_of(figures)
-    assert "figures stand: this page shows those published 12 Feb 2026, 06:00 UTC." in page
+    # They are of the morning of that day.
+    assert (
+        ">The figures before it stand: this page shows those published 12 Feb 2026, 06:00" in page
+    )
     assert "more output tokens than all tokens" in page
 
 
@@ -429,6 +456,16 @@ def test_servers_of_one_name_are_told_apart(published: Published) -> None:
     assert twins <= {f"twin ({server.server_id})" for server in health.servers}
 
 
+def test_users_of_one_name_are_told_apart(published: Published) -> None:
+    dsn = published("update analytics.dim_users set display_name = 'Ada' where user_id in (1, 3)")
+    figures = figures_of(dsn)
+    assert figures.quota is not None
+    limited = {row.user for row in figures.quota.crossings.rows + figures.quota.of_day.rows}
+    chosen = {one["name"] for one in figures.cubes["usage"]["members"]["user"]}
+    for names in ({row.name for row in side(figures, "by_user")}, chosen, limited):
+        assert {name for name in names if name.startswith("Ada")} == {"Ada (1)", "Ada (3)"}
+
+
 def test_a_server_with_a_blank_name_is_called_by_its_number(published: Published) -> None:
     dsn = published()
     ask(dsn, "update analytics.dim_mcp_servers set mcp_server_name = ' '")
@@ -444,6 +481,19 @@ def test_a_short_outage_takes_an_eighth_of_what_there_was_of_the_day(published: 
     day = replace(day, disabled_seconds=0)
     drawn = {one["series"]: one["value"] for one in timelines._health_records(day, "files")}
     assert drawn == {"Up": "700", "Down": "100", "Unknown": "99"}
+
+
+def test_parts_of_a_bar_lie_in_the_order_of_the_legend(published: Published) -> None:
+    """Also where the bar above has no part of a kind, as a refused run publishes nothing."""
+    steps = "".join(
+        "insert into ledger.run_steps (run_id, step, started_at, seconds)"
+        f" select run_id, '{step}', started_at, 5 from ledger.runs where verdict <> '{but}';"
+        for step, but in (("schema", ""), (BUILDING, ""), (JUDGING, ""), (PUBLISHING, "refused"))
+    )
+    drawn = charts.run_steps(figures_of(published(steps)).durations.steps)
+    titles = re.findall(r'd="M([\d.]+),[^>]*><title>12 Feb 06:00, (\w+)', drawn.split("</svg>")[0])
+    parts = [part for _, part in sorted(titles, key=lambda title: float(title[0]))]
+    assert parts == ["build", "judge", "publish", "other"]
 
 
 def test_names_of_strangers_are_text(published: Published) -> None:

@@ -218,6 +218,7 @@ def test_the_last_hours_show_when_it_was_down_or_unknown(published: Published) -
     ]
     page = render(figures)
     assert 'id="hours"' in page
+    assert "Each of the last hours, in UTC" in page
     assert "hatch" in page
 
 
@@ -235,8 +236,15 @@ def test_the_gates_history_has_what_did_not_always_pass(published: Published) ->
     dsn = published(again)
     rows = figures_of(dsn).history.rows
     assert rows
+    # The run before them judged another, which nobody has judged since.
     judged_since = [row for row in rows if row.expectation != "an earlier judgement"]
-    assert {row.verdicts for row in judged_since} == {"failed passed", "warning passed"}
+    assert {r.verdicts for r in judged_since} == {
+        "unjudged failed passed",
+        "unjudged warning passed",
+    }
+    [earlier] = [row for row in rows if row not in judged_since]
+    assert earlier.verdicts == "failed unjudged unjudged"
+    assert earlier.first_judged_at == earlier.last_judged_at < judged_since[0].first_judged_at
     assert all(row.count("failed") + row.count("warning") for row in rows)
     [(never_passed,)] = ask(
         dsn,

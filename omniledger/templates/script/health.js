@@ -38,7 +38,10 @@ function fillHealth(cube, cells) {
       const text = special[name]?.(group) ?? (name.endsWith("_ms")
         ? milliseconds(group[name], scaleOf(name))
         : special[name] ? null : seconds(group, name));
-      replaceChildren(cell, text ?? (name.endsWith("_ms") ? "not known" : unknown("not known")));
+      const isSpent = name === "error_budget_left_seconds" && group[name] < 0;
+      const mark = html("span", { class: "mark bad", "aria-hidden": "true" }, "✕");
+      const said = text ?? (name.endsWith("_ms") ? "not known" : unknown("not known"));
+      replaceChildren(cell, ...(isSpent ? [mark, " "] : []), said);
     }
   }
   orderHealth(byKey);

@@ -35,7 +35,9 @@ function words(x, y, text, { anchor = "start", fill = "var(--ink-soft)" } = {}) 
 function shortNames(names) {
   const shown = [];
   for (const name of names) {
-    const short = name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1)}…`;
+    const letters = [...name];
+    const cut = `${letters.slice(0, LONGEST_NAME - 1).join("")}…`;
+    const short = letters.length <= LONGEST_NAME ? name : cut;
     const again = shown.filter((one) => one === short || one.startsWith(`${short} (`)).length;
     shown.push(again ? `${short} (${again + 1})` : short);
   }
@@ -123,9 +125,10 @@ function drawStrips(label, width, colors, days, strips) {
   const svg = canvas(label, width, 26 + 62 * strips.length + 18);
   legend(svg, colors);
   const step = width / days.length;
+  const names = shortNames(strips.map(({ name }) => name));
   strips.forEach(({ name, parts }, nth) => {
     const y = 26 + 62 * nth;
-    svg.append(words(0, y + 12, name, { fill: "var(--ink)" }));
+    svg.append(words(0, y + 12, names[nth], { fill: "var(--ink)" }));
     days.forEach((day, at) => {
       const of_day = parts.get(day) ?? [];
       const whole = of_day.reduce((sum, [, size]) => sum + size, 0) || 1;

@@ -114,6 +114,8 @@ function fillUsage(cube, cells) {
     offerUsage(cube, table, rows);
   }
   const total = sumOf(cube, groupsOf(cube, cells, () => 0));
+  // Of no request everything is known: it is nothing.
+  if (!cells.length) for (const name of Object.keys(total)) total[name] = 0;
   for (const place of document.querySelectorAll("[data-total]")) {
     const name = place.dataset.total;
     if (name === "cache_share") {
@@ -123,9 +125,8 @@ function fillUsage(cube, cells) {
       replaceChildren(place, part ?? "not known");
       continue;
     }
-    const value = name === "requests" && total[name] === null ? 0 : total[name];
     const write = name.endsWith("_usd") ? usd : count;
-    const text = write(value, cube.figures[name].scale, name === "cost_difference_usd");
+    const text = write(total[name], cube.figures[name].scale, name === "cost_difference_usd");
     replaceChildren(place, text ?? (write === usd ? "not known" : "not recorded"));
   }
   return total;
