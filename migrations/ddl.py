@@ -57,10 +57,13 @@ def scalar(statement: str, **values: Any) -> Any:
 
 
 def make_fill_in() -> None:
-    """Make the fill-in trigger's function, with a bound that `cost_usd` has room below.
+    """Make the fill-in trigger's function, with what it sets rows aside by.
 
-    A cost that the column's own type has no room for must not turn into a refused row.
+    It has a bound that `cost_usd` has room below: a cost that the column's own type has no room for
+    must not turn into a refused row.
     """
+    for name in ("audit_complaint", "audit_as_json"):
+        run(sql(name))
     text = sql("fill_in_audit_log")
     if context.is_offline_mode():
         run(_PRINTED.format(text=text, largest=_LARGEST_COST))

@@ -121,7 +121,7 @@ def match_history(
     done, total = 0, count(connection, table)
     yield Progress("matching", 0, total)
     connection.execute(_START)
-    # It came with a later revision than the merge.
+    # An earlier version of revision 0006 did not make it.
     connection.execute(sql_of("audit_as_json").encode())
 
     def note_pairs(worker: Connection, chunk: Range) -> None:

@@ -28,7 +28,6 @@ def undo(connection: Connection) -> None:
         NotReadyError: a view over the old name can't be given back to its owner.
     """
     abandon(connection)
-    connection.execute("drop function if exists ledger.audit_as_json")
     done = last_done(connection)
     if done is None or kind_of(connection, done.legacy.relation) != "v":
         return

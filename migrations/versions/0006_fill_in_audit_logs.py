@@ -16,7 +16,6 @@ from migrations.ddl import (
     own_connection,
     run,
     run_live,
-    sql,
 )
 from migrations.legacy import inspect
 from migrations.merge.undo import undo
@@ -42,8 +41,6 @@ _UPDATED = " or ".join(
 
 
 def upgrade() -> None:
-    run(sql("audit_complaint"))
-    run(sql("audit_as_json"))
     make_fill_in()
     if context.is_offline_mode():
         run("-- stand-ins until `omniledger merge run` has seen whose ids the old table holds")

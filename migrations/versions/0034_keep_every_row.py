@@ -18,7 +18,7 @@ from functools import partial
 
 from alembic import context, op
 
-from migrations.ddl import exists, make_fill_in, own_connection, run, run_live, sql
+from migrations.ddl import exists, make_fill_in, own_connection, run, run_live
 from migrations.gateway import LEDGER
 from migrations.legacy import ARCHIVE, Legacy
 from migrations.merge.record import Done, last_done
@@ -35,7 +35,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run(sql("audit_as_json"))
     make_fill_in()
     if context.is_offline_mode():
         run("-- left out: what a merge has left behind is mended by `alembic upgrade head` alone")

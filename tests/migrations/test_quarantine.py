@@ -113,6 +113,19 @@ def test_databases_that_were_upgraded_before_learn_it(server: Server) -> None:
     assert ask(dsn, "select plain::text from audit_logs where message = 'x'") == [(ODD_JSON[0],)]
 
 
+def test_rows_are_set_aside_on_the_way_back_too(server: Server) -> None:
+    """What fills in is there until its own revision goes, and so is what it calls."""
+    dsn = server.state("investigation:upgraded")
+    revisions.downgrade(dsn, "0006")
+    ask(
+        dsn,
+        "insert into omni2.audit_logs (legacy_id, question, cost_usd) values (7777, 'q', 'NaN')",
+    )
+    assert ask(dsn, "select reason from ledger.audit_quarantine where legacy_id = 7777") == [
+        ("its cost is NaN, not an amount",)
+    ]
+
+
 def mend(dsn: Dsn, legacy_id: int, name: str, value: str) -> None:
     ask(
         dsn,
