@@ -1,5 +1,3 @@
--- Columns may have collations that no pattern can be matched by, or several that don't go together;
--- the database's own is always fit for it.
 create or replace function ledger.is_dated(at timestamp with time zone) returns boolean
 language sql immutable parallel safe
 as $$
@@ -86,6 +84,8 @@ $$;
 comment on function ledger.audit_listed is
 'The newest looked_at rows of one server out of each list that may hold some, in no order. wanted is all, success or error; of successes it looks through 100,000 calls at most. It has no settings of its own, so that it becomes part of the query that calls it.';
 
+-- Columns may have collations that no pattern can be matched by, or several that don't go together;
+-- the database's own is always fit for it.
 create or replace function ledger.audit_says(
     question text,
     tool_called text,
