@@ -16,7 +16,7 @@ from flows.artifacts import leave_pages, left_of
 from flows.retrying import retried
 from omniledger import modelling, noting, publish, report, revisions, screen, site
 from omniledger.analytics.copying import Copied, copy_changes
-from omniledger.analytics.link import is_attached, require_own
+from omniledger.analytics.link import is_attached, require_not_detached
 from omniledger.counting import plural
 from omniledger.database import Dsn, session, target
 from omniledger.errors import GateRefused, OmniledgerError
@@ -69,11 +69,9 @@ def tell_settings(dsn: Dsn, settings: Settings, run: Run) -> bool:
     """
     run.require_turn()
     with session(dsn) as connection:
-        is_copy = is_attached(connection)
-        if not is_copy:
-            require_own(connection)
+        require_not_detached(connection)
         settings.store(connection)
-        return is_copy
+        return is_attached(connection)
 
 
 @retried("map users")

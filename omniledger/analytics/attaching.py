@@ -16,6 +16,7 @@ from omniledger.analytics.foreign_server import make_link, of_link, require_hidd
 from omniledger.analytics.link import (
     Snapshot,
     is_attached,
+    is_copy,
     require_attached,
     snapshot,
     speaking_of_source,
@@ -151,7 +152,7 @@ def _require_fit(connection: Connection, settings: Settings) -> None:
             with connection.transaction():
                 query = sql.SQL(_HAS_ROWS).format(table=table.copy)
                 has_rows = connection.execute(query).fetchone() == (True,)
-            if has_rows and not _is_copy(connection, table):
+            if has_rows and not is_copy(connection, table):
                 raise NotReadyError(
                     f"This database has rows of its own in {table.schema}.{table.name}: name an "
                     "empty database in DATABASE_URL, where the analytics are to live."
@@ -194,7 +195,7 @@ def _make_copy(connection: Connection, table: Table) -> bool:
     if wanted:
         _make_foreign(connection, table, wanted)
     here = tuple(columns_of(connection, f"{table.schema}.{table.name}").items())
-    if not table.columns or (here == wanted and _is_copy(connection, table)):
+    if not table.columns or (here == wanted and is_copy(connection, table)):
         return False
     connection.execute(sql.SQL("drop table if exists {} cascade").format(table.copy))
     if not wanted:
@@ -218,12 +219,6 @@ def _make_copy(connection: Connection, table: Table) -> bool:
         ).format(table.copy)
     )
     return True
-
-
-def _is_copy(connection: Connection, table: Table) -> bool:
-    """Whether it was made here, and not by the migrations, as a gateway's own."""
-    query = "select obj_description(to_regclass(format('%%I.%%I', %s::text, %s::text)), 'pg_class')"
-    return connection.execute(query, [table.schema, table.name]).fetchone() == (COPY,)
 
 
 def _distribute(connection: Connection) -> bool:

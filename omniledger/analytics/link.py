@@ -10,7 +10,7 @@ from datetime import datetime
 import psycopg
 
 from omniledger import revisions
-from omniledger.analytics.copied import COPY, SERVER
+from omniledger.analytics.copied import COPY, LOGS, SERVER, Table
 from omniledger.database import Connection
 from omniledger.errors import DatabaseError, NotReadyError, PassingError
 from omniledger.explaining import first_line, is_passing
@@ -22,10 +22,7 @@ select exists (
     select
     from pg_class as c
     inner join pg_namespace as n on c.relnamespace = n.oid
-    where
-        n.nspname = 'omni2'
-        and c.relname = 'audit_logs'
-        and obj_description(c.oid, 'pg_class') = %s
+    where n.nspname = %s and c.relname = %s and obj_description(c.oid, 'pg_class') = %s
 )
 """
 
@@ -54,9 +51,12 @@ def is_attached(connection: Connection) -> bool:
     return connection.execute(_IS_ATTACHED, [SERVER]).fetchone() == (True,)
 
 
-def is_copy(connection: Connection) -> bool:
-    """Whether its logs are copies of a source's, also where that was detached since."""
-    return connection.execute(_IS_COPY, [COPY]).fetchone() == (True,)
+def is_copy(connection: Connection, table: Table = LOGS[0]) -> bool:
+    """Whether a table is a copy of a source's, also where that was detached since.
+
+    It takes no rights to ask.
+    """
+    return connection.execute(_IS_COPY, [table.schema, table.name, COPY]).fetchone() == (True,)
 
 
 def require_attached(connection: Connection) -> None:
@@ -83,7 +83,16 @@ def require_own(connection: Connection) -> None:
             "This database is a copy of its source's: do this there, with the source in "
             "DATABASE_URL; the next run here takes it over."
         )
-    if is_copy(connection):
+    require_not_detached(connection)
+
+
+def require_not_detached(connection: Connection) -> None:
+    """Refuse a copy that nothing comes into any more.
+
+    Raises:
+        NotReadyError: this database's source was detached.
+    """
+    if is_copy(connection) and not is_attached(connection):
         raise NotReadyError(
             "This database is a copy whose source was detached, and takes nothing over any more: "
             "name the source in DATABASE_URL, or attach it here again with `omniledger analytics "
