@@ -29,32 +29,27 @@ where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
 
 _USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
 
-_USERS_APART = f"""
-(
-    select
-        user_id, email,
-        case
-            when count(*) over (partition by display_name) = 1 then display_name
-            else display_name || ' (' || user_id || ')'
-        end as display_name
-    from {_USERS}
-)
-"""  # noqa: S608 (constants)
-"""The users, with the number of each behind a name that several have."""
 
-_SERVERS_APART = f"""
-(
-    select
-        mcp_server_id, last_event_at, checks_verdict,
-        case
-            when btrim(mcp_server_name) = '' then null
-            when count(*) over (partition by mcp_server_name) = 1 then mcp_server_name
-            else mcp_server_name || ' (' || mcp_server_id || ')'
-        end as mcp_server_name
-    from {_SERVERS}
+def _apart(dimension: str, key: str, name: str, *others: str) -> str:
+    """A dimension with its key behind a name that several members have; a blank name is none."""
+    return f"""
+    (
+        select
+            {", ".join((key, *others))},
+            case
+                when btrim({name}) = '' then null
+                when count(*) over (partition by {name}) = 1 then {name}
+                else {name} || ' (' || {key} || ')'
+            end as {name}
+        from {dimension}
+    )
+    """  # noqa: S608 (constants)
+
+
+_USERS_APART = _apart(_USERS, "user_id", "display_name", "email")
+_SERVERS_APART = _apart(
+    _SERVERS, "mcp_server_id", "mcp_server_name", "last_event_at", "checks_verdict"
 )
-"""  # noqa: S608 (constants)
-"""The servers, with the number of each behind a name that several have; a blank one is none."""
 
 _STAND_INS = {
     _USERS: ("(select null::integer as user_id, null::text as display_name, null::text as email)"),
