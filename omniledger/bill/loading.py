@@ -7,7 +7,8 @@ changes nothing, so the same file can be imported again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -237,16 +238,27 @@ def take_in(connection: Connection, document: Document) -> Imported:
         InputError: something in it can't be read or contradicts itself; nothing of it goes in.
         NotReadyError: the database isn't upgraded.
     """
-    with connection.transaction():
-        require_place(connection)
-        require_own(connection)
-        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+    with alone(connection):
         connection.execute(_STAGE)
         if not _copy(connection, document.read()):
             raise InputError(f"{document.name} holds no rows, so there is nothing to import.")
         connection.execute(_BUCKETS)
         _check(connection, document)
         return _replace(connection, document)
+
+
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """A transaction in which nobody else changes what is known of bills.
+
+    Raises:
+        NotReadyError: the database isn't upgraded, or is a copy of another one's figures.
+    """
+    with connection.transaction():
+        require_place(connection)
+        require_own(connection)
+        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        yield
 
 
 def require_place(connection: Connection) -> None:
@@ -312,14 +324,19 @@ def _replace(connection: Connection, document: Document) -> Imported:
     row = connection.execute(_RECORD, named).fetchone()
     assert row is not None  # noqa: S101 (INSERT … RETURNING of one aggregate row)
     imported = Imported(*row)
+    set_aside(connection, imported.import_id)
     new = {"import_id": imported.import_id}
-    for fact in _TABLES:
-        connection.execute(_composed(_REPLACE, fact), new)
-    connection.execute(_FORGET_BUCKETS)
     connection.execute(_REMEMBER_BUCKETS, new)
     for fact in _TABLES:
         connection.execute(_composed(_INSERT, fact), new)
     return imported
+
+
+def set_aside(connection: Connection, replaced_by: int) -> None:
+    """Move what is known of the times in `incoming_buckets` into the history."""
+    for fact in _TABLES:
+        connection.execute(_composed(_REPLACE, fact), {"import_id": replaced_by})
+    connection.execute(_FORGET_BUCKETS)
 
 
 def _composed(template: str, fact: str) -> sql.Composed:

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from omniledger.bill.loading import Imported
     from omniledger.bill.reading import Document
+    from omniledger.bill.removing import Removed
 
 
 @click.group()
@@ -99,6 +100,31 @@ def bill_list(as_json: bool) -> None:
         )
 
 
+@bill.command("remove")
+@click.argument("import_id", type=int)
+def bill_remove(import_id: int) -> None:
+    """Take an import back. `omniledger bill list` has the numbers of imports.
+
+    Of the days that it was the last to report on, no bill is known then. Its rows stay in the
+    history. What it had replaced is not put back: import that again.
+
+    \b
+    Example:
+      omniledger bill remove 3
+    """
+    from omniledger.bill import removing
+    from omniledger.counting import plural
+    from omniledger.database import session
+
+    with session(autocommit=True) as connection:
+        removed = removing.remove(connection, import_id)
+    click.echo(
+        f"Import {import_id} is removed: of {_days(removed)}, "
+        f"{plural(removed.buckets_changed, 'bucket')} of time, no bill is known now; the next "
+        "`omniledger run` shows it so."
+    )
+
+
 def _take_in(documents: Iterable[Document], as_json: bool) -> None:
     """Import them one by one; what was taken in is told also where a later one is refused."""
     import json
@@ -138,6 +164,6 @@ def _amounts(amount_usd: Decimal, tokens: Decimal) -> str:
     return f"{cost}, {f'{tokens:,f} tokens' if tokens else 'no tokens'}"
 
 
-def _days(imported: Imported) -> str:
+def _days(imported: Imported | Removed) -> str:
     first, last = imported.first_date, imported.last_date
     return first if first == last else f"{first} to {last}"
