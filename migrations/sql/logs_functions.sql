@@ -11,40 +11,75 @@ create or replace function ledger.audit_listed(
     server_name text,
     wanted text,
     looked_at bigint
-) returns table (id bigint, "timestamp" timestamp with time zone)
+) returns table (
+    id bigint,
+    "timestamp" timestamp with time zone,
+    user_id bigint,
+    question text,
+    tool_called text,
+    tools_used text [],
+    tool_params jsonb,
+    success boolean,
+    result_summary text,
+    error_message text,
+    duration_ms integer
+)
 language sql stable parallel safe
 as $$
-    select n.id, n.timestamp
+    select
+        cast(n.id as bigint),
+        n.timestamp,
+        cast(n.user_id as bigint),
+        cast(n.question as text),
+        cast(n.tool_called as text),
+        cast(n.tools_used as text []),
+        cast(n.tool_params as jsonb),
+        n.success,
+        cast(n.result_summary as text),
+        cast(n.error_message as text),
+        cast(n.duration_ms as integer)
     from (
         (
-            select a.id, a.timestamp
-            from omni2.audit_logs as a
-            where
-                wanted = 'all'
-                and a.mcp_target = server_name
-                and ledger.is_dated(a.timestamp)
-            order by a.timestamp desc
-            limit looked_at
-        )
-        union all
-        (
-            select s.id, s.timestamp
+            select
+                s.id,
+                s.timestamp,
+                s.user_id,
+                s.question,
+                s.tool_called,
+                s.tools_used,
+                s.tool_params,
+                s.success,
+                s.result_summary,
+                s.error_message,
+                s.duration_ms
             from (
-                select a.id, a.timestamp, a.success
+                select a.*
                 from omni2.audit_logs as a
                 where
-                    wanted = 'success'
+                    wanted in ('all', 'success')
                     and a.mcp_target = server_name
                     and ledger.is_dated(a.timestamp)
                 order by a.timestamp desc
                 limit 100000
             ) as s
-            where s.success
+            where wanted = 'all' or s.success
+            order by s.timestamp desc
             limit looked_at
         )
         union all
         (
-            select a.id, a.timestamp
+            select
+                a.id,
+                a.timestamp,
+                a.user_id,
+                a.question,
+                a.tool_called,
+                a.tools_used,
+                a.tool_params,
+                a.success,
+                a.result_summary,
+                a.error_message,
+                a.duration_ms
             from omni2.audit_logs as a
             where
                 wanted = 'error'
@@ -56,33 +91,71 @@ as $$
         )
         union all
         (
-            select s.audit_id, s.timestamp
-            from ledger.audit_servers as s
-            where
-                wanted in ('all', 'success')
-                and s.server_name = audit_listed.server_name
-                and not s.failed
-                and ledger.is_dated(s.timestamp)
+            select
+                a.id,
+                s.timestamp,
+                a.user_id,
+                a.question,
+                a.tool_called,
+                a.tools_used,
+                a.tool_params,
+                a.success,
+                a.result_summary,
+                a.error_message,
+                a.duration_ms
+            from (
+                select
+                    l.audit_id,
+                    l.timestamp
+                from ledger.audit_servers as l
+                where
+                    wanted in ('all', 'success')
+                    and l.server_name = audit_listed.server_name
+                    and not l.failed
+                    and ledger.is_dated(l.timestamp)
+                order by l.timestamp desc
+                limit looked_at
+            ) as s
+            inner join omni2.audit_logs as a
+                on s.audit_id = a.id and not (s.timestamp is distinct from a.timestamp)
             order by s.timestamp desc
-            limit looked_at
         )
         union all
         (
-            select s.audit_id, s.timestamp
-            from ledger.audit_servers as s
-            where
-                wanted in ('all', 'error')
-                and s.server_name = audit_listed.server_name
-                and s.failed
-                and ledger.is_dated(s.timestamp)
+            select
+                a.id,
+                s.timestamp,
+                a.user_id,
+                a.question,
+                a.tool_called,
+                a.tools_used,
+                a.tool_params,
+                a.success,
+                a.result_summary,
+                a.error_message,
+                a.duration_ms
+            from (
+                select
+                    l.audit_id,
+                    l.timestamp
+                from ledger.audit_servers as l
+                where
+                    wanted in ('all', 'error')
+                    and l.server_name = audit_listed.server_name
+                    and l.failed
+                    and ledger.is_dated(l.timestamp)
+                order by l.timestamp desc
+                limit looked_at
+            ) as s
+            inner join omni2.audit_logs as a
+                on s.audit_id = a.id and not (s.timestamp is distinct from a.timestamp)
             order by s.timestamp desc
-            limit looked_at
         )
-    ) as n (id, timestamp)
+    ) as n
 $$;
 
 comment on function ledger.audit_listed is
-'The newest looked_at rows of one server out of each list that may hold some, in no order. wanted is all, success or error; of successes it looks through 100,000 calls at most. It has no settings of its own, so that it becomes part of the query that calls it.';
+'The newest looked_at rows of one server out of each list that may hold some, in no order. wanted is all, success or error; of successes it looks through 100,000 calls at most. It has no settings of its own, so that it becomes part of the query that calls it, which reads no more of each list than it takes, where it takes the newest.';
 
 -- Columns may have collations that no pattern can be matched by, or several that don't go together;
 -- the database's own is always fit for it.
@@ -167,17 +240,14 @@ set enable_mergejoin = off
 as $$
 begin
     return array(
-        select c.id
+        select a.id
         from (
-            -- In order already, so that no more is joined than the page takes.
-            select l.id, l.timestamp
+            select l.*
             from ledger.audit_listed(server_name, wanted, looked_at) as l
             order by l.timestamp desc, l.id desc
             -- The lists reach back unequally far: only so much of all is without a gap.
             limit looked_at
-        ) as c
-        inner join omni2.audit_logs as a
-            on c.id = a.id and not (c.timestamp is distinct from a.timestamp)
+        ) as a
         left join auth_service.users as u on a.user_id = u.id
         where
             (
@@ -198,7 +268,7 @@ begin
             )
             or coalesce(cast(u.email as text), cast(a.user_id as text)) collate "default"
             ilike pattern
-        order by c.timestamp desc, c.id desc
+        order by a.timestamp desc, a.id desc
         limit max_rows
     );
 end
@@ -362,13 +432,30 @@ declare
     pattern text := '%' || replace(
         replace(replace(nullif(search, ''), e'\\', e'\\\\'), '%', e'\\%'), '_', e'\\_'
     ) || '%';
-    found bigint [];
 begin
     if server_name is null or max_rows = 0 or length(search) > 1000 then
         return;
     end if;
     if pattern is not null then
-        found := ledger.audit_found(server_name, wanted, pattern, max_rows);
+        return query
+        select
+            cast(a.id as integer),
+            coalesce(cast(a.tool_called as text), array_to_string(a.tools_used, ', ')),
+            coalesce(cast(u.email as text), cast(a.user_id as text)),
+            'production'::text,
+            cast(a.tool_params as jsonb),
+            case when a.success then 'success' else 'error' end,
+            cast(a.result_summary as text),
+            cast(a.error_message as text),
+            cast(a.duration_ms as integer),
+            null::text,
+            null::text,
+            a.timestamp
+        from unnest(ledger.audit_found(server_name, wanted, pattern, max_rows)) as f (id)
+        inner join omni2.audit_logs as a on f.id = a.id
+        left join auth_service.users as u on a.user_id = u.id
+        order by a.timestamp desc, a.id desc;
+        return;
     end if;
     return query
     select
@@ -378,31 +465,20 @@ begin
         'production'::text,
         cast(a.tool_params as jsonb),
         case when a.success then 'success' else 'error' end,
-        a.result_summary,
-        a.error_message,
+        cast(a.result_summary as text),
+        cast(a.error_message as text),
         cast(a.duration_ms as integer),
         null::text,
         null::text,
         a.timestamp
     from (
-        -- In order already, so that no more is joined than the page takes.
-        select n.id, n.timestamp, n.place
-        from (
-            select l.id, l.timestamp, null::bigint as place
-            from ledger.audit_listed(server_name, wanted, max_rows) as l
-            where pattern is null
-            union all
-            select f.id, null, f.place
-            from unnest(found) with ordinality as f (id, place)
-        ) as n
-        order by n.timestamp desc, n.place, n.id desc
-        offset 0
-    ) as c
-    inner join omni2.audit_logs as a
-        on c.id = a.id and (c.place is not null or not (c.timestamp is distinct from a.timestamp))
+        select l.*
+        from ledger.audit_listed(server_name, wanted, max_rows) as l
+        order by l.timestamp desc, l.id desc
+        limit max_rows
+    ) as a
     left join auth_service.users as u on a.user_id = u.id
-    order by c.timestamp desc, c.place, c.id desc
-    limit max_rows;
+    order by a.timestamp desc, a.id desc;
 end
 $$;
 
