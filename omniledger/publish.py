@@ -61,6 +61,15 @@ where run_id = %s and not passed and severity = 'stop'
 limit 1
 """
 
+# A run with other settings that is refused leaves these figures as they are.
+_REMEMBER_SETTINGS = """
+insert into ledger.settings (name, value)
+select 'published_' || name, value
+from ledger.settings
+where name in ('default_model', 'reporting_timezone')
+on conflict (name) do update set value = excluded.value
+"""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -104,6 +113,7 @@ def publish(connection: Connection, run_id: UUID, *, why: str | None = None) -> 
                 _require_passed(connection, run_id)
             note_revisions(connection, run_id, gained[USAGE])
             published = _move(connection)
+            connection.execute(_REMEMBER_SETTINGS)
             if why is not None:
                 record_force(connection, run_id, why, published)
             return published

@@ -9,10 +9,12 @@ import psycopg
 import pytest
 
 from omniledger import publish as publishing
+from omniledger import report
 from omniledger.database import Connection, Dsn, connect
 from omniledger.errors import DatabaseError, GateRefused, NotReadyError
 from omniledger.marts import MARTS
 from omniledger.publish import Published, publish
+from omniledger.settings import Settings
 from tests.conftest import Server, ask
 from tests.expectations.marts import built_marts, spoil
 
@@ -103,6 +105,20 @@ def test_published_tables_have_the_keys_indexes_and_comments_of_the_built(dsn: D
     assert len(indexes) == 2
     with pytest.raises(psycopg.errors.UniqueViolation):
         spoil(dsn, f"insert into analytics.{USAGE} select * from analytics.{USAGE} limit 1")
+
+
+def test_the_page_says_what_time_zone_its_figures_are_of(dsn: Dsn) -> None:
+    def told(zone: str) -> None:
+        with connect(dsn) as connection:
+            Settings(reporting_timezone=zone).store(connection)
+
+    told("Asia/Tokyo")
+    published(dsn)
+    # By a run that was refused.
+    told("Europe/Berlin")
+    with connect(dsn) as connection:
+        figures = report.collect(connection)
+    assert figures.timezone == "Asia/Tokyo"
 
 
 def test_publishing_twice_changes_nothing(dsn: Dsn) -> None:

@@ -103,9 +103,11 @@ GATEWAY = (
 )
 """Without what is secret in them; any table or column may be missing."""
 
-# Four settings are those of whoever runs, here as anywhere: see `Settings.store`.
+# Four settings are those of whoever runs, here as anywhere: see `Settings.store`. Two more are of
+# what was published here: see `omniledger.publish`.
 _NOT_OF_THE_RUN = (
     "name not in ('default_model', 'reporting_timezone', 'default_cost_limit', 'unpriced_tokens')"
+    " and not starts_with(name, 'published_')"
 )
 
 LEDGER = (

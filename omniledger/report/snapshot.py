@@ -21,10 +21,17 @@ inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where n.nspname in ('analytics', 'ledger') and c.relkind in ('r', 'p', 'v', 'm', 'f')
 """
 
+# What the published figures are of goes before what the last run was told.
 _SETTINGS = """
-select name, value
+select regexp_replace(name, '^published_', '') as name, value
 from ledger.settings
-where name in ('reporting_timezone', 'default_model', 'as_of', 'demo_note')
+where
+    name in (
+        'reporting_timezone', 'published_reporting_timezone',
+        'default_model', 'published_default_model',
+        'as_of', 'demo_note'
+    )
+order by starts_with(name, 'published_')
 """
 
 _USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
@@ -105,7 +112,7 @@ class Snapshot:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The reporting time zone; UTC where the setting is none."""
+        """The time zone whose days the figures are of; UTC where the setting is none."""
         try:
             return ZoneInfo(self.settings.get("reporting_timezone") or "UTC")
         except (ValueError, KeyError, OSError):
