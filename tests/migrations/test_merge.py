@@ -266,6 +266,25 @@ def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
     assert ask(dsn, durations) == [(1, 250), (3, None)]
 
 
+@pytest.mark.parametrize(
+    "old_writer", ["", "update public.audit_logs set duration_ms = 110 where id = 101"]
+)
+def test_what_the_gateway_writes_over_what_its_row_gained_during_the_merge_stays_its_own(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, old_writer: str
+) -> None:
+    """Whether or not the old row changes afterwards, and is matched anew."""
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100, user_agent = 'chat' where id = 101")
+    gateway = "update omni2.audit_logs set duration_ms = 250, cost_usd = 3 where id = 1"
+    meanwhile = f"{gateway}; {old_writer}"
+    assert upgrade_with(monkeypatch, dsn, "cut_over", meanwhile) == [(11, 7, 2, 2, True)]
+    written = "select legacy_id, duration_ms, cost_usd from omni2.audit_logs where id = 1"
+    assert ask(dsn, written) == [(101, 250, 3)]
+    revisions.downgrade(dsn, "base")
+    gateways = "select duration_ms, user_agent from omni2.audit_logs where id = 1"
+    assert ask(dsn, gateways) == [(250, None)]
+
+
 UNSEEN = """
     do $$
     begin
