@@ -171,7 +171,8 @@ def _catch_up(
         before = left
         # Where values go on from row to row all the time, none may fit until all is of one moment.
         with suppress(errors.UniqueViolation):
-            done += _apply_changes(connection, statements, window)
+            act = partial(_apply_changes, connection, statements, window)
+            done += patiently(connection, LEDGER, act)
             show(Progress("catching up", done))
         left = changes_left(connection)
         if left <= FEW_CHANGES:
