@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 
 from psycopg import sql
 
+from migrations.gateway import LEDGER as LEDGER_NAME
 from migrations.merge.batches import Progress, Range, count, in_batches
 from migrations.merge.statements import KNOWN, LEDGER, RANGE, Statements
+from migrations.patience import patiently
 from migrations.texts import sql as sql_of
 from omniledger.database import Connection
 
@@ -143,7 +146,8 @@ def match_history(
     apply_matches = statements.apply_matches(RANGE, KNOWN)
 
     def fill_in(worker: Connection, chunk: Range) -> None:
-        worker.execute(apply_matches, chunk.values())
+        # Who writes these rows in another order and waits for us would be ended, or we would.
+        patiently(worker, LEDGER_NAME, partial(worker.execute, apply_matches, chunk.values()))
 
     for chunk, _ in in_batches(connection, workers, table, fill_in):
         done += chunk.rows

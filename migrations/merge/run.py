@@ -24,7 +24,7 @@ from migrations.merge.pacing import Pace
 from migrations.merge.record import as_done, begin_run, last_run, note_cut_over
 from migrations.merge.statements import Statements
 from migrations.merge.users import map_users
-from migrations.merge.watch import unwatch_emptied, watch, watch_emptied, watch_ledger
+from migrations.merge.watch import unwatch_merged, watch, watch_ledger, watch_merged
 from migrations.patience import patiently
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -81,7 +81,7 @@ def merge(
     show(Progress("watching"))
     map_users(connection, legacy)
     patiently(connection, legacy.relation, partial(watch, connection, legacy))
-    patiently(connection, LEDGER, partial(watch_emptied, connection))
+    patiently(connection, LEDGER, partial(watch_merged, connection, legacy))
     indexes.begin_anew(connection, legacy)
     # An earlier version put them on before the last row had come.
     patiently(connection, LEDGER, partial(foreign_keys.drop, connection))
@@ -171,7 +171,8 @@ def _catch_up(
         before = left
         # Where values go on from row to row all the time, none may fit until all is of one moment.
         with suppress(errors.UniqueViolation):
-            done += _apply_changes(connection, statements, window)
+            act = partial(_apply_changes, connection, statements, window)
+            done += patiently(connection, LEDGER, act)
             show(Progress("catching up", done))
         left = changes_left(connection)
         if left <= FEW_CHANGES:
@@ -217,7 +218,7 @@ def finish(
     run = last_run(connection)
     if run is None or run.holds or run.cutover_xid is None:
         return None
-    patiently(connection, LEDGER, partial(unwatch_emptied, connection))
+    patiently(connection, LEDGER, partial(unwatch_merged, connection))
     patiently(connection, LEDGER, partial(room.keep_out, connection))
     foreign_keys.validate(connection, f"ledger.{ARCHIVE}")
     referring.validate(connection, LEDGER, "legacy_id")

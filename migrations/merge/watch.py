@@ -1,5 +1,7 @@
 """Note, from now on, which old rows are written while they are copied, and which copies go."""
 
+from psycopg import sql
+
 from migrations.legacy import Legacy
 from migrations.triggers import make_trigger
 from omniledger.database import Connection
@@ -9,6 +11,8 @@ _LEDGER = "omni2.audit_logs"
 TRIGGER = "omniledger_watch"
 _EMPTIED = "omniledger_watch_emptied"
 """Of both tables: what TRUNCATE takes is read just before."""
+
+_REWRITTEN = "omniledger_watch_rewritten"
 
 TOMBSTONE = "omniledger_tombstone"
 MOVED = "omniledger_tombstone_moved"
@@ -48,6 +52,12 @@ _NOTES = {
 }
 """What the function of each trigger writes down."""
 
+_NOTE_REWRITTEN = """update ledger.audit_matches as k
+    set gained = array(
+        select unnest(k.gained) except select unnest(array[{rewritten}]::text [])
+    )
+    where k.legacy_id = new.legacy_id;"""
+
 _WATCHING = f"""
     select count(*)
     from pg_trigger
@@ -56,10 +66,10 @@ _WATCHING = f"""
         and (
             tgrelid = to_regclass(%(old)s) and tgname in ('{TRIGGER}', '{_EMPTIED}')
             or tgrelid = to_regclass(%(ledger)s)
-            and tgname in ('{TOMBSTONE}', '{MOVED}', '{_EMPTIED}')
+            and tgname in ('{TOMBSTONE}', '{MOVED}', '{_EMPTIED}', '{_REWRITTEN}')
         )
 """  # noqa: S608 (no value of anybody's in it)
-_WATCHERS = 5
+_WATCHERS = 6
 
 
 def watch(connection: Connection, legacy: Legacy) -> None:
@@ -89,17 +99,36 @@ def unwatch(connection: Connection, legacy: Legacy) -> None:
     )
 
 
-def watch_emptied(connection: Connection) -> None:
-    """Let all rows of the ledger that have an old id be brought over again after a TRUNCATE."""
+def watch_merged(connection: Connection, legacy: Legacy) -> None:
+    """Watch the rows of the ledger that have an old id, until the cut over.
+
+    After a TRUNCATE all of them are brought over again; and what the gateway writes over what its
+    row gained is its own from then on, and no match that is undone takes it away.
+    """
+    gained = {"llm_tokens_used", *legacy.places}
+    # As they are stored, for not every type knows what is equal.
+    rewritten = [
+        sql.SQL("case when not record_image_eq(row(old.{0}), row(new.{0})) then {1} end").format(
+            sql.Identifier(name), sql.Literal(name)
+        )
+        for name in sorted(gained)
+    ]
+    notes = sql.SQL(_NOTE_REWRITTEN).format(rewritten=sql.SQL(", ").join(rewritten))
+    matched = "old.source_system = 'gateway' and old.legacy_id = new.legacy_id"
     with connection.transaction():
         _hang(connection, _EMPTIED, _LEDGER, "before truncate", "note_ledger_emptied")
+        _make_function(connection, "note_rewritten", notes.as_string(connection))
+        _hang(connection, _REWRITTEN, _LEDGER, "after update", "note_rewritten", matched)
 
 
-def unwatch_emptied(connection: Connection) -> None:
+def unwatch_merged(connection: Connection) -> None:
     """Let a TRUNCATE be one again: after the cut over it takes old rows too."""
     with connection.transaction():
-        connection.execute(f"drop trigger if exists {_EMPTIED} on {_LEDGER}".encode())
-        connection.execute("drop function if exists ledger.note_ledger_emptied")
+        for trigger in (_EMPTIED, _REWRITTEN):
+            connection.execute(f"drop trigger if exists {trigger} on {_LEDGER}".encode())
+        connection.execute(
+            "drop function if exists ledger.note_ledger_emptied, ledger.note_rewritten"
+        )
 
 
 def watch_ledger(connection: Connection) -> None:
@@ -117,11 +146,15 @@ def watch_ledger(connection: Connection) -> None:
 
 def unwatch_ledger(connection: Connection) -> None:
     """Let rows of the ledger go without a trace again."""
-    unwatch_emptied(connection)
+    unwatch_merged(connection)
     with connection.transaction():
         for trigger in (TOMBSTONE, MOVED):
             connection.execute(f"drop trigger if exists {trigger} on {_LEDGER}".encode())
         connection.execute("drop function if exists ledger.note_tombstone")
+
+
+def _make_function(connection: Connection, name: str, notes: str) -> None:
+    connection.execute(_FUNCTION.format(name=name, notes=notes).encode())
 
 
 def _hang(
@@ -132,10 +165,11 @@ def _hang(
     function: str,
     condition: str | None = None,
 ) -> None:
-    """Make a trigger and its function, of each row but where the event has none."""
+    """Make a trigger, of each row but where the event has none; its function, where it is fixed."""
     each = "statement" if event.endswith("truncate") else "row"
     when = f" when ({condition})" if condition else ""
-    connection.execute(_FUNCTION.format(name=function, notes=_NOTES[function]).encode())
+    if function in _NOTES:
+        _make_function(connection, function, _NOTES[function])
     connection.execute(
         make_trigger(
             trigger,

@@ -62,7 +62,7 @@ begin
             then
                 -- the gateway changed its tables and no run has looked since
                 execute format(
-                    'select said.cost_limit from (%s where u.id = $1) as said (id, cost_limit, basis)',
+                    'select min(said.cost_limit) from (%s where u.id = $1) as said (id, cost_limit, basis)',
                     ledger.limits_query()
                 ) into found.cost_limit using check_usage_limit.user_id;
         end;

@@ -47,7 +47,11 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return query execute ledger.limits_query();
+    -- Where several users have one id, the lowest limit holds, as of several roles and teams.
+    return query execute
+        'select distinct on (said.user_id) said.* from (' || ledger.limits_query()
+        || ') as said (user_id, cost_limit, basis)'
+        || ' order by said.user_id, said.cost_limit, said.basis';
 end
 $$;
 

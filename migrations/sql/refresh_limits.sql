@@ -3,7 +3,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    body text := 'declare cost_limit numeric; begin select said.cost_limit into cost_limit from ('
+    body text := 'declare cost_limit numeric; begin select min(said.cost_limit) into cost_limit from ('
         || ledger.limits_query() || ' where u.id = $1) as said (user_id, cost_limit, basis);'
         || ' return cost_limit; end';
 begin

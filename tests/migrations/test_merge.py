@@ -266,6 +266,58 @@ def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
     assert ask(dsn, durations) == [(1, 250), (3, None)]
 
 
+def test_a_gateway_that_writes_rows_in_another_order_than_they_gain_is_not_ended(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait for the other, and the server ends one of the two."""
+    dsn = each_server.state("investigation")
+    waits = "select count(*) > 0 from pg_locks where not granted and locktype = 'transactionid'"
+    held = threading.Event()
+
+    def write() -> None:
+        with as_gateway(dsn) as gateway:
+            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 3")
+            held.set()
+            wait_until("the merge to meet the gateway", lambda: ask(dsn, waits) == [(True,)])
+            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 1")
+            gateway.commit()
+
+    def beside_the_gateway(*arguments: Any) -> Iterator[Progress]:
+        for progress in match_history(*arguments):
+            if progress.step == "filling in" and not writing:
+                writing.append(pool.submit(write))
+                assert held.wait(20)
+            yield progress
+
+    writing: list[Future[None]] = []
+    monkeypatch.setattr(run, "match_history", beside_the_gateway)
+    with ThreadPoolExecutor() as pool:
+        revisions.upgrade(dsn)
+        writing[0].result()
+    assert ask(
+        dsn, "select legacy_id, duration_ms from omni2.audit_logs where id in (1, 3) order by id"
+    ) == [(101, 250), (103, 250)]
+
+
+@pytest.mark.parametrize(
+    "old_writer", ["", "update public.audit_logs set duration_ms = 110 where id = 101"]
+)
+def test_what_the_gateway_writes_over_what_its_row_gained_during_the_merge_stays_its_own(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch, old_writer: str
+) -> None:
+    """Whether or not the old row changes afterwards, and is matched anew."""
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100, user_agent = 'chat' where id = 101")
+    gateway = "update omni2.audit_logs set duration_ms = 250, cost_usd = 3 where id = 1"
+    meanwhile = f"{gateway}; {old_writer}"
+    assert upgrade_with(monkeypatch, dsn, "cut_over", meanwhile) == [(11, 7, 2, 2, True)]
+    written = "select legacy_id, duration_ms, cost_usd from omni2.audit_logs where id = 1"
+    assert ask(dsn, written) == [(101, 250, 3)]
+    revisions.downgrade(dsn, "base")
+    gateways = "select duration_ms, user_agent from omni2.audit_logs where id = 1"
+    assert ask(dsn, gateways) == [(250, None)]
+
+
 UNSEEN = """
     do $$
     begin

@@ -306,6 +306,20 @@ def test_a_limit_is_noted_when_it_changes_and_from_ever_when_it_is_first_seen(ds
     assert new[1] != "-infinity"
 
 
+def test_of_several_rows_of_one_user_the_lowest_limit_is_noted_once(dsn: Dsn) -> None:
+    """As a table of users has them that was restored without its key."""
+    ask(
+        dsn,
+        "alter table auth_service.users drop constraint users_pkey cascade;"
+        " insert into auth_service.users (id, email, role_id) values (1, 'a', 3), (3, 'c', 1);"
+        " select ledger.note_limits()",
+    )
+    assert ask(dsn, "select ledger.note_limits()") == [(0,)]
+    assert (limits(dsn)[1], limits(dsn)[3]) == ((0, "role"), (0, "role"))
+    ask(dsn, "drop function ledger.effective_limit(bigint)")
+    assert (check(dsn, 1)["cost_limit"], check(dsn, 3)["cost_limit"]) == (0, 0)
+
+
 def test_the_limit_of_who_was_deleted_is_noted_as_everybodys(dsn: Dsn) -> None:
     ask(dsn, "select ledger.note_limits()")
     ask(dsn, "delete from auth_service.users where id = 1")
