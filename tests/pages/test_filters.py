@@ -235,6 +235,31 @@ def test_the_chart_of_limits_shows_the_users_of_its_table(
     assert texts.all_text_contents()[2:] == [row[0], row[3]] == ["user 3", "82.5 %"]
 
 
+TWO_OF_A_NAME = """
+update analytics.dim_mcp_servers set mcp_server_name = 'search' where mcp_server_id = 2;
+update analytics.dim_mcp_servers set mcp_server_name = 'postgres' where mcp_server_id = 3
+"""
+
+
+def test_requests_are_found_by_the_name_that_the_page_shows_of_their_server(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with built_and_served(published(TWO_OF_A_NAME), tmp_path) as server:
+        for chosen, healths, incidents in (
+            ("search%20(2)", {"search (2)"}, {"search (2)"}),
+            ("search", {"search (1)", "search (2)"}, {"search (1)", "search (2)"}),
+        ):
+            seen = filtered(look, f"{server.url}?server={chosen}")
+            for part, names in {"servers": healths, "incidents": incidents}.items():
+                assert {row[0] for row in rows_of(seen, part)} == names, part
+            assert [row[:2] for row in rows_of(seen, "tools-title")] == [["web_search", "search"]]
+            assert [row[0] for row in rows_of(seen, "by-server")] == ["search"]
+            assert "requests called search: $" in seen.text("#filter output")
+        seen = filtered(look, f"{server.url}?server=postgres")
+        assert "before it was renamed bear its old name" in seen.text("#filter output")
+        assert seen.complaints == []
+
+
 ALIKE = """
 insert into analytics.fct_daily_usage (
     usage_key, usage_date, user_id, llm_model, source_system, requests, cost_recomputed_usd
