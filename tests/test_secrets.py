@@ -154,6 +154,13 @@ def test_an_alert_is_text() -> None:
     assert "\x1b" not in body
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n"])
 def test_a_cell_of_csv_is_no_formula(start: str) -> None:
     assert cell(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
+
+
+@given(st.text())
+def test_a_cell_of_csv_says_nothing_to_a_terminal(text: str) -> None:
+    said = cell(f"a{text}{NASTY}\r")
+    assert not {"\x1b", "\x9b", "\x07", "\u202e", "\r"} & set(said)
+    assert said.endswith("<script>alert(1)</script>[U+000D]")
