@@ -103,6 +103,10 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
         'password="a {}"',
         r'{{"password": "a\"{}"}}',
         "passphrase={}",
+        "Unexpected token: {}",
+        "unexpected token: 'a {}'",
+        'unexpected token: "{}"',
+        "unexpected token: x token: {}",
     ],
 )
 def test_every_spelling_of_a_password_is_masked(url: str) -> None:
@@ -111,7 +115,14 @@ def test_every_spelling_of_a_password_is_masked(url: str) -> None:
     assert said.endswith("look there.")
 
 
+@pytest.mark.parametrize("sign", ["<", "}}", "x", "EOF", "'<'", '"x"'])
+def test_a_sign_that_a_parser_did_not_expect_is_no_secret(sign: str) -> None:
+    for said in (f"Unexpected token: {sign}", f"SyntaxError: unexpected token: {sign} at 1:2"):
+        assert masked(said) == said
+
+
 PIECES = [
+    *("Unexpected token: ", "token: 'x' "),
     *("password", "TOKEN=", "api_key = ", "Authorization: ", "bearer ", '"secret": ', "https://"),
     *("db://u:", "'x y'", *"aB1'@:/ =\n_.\"\\-"),
 ]
