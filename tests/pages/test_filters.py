@@ -241,8 +241,9 @@ insert into analytics.fct_daily_health (
     health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
     disabled_seconds, checks, responses
 )
-select 'many ' || at || ' ' || server, date '2026-02-12' - at, server, 86400, 86400 - server, server,
-    0, 0, 288, 0
+select
+    'many ' || at || ' ' || server, date '2026-02-12' - at, server, 86400, 86400 - server,
+    server, 0, 0, 288, 0
 from generate_series(0, 89) as at
 cross join generate_series(1001, 3000) as server
 """
