@@ -295,7 +295,7 @@ def test_requests_are_found_by_the_name_that_the_page_shows_of_their_server(
             assert [row[0] for row in rows_of(seen, "by-server")] == ["search"]
             assert "requests called search: $" in seen.text("#filter output")
         seen = filtered(look, f"{server.url}?server=postgres")
-        assert "before it was renamed bear its old name" in seen.text("#filter output")
+        assert "if it was renamed, those before bear its old name" in seen.text("#filter output")
         assert seen.complaints == []
 
 

@@ -97,7 +97,7 @@ function showCosts(costs, usage, filter) {
   const whose = filter.user === null ? "" : " of all users";
   if (!total.requests) {
     const isMet = costs.members.server.some((one) => one.name === called);
-    const renamed = isMet ? "" : " (those before it was renamed bear its old name)";
+    const renamed = isMet ? "" : " (if it was renamed, those before bear its old name)";
     return `No request called ${called}${renamed}; ${alone}`;
   }
   const share = usd(total.cost_recomputed_usd, costs.figures.cost_recomputed_usd.scale);
