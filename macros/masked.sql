@@ -5,7 +5,8 @@
             regexp_replace({{ text }}, '(\w+://[^\s:/]*:)\S+@', '\1***@', 'g'),
             '(https?://)[^\s:/]+@', '\1***@', 'g'
         ),
-        '((?:password|passwd|passphrase|pwd|secret|token|authorization'
+        '((?:password|passwd|passphrase|pwd|secret|authorization|(?<!unexpected )token'
+        '|token(?!: (?:[^\s''"]{1,3}|''[^\s'']''|"[^\s"]")(?:\s|$))'
         '|(?:api|access|secret|private)[_-]?key)\\?["'']?\s*[=:]\s*)'
         '(''[^'']*''\S*|"(?:[^"\\]|\\"?)*"?|(?:bearer|basic)\s+\S+|[^[:space:]"]\S*)',
         '\1***', 'gi'

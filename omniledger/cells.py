@@ -1,4 +1,7 @@
-"""Values as cells of CSV: exact, in UTC, and never a formula of a spreadsheet."""
+"""Values as cells of CSV: exact, in UTC, and nothing that a spreadsheet or a terminal obeys.
+
+People open CSV in these; programs that need each byte of a text have the marts, and Parquet.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from omniledger.strangers import harmless
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What spreadsheets take for the beginning of a formula."""
 
 
@@ -20,5 +25,7 @@ def cell(value: Any) -> str:
         return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     if isinstance(value, date):
         return value.isoformat()
-    written = str(value)
-    return f"'{written}" if written.startswith(_FORMULA) and isinstance(value, str) else written
+    if not isinstance(value, str):
+        return str(value)
+    written = harmless(value)
+    return f"'{written}" if written.startswith(_FORMULA) else written

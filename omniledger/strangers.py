@@ -18,6 +18,13 @@ def visible(text: str) -> str:
     return "".join(" " if c in "\n\t" else _shown(c) for c in text)
 
 
+def harmless(text: str) -> str:
+    """Text of strangers with its lines and columns, and every other control made visible."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" else _shown(c) for c in text)
+
+
 def _shown(character: str) -> str:
     code = ord(character)
     hides = (
@@ -38,10 +45,8 @@ class SafeOutput:
 
     def write(self, text: str) -> int:
         """Write it, with what is no text made visible."""
-        if text.isascii() and text.isprintable():
-            return self._stream.write(text)
         parts = _COLOURS.split(text)
-        parts[::2] = ("".join(c if c in "\n\t" else _shown(c) for c in part) for part in parts[::2])
+        parts[::2] = map(harmless, parts[::2])
         return self._stream.write("".join(parts))
 
     def __getattr__(self, name: str) -> Any:

@@ -103,6 +103,10 @@ def test_no_command_tells_a_planted_secret(server: Server, tmp_path: Path) -> No
         'password="a {}"',
         r'{{"password": "a\"{}"}}',
         "passphrase={}",
+        "Unexpected token: {}",
+        "unexpected token: 'a {}'",
+        'unexpected token: "{}"',
+        "unexpected token: x token: {}",
     ],
 )
 def test_every_spelling_of_a_password_is_masked(url: str) -> None:
@@ -111,7 +115,14 @@ def test_every_spelling_of_a_password_is_masked(url: str) -> None:
     assert said.endswith("look there.")
 
 
+@pytest.mark.parametrize("sign", ["<", "}}", "x", "EOF", "'<'", '"x"'])
+def test_a_sign_that_a_parser_did_not_expect_is_no_secret(sign: str) -> None:
+    for said in (f"Unexpected token: {sign}", f"SyntaxError: unexpected token: {sign} at 1:2"):
+        assert masked(said) == said
+
+
 PIECES = [
+    *("Unexpected token: ", "token: 'x' "),
     *("password", "TOKEN=", "api_key = ", "Authorization: ", "bearer ", '"secret": ', "https://"),
     *("db://u:", "'x y'", *"aB1'@:/ =\n_.\"\\-"),
 ]
@@ -154,6 +165,13 @@ def test_an_alert_is_text() -> None:
     assert "\x1b" not in body
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n"])
 def test_a_cell_of_csv_is_no_formula(start: str) -> None:
     assert cell(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
+
+
+@given(st.text())
+def test_a_cell_of_csv_says_nothing_to_a_terminal(text: str) -> None:
+    said = cell(f"a{text}{NASTY}\r")
+    assert not {"\x1b", "\x9b", "\x07", "\u202e", "\r"} & set(said)
+    assert said.endswith("<script>alert(1)</script>[U+000D]")

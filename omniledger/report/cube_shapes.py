@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omniledger.report import billing
+from omniledger.report.health import SERVERS_LISTED
 
 CELLS_KEPT = 30_000
 """Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
@@ -158,15 +159,38 @@ _HEALTH_FIGURES = {
     "p50_response_ms": "last", "p95_response_ms": "last", "p99_response_ms": "last",
 }  # fmt: skip
 
+# The servers that the tables list, by the same order.
 _HEALTH = Shape(
     "analytics.fct_daily_health",
     f"""
-select health_date as day, mcp_server_id::text as server, {", ".join(_HEALTH_FIGURES)}
-from analytics.fct_daily_health
-where
-    health_date > (
-        select max(newest.health_date) - {HEALTH_DAYS} from analytics.fct_daily_health as newest
-    )
+with shown as (
+    select *
+    from analytics.fct_daily_health
+    where
+        health_date > (
+            select max(newest.health_date) - {HEALTH_DAYS} from analytics.fct_daily_health as newest
+        )
+),
+
+listed as (
+    select shown.mcp_server_id
+    from shown
+    left join {{servers}} as servers on shown.mcp_server_id = servers.mcp_server_id
+    group by shown.mcp_server_id, servers.mcp_server_name
+    order by
+        sum(shown.down_seconds) desc,
+        sum(shown.unknown_seconds) desc,
+        servers.mcp_server_name,
+        shown.mcp_server_id
+    limit {SERVERS_LISTED}
+)
+
+select
+    shown.health_date as day,
+    shown.mcp_server_id::text as server,
+    {", ".join(f"shown.{name}" for name in _HEALTH_FIGURES)}
+from shown
+inner join listed on shown.mcp_server_id = listed.mcp_server_id
 """,  # noqa: S608
     ("server",),
     _HEALTH_FIGURES,

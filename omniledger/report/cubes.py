@@ -125,7 +125,10 @@ def _users(snapshot: Snapshot, members: list[dict[str, Any]]) -> list[dict[str, 
 
 
 _SERVER_NAMES = """
-select servers.mcp_server_id::text as key, max(servers.mcp_server_name) as name
+select
+    servers.mcp_server_id::text as key,
+    max(servers.mcp_server_name) as name,
+    max(servers.called) as called
 from {servers} as servers
 group by servers.mcp_server_id
 """
@@ -133,8 +136,12 @@ group by servers.mcp_server_id
 
 def _servers(snapshot: Snapshot, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows: list[Row] = snapshot.rows("analytics.fct_daily_health", _SERVER_NAMES)
-    names = {row["key"]: visible(row["name"] or "") for row in rows}
-    return [
-        {"key": member["key"], "name": names.get(member["key"]) or f"server {member['key']}"}
-        for member in members
-    ]
+    found = {row["key"]: row for row in rows}
+
+    def named(key: str) -> dict[str, Any]:
+        name, called = (visible(found.get(key, {}).get(of) or "") for of in ("name", "called"))
+        member = {"key": key, "name": name or f"server {key}"}
+        # Of several servers by one name, requests say no more than that name.
+        return member | ({"called": called} if name and called != name else {})
+
+    return [named(member["key"]) for member in members]

@@ -11,6 +11,9 @@ from omniledger.report.snapshot import Row, Snapshot, server_name
 
 DAYS_SHOWN = 90
 
+SERVERS_LISTED = 100
+"""Servers in the tables, and told apart day by day, the least healthy first; the CSV has all."""
+
 DAYS_LISTED = 14
 """Days of each server in the table; a script offers all that the chart shows as CSV."""
 
@@ -178,6 +181,7 @@ class HealthFigures:
     last_day: date
     servers: tuple[ServerHealth, ...]
     days: tuple[ServerHealth, ...]
+    """Those of the servers that are listed."""
     incidents: tuple[Incident, ...] = ()
     incidents_in_all: int = 0
     servers_down: tuple[int, ...] = ()
@@ -218,6 +222,11 @@ class HealthFigures:
         return _STATES.get(server.checks_verdict, "unknown")
 
     @property
+    def servers_listed(self) -> tuple[ServerHealth, ...]:
+        """The least healthy servers, as many as the tables have."""
+        return self.servers[:SERVERS_LISTED]
+
+    @property
     def servers_left(self) -> tuple[ServerHealth, ...]:
         """The servers that are there still: of others nobody need know anything."""
         return tuple(server for server in self.servers if self.state(server) != "deleted")
@@ -228,7 +237,7 @@ class HealthFigures:
 
     @property
     def days_listed(self) -> tuple[ServerHealth, ...]:
-        """The newest days of each server."""
+        """The newest days of each server that is listed."""
         return tuple(
             row
             for row in self.days
@@ -248,11 +257,17 @@ def read(snapshot: Snapshot) -> HealthFigures | None:
         first_at=datetime.combine(min(dates), time(), snapshot.zone),
         shown=INCIDENTS_SHOWN,
     )
+    servers = tuple(_server(row) for row in rows if row["health_date"] is None)
+    listed = {server.server_id for server in servers[:SERVERS_LISTED]}
     return HealthFigures(
         first_day=min(dates),
         last_day=max(dates),
-        servers=tuple(_server(row) for row in rows if row["health_date"] is None),
-        days=tuple(_server(row) for row in rows if row["health_date"] is not None),
+        servers=servers,
+        days=tuple(
+            _server(row)
+            for row in rows
+            if row["health_date"] is not None and row["mcp_server_id"] in listed
+        ),
         incidents=tuple(_incident(snapshot, row) for row in incidents),
         incidents_in_all=incidents[0]["incidents_in_all"] if incidents else 0,
         servers_down=tuple(incidents[0]["servers_down"] or ()) if incidents else (),

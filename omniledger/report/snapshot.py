@@ -38,11 +38,15 @@ _USERS, _SERVERS = "analytics.dim_users", "analytics.dim_mcp_servers"
 
 
 def _apart(dimension: str, key: str, name: str, *others: str) -> str:
-    """A dimension with its key behind a name that several members have; a blank name is none."""
+    """A dimension with its key behind a name that several members have; a blank name is none.
+
+    `called` is the name alone, by which the log knows its members.
+    """
     return f"""
     (
         select
             {", ".join((key, *others))},
+            {name} as called,
             case
                 when btrim({name}) = '' then null
                 when count(*) over (partition by {name}) = 1 then {name}
@@ -62,7 +66,7 @@ _STAND_INS = {
     _USERS: ("(select null::integer as user_id, null::text as display_name, null::text as email)"),
     _SERVERS: (
         "(select null::integer as mcp_server_id, null::text as mcp_server_name,"
-        " null::timestamptz as last_event_at, null::text as checks_verdict)"
+        " null::text as called, null::timestamptz as last_event_at, null::text as checks_verdict)"
     ),
 }
 """Dimensions without a row, for when a fact is published and its dimension isn't."""

@@ -33,7 +33,9 @@ def fill(marts: Marts) -> None:
         request_at(marts, at, **split, tokens_cached=1000, tokens_cache_write=200, user_id=7)
     request_at(marts, "2026-02-01 01:00+00", **split, cost_usd=Decimal("0.1"))
     request_at(marts, "2026-02-01 02:00+00", llm_model=HAIKU, llm_tokens_used=1000)
-    request_at(marts, "2026-02-01 03:00+00", llm_model="=cmd()", tokens_input=3, tokens_output=4)
+    request_at(
+        marts, "2026-02-01 03:00+00", llm_model="=cmd()\x1b[2J", tokens_input=3, tokens_output=4
+    )
     unheard_of = {"llm_model": "unheard-of", "cost_usd": ODD_COST}
     request_at(marts, "2026-02-01 04:00+00", **unheard_of, tokens_input=1, tokens_output=2)
     request_at(marts, "2026-02-01 05:00+00", llm_model=HAIKU, cost_usd=Decimal(2))
@@ -211,11 +213,13 @@ def test_what_has_no_cost_stands_with_nothing_and_is_counted(dsn: Dsn, tmp_path:
     assert exported(dsn, tmp_path / "focus.csv").unknown == 2
 
 
-def test_no_text_is_a_formula(dsn: Dsn, tmp_path: Path) -> None:
+def test_no_text_of_a_csv_is_a_formula_or_an_order_to_a_terminal(dsn: Dsn, tmp_path: Path) -> None:
     exported(dsn, tmp_path / "focus.csv")
     models = {row["x_Model"] for row in read_csv(tmp_path / "focus.csv")}
-    assert "'=cmd()" in models
-    assert not any(model.startswith("=") for model in models)
+    assert "'=cmd()[U+001B][2J" in models
+    assert not any(model.startswith("=") or "\x1b" in model for model in models)
+    exported(dsn, tmp_path / "focus.parquet")
+    assert "=cmd()\x1b[2J" in {row["x_Model"] for row in read_parquet(tmp_path / "focus.parquet")}
 
 
 def test_small_batches_make_the_same_file(

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from omniledger import site
 from omniledger.database import Dsn
 from omniledger.report import formats
+from omniledger.report.health import SERVERS_LISTED
 from tests.browser import Look
 from tests.conftest import ask
 from tests.pages.conftest import Published, built_and_served
@@ -233,6 +234,69 @@ def test_the_chart_of_limits_shows_the_users_of_its_table(
     texts = seen.page.locator("[aria-labelledby=quota-day] figure svg:visible text")
     [row] = rows_of(seen, "quota-day")
     assert texts.all_text_contents()[2:] == [row[0], row[3]] == ["user 3", "82.5 %"]
+
+
+MANY_SERVERS = """
+insert into analytics.fct_daily_health (
+    health_key, health_date, mcp_server_id, day_seconds, up_seconds, down_seconds, unknown_seconds,
+    disabled_seconds, checks, responses
+)
+select
+    'many ' || at || ' ' || server, date '2026-02-12' - at, server, 86400, 86400 - server,
+    server, 0, 0, 288, 0
+from generate_series(0, 89) as at
+cross join generate_series(1001, 3000) as server
+"""
+
+
+def test_of_very_many_servers_the_page_lists_the_least_healthy_and_says_where_all_are(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    dsn = published(MANY_SERVERS)
+    with built_and_served(dsn, tmp_path) as server:
+        assert (tmp_path / "index.html").stat().st_size < 3_000_000
+        seen = filtered(look, server.url)
+        for part in ("servers", "budget"):
+            rows = seen.page.locator(f"[aria-labelledby={part}] tbody tr")
+            assert rows.count() == SERVERS_LISTED
+        [(servers,)] = ask(
+            dsn, "select count(distinct mcp_server_id) from analytics.fct_daily_health"
+        )
+        assert len(csv_in(seen, "servers")[1]) == servers
+        caption = seen.page.locator("[aria-labelledby=servers] caption")
+        assert f"100 of {servers:,}, all are in the CSV" in caption.inner_text()
+        seen = filtered(look, f"{server.url}?server=server%203000&from=2026-02-12")
+        assert [row[0] for row in rows_of(seen, "servers")] == ["server 3000"]
+        seen = filtered(look, f"{server.url}?server=search")
+        assert rows_of(seen, "servers") == []
+        caption = seen.page.locator("[aria-labelledby=servers] caption")
+        assert "analytics.fct_daily_health" in caption.inner_text()
+        assert seen.complaints == []
+
+
+TWO_OF_A_NAME = """
+update analytics.dim_mcp_servers set mcp_server_name = 'search' where mcp_server_id = 2;
+update analytics.dim_mcp_servers set mcp_server_name = 'postgres' where mcp_server_id = 3
+"""
+
+
+def test_requests_are_found_by_the_name_that_the_page_shows_of_their_server(
+    published: Published, look: Look, tmp_path: Path
+) -> None:
+    with built_and_served(published(TWO_OF_A_NAME), tmp_path) as server:
+        for chosen, healths, incidents in (
+            ("search%20(2)", {"search (2)"}, {"search (2)"}),
+            ("search", {"search (1)", "search (2)"}, {"search (1)", "search (2)"}),
+        ):
+            seen = filtered(look, f"{server.url}?server={chosen}")
+            for part, names in {"servers": healths, "incidents": incidents}.items():
+                assert {row[0] for row in rows_of(seen, part)} == names, part
+            assert [row[:2] for row in rows_of(seen, "tools-title")] == [["web_search", "search"]]
+            assert [row[0] for row in rows_of(seen, "by-server")] == ["search"]
+            assert "requests called search: $" in seen.text("#filter output")
+        seen = filtered(look, f"{server.url}?server=postgres")
+        assert "if it was renamed, those before bear its old name" in seen.text("#filter output")
+        assert seen.complaints == []
 
 
 ALIKE = """

@@ -114,6 +114,35 @@ def test_every_column_is_seen_where_there_is_room(winter: str, look: Look, width
     assert seen.page.locator(".table:visible").evaluate_all(CUT) == []
 
 
+LOST = """tables => tables.filter(table => table.scrollWidth > table.clientWidth).flatMap(table => {
+    table.scrollIntoView({block: "center", behavior: "instant"});
+    table.scrollTo({left: table.scrollWidth, top: 40, behavior: "instant"});
+    const edge = table.getBoundingClientRect();
+    const rows = [...table.querySelectorAll("tbody th")];
+    const head = table.querySelector("thead tr").cells[rows[0].cellIndex];
+    const first = rows.find(cell => {
+        const box = cell.getBoundingClientRect();
+        return box.top > head.getBoundingClientRect().bottom && box.bottom < edge.bottom;
+    });
+    return [head, ...(first ? [first] : [])].filter(cell => {
+        const box = cell.getBoundingClientRect();
+        const seen = document.elementFromPoint(box.left + 3, box.top + box.height / 2);
+        return box.left < edge.left || !cell.contains(seen) || box.width > edge.width * 0.65;
+    }).map(cell => `${table.ariaLabel}: ${cell.innerText}`);
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_rows_keep_their_names_in_a_table_that_is_moved_sideways(
+    winter: str, look: Look, scheme: str
+) -> None:
+    seen = look(winter, width=390, color_scheme=scheme)
+    seen.page.wait_for_selector("#filter:visible")
+    tables = seen.page.locator(".table:visible")
+    assert len(tables.evaluate_all(CUT)) > 10
+    assert tables.evaluate_all(LOST) == []
+
+
 A_CREDIT = """
 update analytics.fct_bill_reconciliation set billed_usd = -2.5
 where bill_date = '2026-02-11' and billed_usd is not null

@@ -50,13 +50,21 @@ function span(cubes) {
 const TESTS = {
   user: (wanted) => (one) => one.key === wanted,
   model: (wanted) => (one) => one.name === wanted,
-  server: (wanted) => (one) => one.name === wanted,
+  server: (_, filter) => (one) => filter.servers.has(one.name),
 };
+
+// Requests say of a server no more than its name. Where several have that name, the page tells them
+// apart: one of them is known by its name too, and the name means each of them.
+function knownAs(members, wanted) {
+  const called = members.find((one) => one.name === wanted)?.called ?? wanted;
+  const alike = members.filter((one) => one.called === wanted).map((one) => one.name);
+  return new Set([called, wanted, ...alike]);
+}
 
 // The cells of a cube that the filter leaves, by its dates and by the dimensions named here.
 function leftOf(cube, filter, ...dimensions) {
   const chosen = dimensions.filter((name) => filter[name] !== null);
-  const wanted = Object.fromEntries(chosen.map((name) => [name, TESTS[name](filter[name])]));
+  const wanted = Object.fromEntries(chosen.map((name) => [name, TESTS[name](filter[name], filter)]));
   return cellsOf(cube, filter.from, filter.to, wanted);
 }
 
@@ -77,7 +85,9 @@ function showUsage(usage, bill, filter) {
 // Usage has no server, so what a server's filter leaves of it is told from the cost by server.
 function showCosts(costs, usage, filter) {
   const { server } = filter;
-  const alone = `tools and health are of ${server} alone, usage is of all servers.`;
+  const [called] = filter.servers;
+  const alone = called === server ? `tools and health are of ${server} alone, usage is of all servers.`
+    : `tools are of all servers called ${called}, health is of ${server} alone, usage is of all servers.`;
   if (!costs) return server === null ? "" : `By server: ${alone}`;
   const every = usage ? groupsOf(usage, leftOf(usage, filter, "model"), () => 0) : [];
   const requests = server === null && usage ? sumOf(usage, every).requests ?? 0 : null;
@@ -85,10 +95,14 @@ function showCosts(costs, usage, filter) {
   drawSpend(costs, "server", rows);
   if (server === null) return "";
   const whose = filter.user === null ? "" : " of all users";
-  if (!total.requests) return `No request called ${server}; ${alone}`;
+  if (!total.requests) {
+    const isMet = costs.members.server.some((one) => one.name === called);
+    const renamed = isMet ? "" : " (if it was renamed, those before bear its old name)";
+    return `No request called ${called}${renamed}; ${alone}`;
+  }
   const share = usd(total.cost_recomputed_usd, costs.figures.cost_recomputed_usd.scale);
   const cost = share === null ? "their cost is not known" : `${share} is its share of their cost`;
-  return `${plural(total.requests, "request")}${whose} called ${server}: ${cost}; ${alone}`;
+  return `${plural(total.requests, "request")}${whose} called ${called}: ${cost}; ${alone}`;
 }
 
 function apply(filter, cubes, said, faults) {
@@ -98,6 +112,7 @@ function apply(filter, cubes, said, faults) {
   document.body.classList.toggle("is-filtered", isActive);
   if (!isActive) return void (said.textContent = [...faults, "Everything is shown."].join(" "));
   const { usage, bill, costs, tools, health } = cubes;
+  filter.servers = knownAs(health?.members.server ?? [], filter.server);
   const sentences = [usage ? showUsage(usage, bill, filter) : "", showCosts(costs, usage, filter)];
   if (tools) drawTools(fillTools(tools, leftOf(tools, filter, "server")));
   if (health) {

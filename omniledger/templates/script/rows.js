@@ -51,7 +51,7 @@ function hideRows(filter) {
       (day !== undefined && filter.to && day > filter.to) ||
       (day !== undefined && filter.from && until !== "" && (until ?? day) < filter.from) ||
       (user !== undefined && filter.user !== null && user !== filter.user) ||
-      (server !== undefined && filter.server !== null && server !== filter.server);
+      (server !== undefined && filter.server !== null && !filter.servers.has(server));
     if (isOut) leaveOut(row);
   }
   for (const part of document.querySelectorAll("[data-since], table:has(tr[data-left-out])")) {
