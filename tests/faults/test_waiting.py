@@ -107,7 +107,7 @@ def test_it_waits_for_a_row_that_somebody_holds_and_goes_on_when_he_is_done(
     # Row 1 of the ledger is matched, so the merge has to write to it.
     with somebody(dsn, "select from omni2.audit_logs where id = 1 for update"):
         upgrade = Upgrade.start(dsn, tmp_path / "log")
-        wait_until("a word about it", lambda: "Waiting for reporting" in upgrade.said())
+        wait_until("a word about it", lambda: "is locked by reporting" in upgrade.said())
         assert not upgrade.is_over()
     assert upgrade.end() == 0, upgrade.said()
 
@@ -159,7 +159,12 @@ def prepared(dsn: Dsn, gid: str, statement: str) -> Iterator[None]:
             "insert into audit_logs (message) values ('not committed')",
             "audit_logs was locked by {}",
         ),
-        ("0006", "3", "select from omni2.audit_logs where id = 1 for update", "waited for {}"),
+        (
+            "0006",
+            "3",
+            "select from omni2.audit_logs where id = 1 for update",
+            "audit_logs was locked by {}",
+        ),
         (
             "0004",
             "3",
