@@ -33,8 +33,8 @@ _FUNCTIONS = (
 
 def upgrade() -> None:
     for name in (
-        *("quota_helpers", "limits_query", "quota", "refresh_limits", "note_limits"),
-        *("check_usage_limit", "check_usage_limit_float"),
+        *("quota_helpers", "limits_query", "quota", "effective_limits", "refresh_limits"),
+        *("note_limits", "check_usage_limit", "check_usage_limit_float"),
     ):
         run(sql(name))
     run("select ledger.refresh_limits(), ledger.note_limits()")

@@ -22,7 +22,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name in ("quota", "refresh_limits", "check_usage_limit"):
+    for name in ("effective_limits", "refresh_limits", "check_usage_limit"):
         run(sql(name))
     run("select ledger.refresh_limits()")
 
