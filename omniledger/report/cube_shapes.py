@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omniledger.report import billing
-from omniledger.report.health import SERVERS_LISTED
+from omniledger.report import billing, health
 
 CELLS_KEPT = 30_000
 """Rows of usage kept by user, about a megabyte; dearer users come first, the rest are one."""
@@ -15,7 +14,7 @@ COST_CELLS = 6_000
 """Rows of cost by server that a page can carry; with more of them that table follows no filter."""
 
 TOOLS_NAMED = 25
-HEALTH_DAYS = 90
+HEALTH_DAYS = health.DAYS_SHOWN
 BILL_DAYS = billing.DAYS_SHOWN
 
 OTHERS = "..."
@@ -159,38 +158,20 @@ _HEALTH_FIGURES = {
     "p50_response_ms": "last", "p95_response_ms": "last", "p99_response_ms": "last",
 }  # fmt: skip
 
-# The servers that the tables list, by the same order.
 _HEALTH = Shape(
     "analytics.fct_daily_health",
     f"""
-with shown as (
-    select *
-    from analytics.fct_daily_health
-    where
-        health_date > (
-            select max(newest.health_date) - {HEALTH_DAYS} from analytics.fct_daily_health as newest
-        )
-),
-
-listed as (
-    select shown.mcp_server_id
-    from shown
-    left join {{servers}} as servers on shown.mcp_server_id = servers.mcp_server_id
-    group by shown.mcp_server_id, servers.mcp_server_name
-    order by
-        sum(shown.down_seconds) desc,
-        sum(shown.unknown_seconds) desc,
-        servers.mcp_server_name,
-        shown.mcp_server_id
-    limit {SERVERS_LISTED}
-)
-
 select
     shown.health_date as day,
     shown.mcp_server_id::text as server,
     {", ".join(f"shown.{name}" for name in _HEALTH_FIGURES)}
-from shown
-inner join listed on shown.mcp_server_id = listed.mcp_server_id
+from analytics.fct_daily_health as shown
+inner join ({health.LEAST_HEALTHY}) as ranked on shown.mcp_server_id = ranked.mcp_server_id
+where
+    ranked.place <= {health.SERVERS_LISTED}
+    and shown.health_date > (
+        select max(newest.health_date) - {HEALTH_DAYS} from analytics.fct_daily_health as newest
+    )
 """,  # noqa: S608
     ("server",),
     _HEALTH_FIGURES,

@@ -22,12 +22,33 @@ INCIDENTS_SHOWN = 50
 _STATES = {"running": "up", "disabled": "disabled", "deleted": "deleted"}
 """What a server was, by the mart's verdict on its checks; by any other it is not known."""
 
+LEAST_HEALTHY = f"""
+    select
+        shown.mcp_server_id,
+        row_number() over (
+            order by
+                sum(shown.down_seconds) desc,
+                sum(shown.unknown_seconds) desc,
+                max(servers.mcp_server_name),
+                shown.mcp_server_id
+        ) as place
+    from analytics.fct_daily_health as shown
+    left join {{servers}} as servers on shown.mcp_server_id = servers.mcp_server_id
+    where
+        shown.health_date > (
+            select max(newest.health_date) - {DAYS_SHOWN}
+            from analytics.fct_daily_health as newest
+        )
+    group by shown.mcp_server_id
+"""  # noqa: S608
+"""Each server and its place among all over the days shown, the least healthy first."""
+
 # A percentile over days can't be made of each day's: that of the newest day with one is told.
-_HEALTH = """
+_HEALTH = f"""
 with newest as (
     select
-        max(health_date) - %(days)s + 1 as first_day,
-        min(health_date) <= max(health_date) - %(days)s as has_older
+        max(health_date) - {DAYS_SHOWN} + 1 as first_day,
+        min(health_date) <= max(health_date) - {DAYS_SHOWN} as has_older
     from analytics.fct_daily_health
 )
 
@@ -35,6 +56,8 @@ select
     health.mcp_server_id,
     servers.mcp_server_name,
     health.health_date,
+    min(health.health_date) as first_date,
+    max(health.health_date) as last_date,
     max(servers.checks_verdict) as checks_verdict,
     max(servers.last_event_at) as last_event_at,
     sum(health.up_seconds)::bigint as up_seconds,
@@ -75,18 +98,15 @@ select
     bool_or(newest.has_older) as has_older
 from analytics.fct_daily_health as health
 inner join newest on health.health_date >= newest.first_day
-left join {servers} as servers on health.mcp_server_id = servers.mcp_server_id
+inner join ({LEAST_HEALTHY}) as ranked on health.mcp_server_id = ranked.mcp_server_id
+left join {{servers}} as servers on health.mcp_server_id = servers.mcp_server_id
 group by grouping sets (
-    (health.mcp_server_id, servers.mcp_server_name, health.health_date),
-    (health.mcp_server_id, servers.mcp_server_name)
+    (health.mcp_server_id, servers.mcp_server_name, ranked.place, health.health_date),
+    (health.mcp_server_id, servers.mcp_server_name, ranked.place)
 )
-order by
-    sum(sum(health.down_seconds)) over (partition by health.mcp_server_id) desc,
-    sum(sum(health.unknown_seconds)) over (partition by health.mcp_server_id) desc,
-    servers.mcp_server_name,
-    health.mcp_server_id,
-    health.health_date desc nulls first
-"""
+having grouping(health.health_date) = 1 or ranked.place <= {SERVERS_LISTED}
+order by ranked.place, health.health_date desc nulls first
+"""  # noqa: S608
 
 _INCIDENTS = """
 select
@@ -247,27 +267,21 @@ class HealthFigures:
 
 def read(snapshot: Snapshot) -> HealthFigures | None:
     """The health section; None before a day of health is published."""
-    rows = snapshot.rows("analytics.fct_daily_health", _HEALTH, days=DAYS_SHOWN)
-    dates = [row["health_date"] for row in rows if row["health_date"] is not None]
-    if not dates:
+    rows = snapshot.rows("analytics.fct_daily_health", _HEALTH)
+    if not rows:
         return None
+    first_day = min(row["first_date"] for row in rows)
     incidents = snapshot.rows(
         "analytics.fct_incidents",
         _INCIDENTS,
-        first_at=datetime.combine(min(dates), time(), snapshot.zone),
+        first_at=datetime.combine(first_day, time(), snapshot.zone),
         shown=INCIDENTS_SHOWN,
     )
-    servers = tuple(_server(row) for row in rows if row["health_date"] is None)
-    listed = {server.server_id for server in servers[:SERVERS_LISTED]}
     return HealthFigures(
-        first_day=min(dates),
-        last_day=max(dates),
-        servers=servers,
-        days=tuple(
-            _server(row)
-            for row in rows
-            if row["health_date"] is not None and row["mcp_server_id"] in listed
-        ),
+        first_day=first_day,
+        last_day=max(row["last_date"] for row in rows),
+        servers=tuple(_server(row) for row in rows if row["health_date"] is None),
+        days=tuple(_server(row) for row in rows if row["health_date"] is not None),
         incidents=tuple(_incident(snapshot, row) for row in incidents),
         incidents_in_all=incidents[0]["incidents_in_all"] if incidents else 0,
         servers_down=tuple(incidents[0]["servers_down"] or ()) if incidents else (),
