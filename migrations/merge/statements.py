@@ -190,12 +190,17 @@ from ledger.audit_matches as k
 where a.id = k.audit_id and {scope}
 """
 
-# As text, for not every type knows what is equal.
-_LEAVE_REWRITTEN = """
+LEAVE_REWRITTEN = """
 update ledger.audit_matches as k
 set gained = array(select unnest(k.gained) except select unnest(array[{rewritten}]::text[]))
-from {legacy} as l, {ledger} as a
-where k.legacy_id = l.id and k.audit_id = a.id and {since}
+"""
+"""Let gateway rows keep what was written over what they gained; whose, the caller says."""
+
+# As text, for not every type knows what is equal.
+_LEAVE_REWRITTEN = f"""
+{LEAVE_REWRITTEN}
+from {{legacy}} as l, {{ledger}} as a
+where k.legacy_id = l.id and k.audit_id = a.id and {{since}}
 """
 
 

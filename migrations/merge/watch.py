@@ -3,6 +3,7 @@
 from psycopg import sql
 
 from migrations.legacy import Legacy
+from migrations.merge.statements import LEAVE_REWRITTEN
 from migrations.triggers import make_trigger
 from omniledger.database import Connection
 
@@ -52,11 +53,7 @@ _NOTES = {
 }
 """What the function of each trigger writes down."""
 
-_NOTE_REWRITTEN = """update ledger.audit_matches as k
-    set gained = array(
-        select unnest(k.gained) except select unnest(array[{rewritten}]::text [])
-    )
-    where k.legacy_id = new.legacy_id;"""
+_NOTE_REWRITTEN = f"{LEAVE_REWRITTEN} where k.legacy_id = new.legacy_id;"
 
 _WATCHING = f"""
     select count(*)
@@ -113,12 +110,12 @@ def watch_merged(connection: Connection, legacy: Legacy) -> None:
         )
         for name in sorted(gained)
     ]
-    notes = sql.SQL(_NOTE_REWRITTEN).format(rewritten=sql.SQL(", ").join(rewritten))
+    update = sql.SQL(_NOTE_REWRITTEN).format(rewritten=sql.SQL(", ").join(rewritten))
+    notes = update.as_string(connection)
     matched = "old.source_system = 'gateway' and old.legacy_id = new.legacy_id"
     with connection.transaction():
         _hang(connection, _EMPTIED, _LEDGER, "before truncate", "note_ledger_emptied")
-        _make_function(connection, "note_rewritten", notes.as_string(connection))
-        _hang(connection, _REWRITTEN, _LEDGER, "after update", "note_rewritten", matched)
+        _hang(connection, _REWRITTEN, _LEDGER, "after update", "note_rewritten", matched, notes)
 
 
 def unwatch_merged(connection: Connection) -> None:
@@ -153,10 +150,6 @@ def unwatch_ledger(connection: Connection) -> None:
         connection.execute("drop function if exists ledger.note_tombstone")
 
 
-def _make_function(connection: Connection, name: str, notes: str) -> None:
-    connection.execute(_FUNCTION.format(name=name, notes=notes).encode())
-
-
 def _hang(
     connection: Connection,
     trigger: str,
@@ -164,12 +157,17 @@ def _hang(
     event: str,
     function: str,
     condition: str | None = None,
+    notes: str | None = None,
 ) -> None:
-    """Make a trigger, of each row but where the event has none; its function, where it is fixed."""
+    """Make a trigger and its function, of each row but where the event has none.
+
+    Args:
+        notes: what the function does, where it isn't the same for every old table.
+    """
     each = "statement" if event.endswith("truncate") else "row"
     when = f" when ({condition})" if condition else ""
-    if function in _NOTES:
-        _make_function(connection, function, _NOTES[function])
+    body = _FUNCTION.format(name=function, notes=notes or _NOTES[function])
+    connection.execute(body.encode())
     connection.execute(
         make_trigger(
             trigger,
