@@ -230,19 +230,18 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
 
 
-def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
-    each_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dsn = each_server.state("investigation")
-    ask(dsn, "update public.audit_logs set duration_ms = 100 where id in (101, 103)")
+def upgrade_beside(monkeypatch: pytest.MonkeyPatch, dsn: Dsn, first: str, *then: str) -> None:
+    """Upgrade while the gateway holds a row that filling in needs, and then writes more."""
     waits = "select count(*) > 0 from pg_locks where not granted and locktype = 'transactionid'"
     held = threading.Event()
 
     def write() -> None:
         with as_gateway(dsn) as gateway:
-            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 1")
+            gateway.execute(first.encode())
             held.set()
             wait_until("the merge to meet the gateway", lambda: ask(dsn, waits) == [(True,)])
+            for statement in then:
+                gateway.execute(statement.encode())
             gateway.commit()
 
     def beside_the_gateway(*arguments: Any) -> Iterator[Progress]:
@@ -257,6 +256,14 @@ def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
     with ThreadPoolExecutor() as pool:
         revisions.upgrade(dsn)
         writing[0].result()
+
+
+def test_what_the_gateway_is_writing_while_its_row_gains_is_its_own(
+    each_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = each_server.state("investigation")
+    ask(dsn, "update public.audit_logs set duration_ms = 100 where id in (101, 103)")
+    upgrade_beside(monkeypatch, dsn, "update omni2.audit_logs set duration_ms = 250 where id = 1")
     assert ask(
         dsn,
         "select audit_id, 'duration_ms' = any(gained) from ledger.audit_matches order by audit_id",
@@ -271,29 +278,8 @@ def test_a_gateway_that_writes_rows_in_another_order_than_they_gain_is_not_ended
 ) -> None:
     """Each would wait for the other, and the server ends one of the two."""
     dsn = each_server.state("investigation")
-    waits = "select count(*) > 0 from pg_locks where not granted and locktype = 'transactionid'"
-    held = threading.Event()
-
-    def write() -> None:
-        with as_gateway(dsn) as gateway:
-            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 3")
-            held.set()
-            wait_until("the merge to meet the gateway", lambda: ask(dsn, waits) == [(True,)])
-            gateway.execute("update omni2.audit_logs set duration_ms = 250 where id = 1")
-            gateway.commit()
-
-    def beside_the_gateway(*arguments: Any) -> Iterator[Progress]:
-        for progress in match_history(*arguments):
-            if progress.step == "filling in" and not writing:
-                writing.append(pool.submit(write))
-                assert held.wait(20)
-            yield progress
-
-    writing: list[Future[None]] = []
-    monkeypatch.setattr(run, "match_history", beside_the_gateway)
-    with ThreadPoolExecutor() as pool:
-        revisions.upgrade(dsn)
-        writing[0].result()
+    write = "update omni2.audit_logs set duration_ms = 250 where id = "
+    upgrade_beside(monkeypatch, dsn, f"{write}3", f"{write}1")
     assert ask(
         dsn, "select legacy_id, duration_ms from omni2.audit_logs where id in (1, 3) order by id"
     ) == [(101, 250), (103, 250)]
