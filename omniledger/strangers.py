@@ -15,7 +15,7 @@ _COLOURS = re.compile(r"(\x1b\[(?:[01]|3\d|9\d)m)")
 
 def visible(text: str) -> str:
     """Text of strangers with every control and direction mark made visible, and so harmless."""
-    return "".join(" " if c in "\n\t" else _shown(c) for c in text)
+    return harmless(text).replace("\n", " ").replace("\t", " ")
 
 
 def harmless(text: str) -> str:

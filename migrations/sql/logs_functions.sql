@@ -460,14 +460,14 @@ begin
     return query
     select
         cast(a.id as integer),
-        coalesce(cast(a.tool_called as text), array_to_string(a.tools_used, ', ')),
+        coalesce(a.tool_called, array_to_string(a.tools_used, ', ')),
         coalesce(cast(u.email as text), cast(a.user_id as text)),
         'production'::text,
-        cast(a.tool_params as jsonb),
+        a.tool_params,
         case when a.success then 'success' else 'error' end,
-        cast(a.result_summary as text),
-        cast(a.error_message as text),
-        cast(a.duration_ms as integer),
+        a.result_summary,
+        a.error_message,
+        a.duration_ms,
         null::text,
         null::text,
         a.timestamp
