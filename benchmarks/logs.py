@@ -11,6 +11,7 @@ the gateway's own indexes before and after the whole upgrade, in turns.
 """
 
 import argparse
+import os
 import shutil
 import tempfile
 import time
@@ -131,11 +132,17 @@ def fill(dsn: Dsn, rows: int, servers: int, events: int) -> None:
         connection.execute("vacuum (analyze)")
 
 
+def settings() -> dict[str, str]:
+    """As a server of this machine's size would have them: a quarter of its memory for pages."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"shared_buffers": f"{memory // 4 // 2**20}MB", "max_wal_size": "4GB"}
+
+
 @contextmanager
 def database() -> Iterator[Dsn]:
     folder = Path(tempfile.mkdtemp())
     try:
-        server = EmbeddedServer(folder, options={"max_wal_size": "4GB"})
+        server = EmbeddedServer(folder, options=settings())
         with server.lease() as place:
             yield Dsn(place.host, place.port, place.dbname, place.user, place.password)
     finally:
