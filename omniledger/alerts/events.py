@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from hashlib import md5
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import psycopg
 
 from omniledger import revisions
+from omniledger.alerts import record
 from omniledger.alerts.record import Event
 from omniledger.analytics.link import is_copy
 from omniledger.database import Connection
@@ -20,7 +23,7 @@ from omniledger.history import FRESHNESS
 from omniledger.inspection.by_hand import drifted
 from omniledger.inspection.clock import now
 from omniledger.inspection.freshness import Checks, freshness
-from omniledger.inspection.limits import over_today
+from omniledger.inspection.limits import Over, over_on, over_today
 from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
 from omniledger.moments import in_utc
@@ -114,11 +117,22 @@ def _by_hand(scene: Scene) -> Rows:
 
 
 def _quota(scene: Scene) -> Rows:
-    for over in over_today(scene.connection):
-        yield (
-            f"{over.user_id} {over.day}",
-            f"{over.who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
-        )
+    yield from map(_used_up, over_today(scene.connection))
+    # What was used up between the last look of a day and midnight is first seen in its figures.
+    zone = ZoneInfo(scene.settings.reporting_timezone)
+    yesterday = now(scene.connection).astimezone(zone).date() - timedelta(days=1)
+    late: dict[str, str] = {}
+    with suppress(psycopg.ProgrammingError), scene.connection.transaction():
+        late = dict(map(_used_up, over_on(scene.connection, yesterday)))
+    heard = record.known(scene.connection, "quota", late)
+    yield from ((user, what) for user, what in late.items() if user not in heard)
+
+
+def _used_up(over: Over) -> tuple[str, str]:
+    return (
+        f"{over.user_id} {over.day}",
+        f"{over.who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
+    )
 
 
 def _incident(scene: Scene) -> Rows:

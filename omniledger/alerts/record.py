@@ -48,6 +48,10 @@ where
 order by opened_at, id
 """
 
+_KNOWN = """
+select distinct subject from ledger.alerts where kind = %s and subject = any(%s)
+"""
+
 _TOLD = """
 update ledger.alerts
 set
@@ -131,6 +135,11 @@ def keep(connection: Connection, events: Sequence[Event], seen: Collection[str])
             "subjects": [event.subject for event in events],
         },
     )
+
+
+def known(connection: Connection, kind: str, subjects: Collection[str]) -> set[str]:
+    """Those of the subjects that there ever was an event of."""
+    return {subject for (subject,) in connection.execute(_KNOWN, (kind, list(subjects)))}
 
 
 def untold(connection: Connection, endless: Collection[str] = ()) -> list[News]:

@@ -39,6 +39,15 @@ order by said.cost_used - said.cost_limit desc, seen.user_id
 limit %(most)s
 """
 
+_WAS_OVER = """
+select q.user_id, u.email, q.usage_date, q.cost_used_usd, q.cost_limit_usd
+from analytics.fct_daily_quota as q
+left join auth_service.users as u on q.user_id = u.id
+where q.usage_date = %(day)s and q.is_exceeded
+order by q.overspend_usd desc, q.user_id
+limit %(most)s
+"""
+
 MOST = 1000
 """How many users are told of at most."""
 
@@ -64,3 +73,9 @@ class Over(NamedTuple):
 def over_today(connection: Connection) -> list[Over]:
     """Everybody whom `ledger.check_usage_limit` stops now, the furthest over first."""
     return [Over(*row) for row in connection.execute(_OVER.encode(), {"most": MOST})]
+
+
+def over_on(connection: Connection, day: date) -> list[Over]:
+    """Everybody who had used up a day that is over, by its published figures."""
+    values = {"day": day, "most": MOST}
+    return [Over(*row) for row in connection.execute(_WAS_OVER.encode(), values)]

@@ -31,6 +31,21 @@ BILL = """
     )
 """
 
+QUOTA = """
+    create schema if not exists analytics;
+    create table analytics.fct_daily_quota as
+    select
+        date '2026-07-01' as usage_date,
+        user_id,
+        sum(cost_usd) as cost_used_usd,
+        10.00 as cost_limit_usd,
+        sum(cost_usd) - 10 as overspend_usd,
+        sum(cost_usd) >= 10 as is_exceeded
+    from omni2.audit_logs
+    where timestamp >= '2026-07-01 00:00+00' and user_id is not null
+    group by user_id
+"""
+
 
 @pytest.fixture
 def dsn(server: Server) -> Iterator[Dsn]:
@@ -107,6 +122,29 @@ def test_a_used_up_day_is_told_and_its_end_is_not(dsn: Dsn, receiver: Receiver) 
     spend(dsn, 2, 10, at="2026-07-02 00:00+00")
     looks()
     assert len(receiver.messages) == 2
+
+
+def test_a_day_used_up_after_its_last_look_is_told_once_its_figures_are_there(
+    dsn: Dsn, receiver: Receiver
+) -> None:
+    def looks() -> None:
+        with connect(dsn) as connection:
+            look(connection, Settings(alerts=(receiver.url,)))
+
+    spend(dsn, 2, 10)
+    looks()
+    spend(dsn, 3, 10, at="2026-07-01 23:59+00")
+    clock_at(dsn, "2026-07-02 00:01+00")
+    looks()
+    assert len(receiver.messages) == 1
+    ask(dsn, QUOTA)
+    looks()
+    looks()
+    clock_at(dsn, "2026-07-03 00:01+00")
+    looks()
+    assert [message["message"] for message in receiver.messages[1:]] == [
+        "Now: bob@example.com has used $10.00 of $10.00 on 2026-07-01."
+    ]
 
 
 def test_a_day_used_up_in_the_quiet_hours_is_told_after_them(dsn: Dsn, receiver: Receiver) -> None:
