@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from omniledger.bill.loading import require_place
+from omniledger.bill.known import require_place
 from omniledger.database import Connection
 
 _IMPORTS = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omniledger.bill.loading import alone, set_aside
+from omniledger.bill.known import alone, set_aside
 from omniledger.database import Connection
 from omniledger.errors import InputError
 
