@@ -53,7 +53,8 @@ def upgrade() -> None:
     else:
         with op.get_context().autocommit_block(), own_connection() as connection:
             list_servers(connection)
-    run(sql("logs_functions"))
+    for name in ("audit_listed", "audit_found", "logs_functions"):
+        run(sql(name))
 
 
 def downgrade() -> None:

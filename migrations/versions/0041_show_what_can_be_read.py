@@ -26,7 +26,8 @@ depends_on = None
 def upgrade() -> None:
     # What it returns can't be changed in place, and only the functions made anew with it call it.
     run("-- squawk-ignore ban-drop-function\ndrop function if exists ledger.audit_listed")
-    run(sql("logs_functions"))
+    for name in ("audit_listed", "audit_found", "logs_functions"):
+        run(sql(name))
     run(granting(get_settings().legacy_schema))
 
 
