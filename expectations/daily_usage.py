@@ -119,6 +119,7 @@ where
     cost_recomputed_usd is null
     and tokens_input > 0
     and tokens_output > 0
+    and {is_kept}
     and exists (
         select 1
         from omni2.audit_logs as raw
@@ -256,6 +257,7 @@ def _priced_but_without_cost(scope: Scope) -> str:
         days=literal(list(scope.days)) + "::date[]",
         starts_at=scope.starts_at("usage.usage_date"),
         ends_at=scope.starts_at("usage.usage_date + 1"),
+        is_kept=scope.is_kept("usage.usage_date"),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from expectations import gate
 from omniledger.analytics import attaching
 from omniledger.analytics.copying import copy_changes
 from omniledger.database import connect, session
@@ -79,6 +82,23 @@ def test_a_later_price_changes_no_day_that_the_source_pruned(pair: Pair) -> None
     assert pair.here("select before_date, finished_at is null from ledger.prunings") == [
         (date(2026, 3, 3), False)
     ]
+
+
+def test_a_price_that_comes_after_the_removal_has_the_gate_miss_no_cost(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """Of days that stay as they are: the copy has their rows still."""
+    pair.at_source(
+        "insert into ledger.model_prices (model, valid_from, input, output, source)"
+        " values ('claude-sonnet-4-5', '2026-01-01', 3, 15, 'by hand')"
+    )
+    run(pair)
+    assert pair.here(
+        "select count(*) > 0 from analytics.fct_daily_usage where usage_date < '2026-03-03'"
+        " and llm_model = 'claude-sonnet-4-5' and cost_recomputed_usd is null"
+    ) == [(True,)]
+    verdict = gate.judge(pair.analytics, uuid4(), tmp_path / "site", tmp_path / "home")
+    assert verdict.passed, verdict.failures
 
 
 def test_what_was_copied_and_not_published_is_built_and_published_first(pair: Pair) -> None:
