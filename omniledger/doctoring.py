@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from omniledger import revisions, versions
 from omniledger.alerts.channels import require_known
+from omniledger.analytics.link import is_attached, is_copy
 from omniledger.database import Connection, Dsn, connect
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
@@ -117,11 +118,18 @@ def _reached(kind: str, dsn: Dsn) -> Place:
         with connect(dsn, autocommit=True) as connection:
             version = connection.info.parameter_status("server_version") or "unknown"
             at = _revision(connection)
+            kind_of_copy = _copied(connection)
             problem = _problem_of_login(connection)
     except OmniledgerError as error:
         return Place(kind, dsn.safe(), "it can't be used", str(error))
-    state = f"PostgreSQL {version}, {at} (newest {revisions.head()})"
+    state = f"PostgreSQL {version}, {at} (newest {revisions.head()}){kind_of_copy}"
     return Place(kind, dsn.safe(), state, problem)
+
+
+def _copied(connection: Connection) -> str:
+    if is_attached(connection):
+        return ", a copy of its source"
+    return ", a copy whose source was detached" if is_copy(connection) else ""
 
 
 def _problem_of_login(connection: Connection) -> str:

@@ -107,11 +107,16 @@ def snapshot(connection: Connection) -> Snapshot:
         NotReadyError: the source is at another revision than this program.
     """
     [row] = connection.execute(_SNAPSHOT).fetchall()
-    found = Snapshot(*row)
-    if found.revision != revisions.head():
+    found, newest = Snapshot(*row), revisions.head()
+    if found.revision > newest:
+        raise NotReadyError(
+            f"The source is at revision {found.revision}, newer than this omniledger ({newest}); "
+            "install the omniledger that upgraded it, and run `omniledger analytics attach` again."
+        )
+    if found.revision != newest:
         raise NotReadyError(
             f"The source is at revision {found.revision}, and this omniledger is made for "
-            f"{revisions.head()}: run `alembic upgrade head` on both servers, and then "
+            f"{newest}: run `alembic upgrade head` on both servers, and then "
             "`omniledger analytics attach` again."
         )
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from omniledger import revisions
 from omniledger.alerts.watching import Looked, look
 from omniledger.analytics import attaching
 from omniledger.analytics.copying import copy_changes
@@ -64,6 +65,7 @@ def test_status_says_where_the_source_is_and_how_much_changed(analytics: Dsn, so
     assert found["source"] == f"{source.dbname} on {source.host}:{source.port}"
     assert (found["is_readable"], found["is_same_source"], found["rows_behind"]) == (True, True, 0)
     assert "Changed since: 0 rows." in omniledger(analytics, "analytics", "status").output
+    assert ", a copy of its source" in omniledger(analytics, "doctor").output
 
 
 def test_the_password_is_in_no_log_statement_or_output(
@@ -277,6 +279,28 @@ def test_a_watch_there_tells_nothing_that_only_the_gateway_knows(analytics: Dsn)
     assert ask(analytics, over) == [("silence",)]
 
 
+@pytest.mark.parametrize(
+    ("revision", "way_out"),
+    [
+        ("0001", "run `alembic upgrade head` on both servers"),
+        ("9999", "install the omniledger that upgraded it"),
+    ],
+)
+def test_a_source_at_another_revision_says_who_is_behind(
+    analytics: Dsn, source: Dsn, server: Server, revision: str, way_out: str
+) -> None:
+    owner = replace(server.dsn, dbname=source.dbname)
+    at = "update ledger.alembic_version set version_num = %s"
+    try:
+        ask(owner, at, revision)
+        refused = attach(analytics, source)
+        status = omniledger(analytics, "analytics", "status")
+    finally:
+        ask(owner, at, revisions.head())
+    assert (refused.code, status.code) == (4, 1)
+    assert way_out in refused.refusal and way_out in status.output
+
+
 def test_upkeep_does_at_the_source_what_runs_would(source: Dsn, server: Server) -> None:
     owner = replace(server.dsn, dbname=source.dbname)
     ask(owner, "delete from ledger.limit_history")
@@ -332,6 +356,7 @@ def test_a_detached_server_keeps_the_copy_and_no_password(
     assert ask(analytics, "select count(*) > 0 from ledger.ingests") == [(True,)]
     assert omniledger(analytics, "analytics", "detach").code == 4
     assert omniledger(analytics, "analytics", "status").output.startswith("Detached from its")
+    assert ", a copy whose source was detached" in omniledger(analytics, "doctor").output
     for command in ("inspect", "run"):
         refused = omniledger(
             analytics,
