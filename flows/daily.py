@@ -25,6 +25,7 @@ from omniledger.marts import BUILD, is_built_later_than_now
 from omniledger.merging.carrying import is_pending
 from omniledger.pricing import loading
 from omniledger.pricing.loading import Loaded
+from omniledger.pruning.zone import require_same_days
 from omniledger.publish import Published
 from omniledger.roles import let_runners_own, require_no_superuser
 from omniledger.running import wait_for_imports
@@ -66,10 +67,12 @@ def tell_settings(dsn: Dsn, settings: Settings, run: Run) -> bool:
 
     Raises:
         NotReadyError: it is one whose source was detached.
+        SettingsError: the time zone is another one than that of the days that stay for good.
     """
     run.require_turn()
     with session(dsn) as connection:
         require_not_detached(connection)
+        require_same_days(connection, settings.reporting_timezone)
         settings.store(connection)
         return is_attached(connection)
 

@@ -29,6 +29,7 @@ from omniledger.marts import MARTS
 from omniledger.merging.verifying import verify
 from omniledger.pruning import archiving, removing
 from omniledger.pruning.removing import Removed, look, prune
+from omniledger.pruning.zone import require_same_days
 from omniledger.publish import publish
 from omniledger.roles import RUNNER
 from omniledger.runs import Began, recorded
@@ -209,6 +210,43 @@ def test_marts_stay_row_by_row_through_runs_after_pruning(marts: Marts, tmp_path
     assert [row["id"] for row in told.sample] == [late]
     prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21))
     assert days_of(marts, "audit_logs") == ["2026-02-12", *STAYING[1:]]
+
+
+def test_days_of_another_zone_are_refused_once_some_stay_for_good(
+    marts: Marts, tmp_path: Path
+) -> None:
+    """Or requests between two midnights were in no day, or in two."""
+
+    def refuses(zone: str) -> bool:
+        with connect(marts.dsn) as connection:
+            try:
+                require_same_days(connection, zone)
+            except SettingsError:
+                return True
+        return False
+
+    with connect(marts.dsn) as connection:
+        marts.dbt.settings.store(connection)
+    run(marts)
+    assert not refuses("America/New_York")
+    pruned(marts)
+    assert refuses("America/New_York") and refuses("Asia/Tokyo")
+    assert not refuses("UTC") and not refuses("Africa/Abidjan")
+    before = published(marts)
+    refused = omniledger(
+        marts.dsn,
+        "run",
+        OMNILEDGER_HOME=str(tmp_path / "home"),
+        OMNILEDGER_SITE_DIR=str(tmp_path / "site"),
+        OMNILEDGER_REPORTING_TIMEZONE="America/New_York",
+    )
+    assert (refused.code, "set OMNILEDGER_REPORTING_TIMEZONE to UTC." in refused.refusal) == (
+        2,
+        True,
+    )
+    assert published(marts) == before
+    told = "select value from ledger.settings where name = 'reporting_timezone'"
+    assert ask(marts.dsn, told) == [("UTC",)]
 
 
 def test_the_first_day_that_stays_knows_how_often_checks_ran_before_it(marts: Marts) -> None:
