@@ -136,19 +136,21 @@ _DOMAINS = """
     order by a.attnum
 """
 
-# Row 1, before 2, insert 4. What fires afterwards changes no row by itself.
 _TRIGGERS = r"""
-    select format('its trigger %%s would change or refuse the rows of the old name', t.tgname)
+    select t.tgname
     from pg_trigger as t
     where
         t.tgrelid = to_regclass('omni2.audit_logs')
         and not t.tgisinternal
         and t.tgenabled <> 'D'
-        and t.tgtype & 7 = 7
+        and t.tgtype & 7 = %s
         and t.tgname not like 'omniledger\_%%'
         and pg_get_triggerdef(t.oid) not ilike '%%legacy_id IS N%%'
     order by t.tgname
 """
+
+# Row 1, before 2, insert 4. What fires afterwards changes no row by itself.
+_BEFORE, _AFTER = 7, 5
 
 _RULES = """
     select format('its rule %s would change what is written there', r.rulename)
@@ -200,9 +202,16 @@ def binding(connection: Connection, filled: Mapping[str, str]) -> Iterator[str]:
     """What of the table itself would refuse, change or delete rows of the old name; as `bounds`."""
     unlimited = [name for name, kind in filled.items() if kind in _UNLIMITED]
     values = {"filled": [*filled, "user_id"], "unlimited": unlimited}
-    for query in (_KEYS, _SHORT, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS, _TRIGGERS):
+    for query in (_KEYS, _SHORT, _CHECKS, _REFERENCES, _COLUMNS, _DOMAINS):
         for (why,) in connection.execute(query, values):
             yield why
+    for (name,) in connection.execute(_TRIGGERS, [_BEFORE]):
+        yield f"its trigger {name} would change or refuse the rows of the old name"
+
+
+def fired_by_copies(connection: Connection) -> list[str]:
+    """The gateway's own triggers that fire after each row that is copied into the ledger."""
+    return [name for (name,) in connection.execute(_TRIGGERS, [_AFTER])]
 
 
 def _sequence(connection: Connection, old: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from migrations import hand_made, turns
+from migrations.bounds import fired_by_copies
 from migrations.legacy import inspect
 from migrations.rights import owners, view_owners
 from omniledger import revisions
@@ -71,10 +72,11 @@ def left(look: Look) -> Answer:
     converted = [f"{c.column.name} from {c.column.type}" for c in _conversions(look)]
     if converted:
         told.append(f"it converts {', '.join(converted)}, made by hand")
+    fired = fired_by_copies(look.connection) if look.has_old_table else []
     return Answer(
         State.DRIFT,
         "; ".join(told),
-        f"Nothing is in its way; {_owners(look)}. Writers go on meanwhile.",
+        f"Nothing is in its way; {_owners(look)}. Writers go on meanwhile.{_fired(fired)}",
         look.way_on,
         tuple(figures),
     )
@@ -118,6 +120,17 @@ def _stop(look: Look) -> str | None:
 
 def _conversions(look: Look) -> list[hand_made.Conversion]:
     return hand_made.conversions(look.connection) if look.kind(LEDGER) else []
+
+
+def _fired(triggers: list[str]) -> str:
+    """What else the copying sets off, which nothing takes back."""
+    if not triggers:
+        return ""
+    return (
+        f" Own triggers of omni2.audit_logs ({', '.join(triggers)}) fire for each old row too, and "
+        "later for rows of the old name: where they must not, disable them for the upgrade, and "
+        "make them anew after it, `when (new.legacy_id is null)`."
+    )
 
 
 def _owners(look: Look) -> str:

@@ -71,6 +71,36 @@ def reader(server: Server) -> Iterator[Any]:
         ask(dsn, f"drop owned by {role}; drop role {role}")
 
 
+def test_what_fires_for_each_old_row_is_told_before_the_upgrade(server: Server) -> None:
+    """As where each row goes out to a screen; nothing takes that back."""
+    dsn = server.state("investigation")
+    ask(
+        dsn,
+        "create table public.told (id integer);"
+        " create function public.tell() returns trigger language plpgsql as"
+        " 'begin insert into public.told values (new.id); return null; end';"
+        " create trigger tell after insert on omni2.audit_logs for each row"
+        " execute function public.tell()",
+    )
+    question = "What is left to upgrade?"
+    meaning = findings(dsn)[question]["meaning"]
+    assert "Own triggers of omni2.audit_logs (tell) fire for each old row too" in meaning
+    ask(dsn, "alter table omni2.audit_logs disable trigger tell")
+    assert "fire for each old row" not in findings(dsn)[question]["meaning"]
+    revisions.upgrade(dsn)
+    ask(
+        dsn,
+        "drop trigger tell on omni2.audit_logs;"
+        " create trigger tell after insert on omni2.audit_logs for each row"
+        " when (new.legacy_id is null) execute function public.tell();"
+        " insert into public.audit_logs (message) values ('old name');"
+        " insert into omni2.audit_logs (question, success) values ('gateway', true)",
+    )
+    newest = "select max(id) from omni2.audit_logs where legacy_id is null"
+    assert ask(dsn, "select id from public.told") == ask(dsn, newest)
+    assert found(dsn, "Was anything changed by hand?")[0] == "in order"
+
+
 def test_a_database_without_a_gateway_is_drift(each_server: Server) -> None:
     seen = findings(each_server.state("empty"))
     assert {one["state"] for one in seen.values()} == {"drift", "in order"}
