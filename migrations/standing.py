@@ -30,6 +30,11 @@ _VIEWS = f"""{OVER}
     inner join pg_class as c on view_over.oid = c.oid
     where c.relkind = 'm'
     union all
+    select 'the temporary view ' || c.oid::regclass || ', of a session that is open, reads it'
+    from view_over
+    inner join pg_class as c on view_over.oid = c.oid
+    where c.relkind = 'v' and c.relpersistence = 't'
+    union all
     select 'the view ' || c.oid::regclass || ' over it has a trigger'
     from view_over
     inner join pg_class as c on view_over.oid = c.oid

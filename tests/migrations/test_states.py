@@ -534,6 +534,19 @@ execute function public.forbid()
 """
 
 
+def test_a_temporary_view_of_an_open_session_is_named_before_any_change(server: Server) -> None:
+    """Only its own session can make it again."""
+    dsn = server.state("investigation")
+    before = dump(dsn)
+    with connect(dsn, autocommit=True) as session:
+        session.execute("create temporary view mine as select id from public.audit_logs")
+        with pytest.raises(NotReadyError, match=r"temporary view pg_temp_\d+\.mine, of a"):
+            revisions.upgrade(dsn)
+        session.execute("drop view mine")
+        assert dump(dsn) == before
+        revisions.upgrade(dsn)
+
+
 def test_an_event_trigger_that_forbids_a_step_is_named_before_any_change(server: Server) -> None:
     dsn = server.state("investigation")
     ask(dsn, FORBIDS.replace("{dbname}", dsn.dbname))
