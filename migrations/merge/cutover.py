@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from psycopg import sql
 
+from migrations import standing
 from migrations.columns import read_columns
 from migrations.fingerprint import read_fingerprint
 from migrations.gateway import LEDGER
@@ -83,6 +84,9 @@ def cut_over(
     """
     legacy = statements.legacy
     with connection.transaction():
+        # It takes a while, so before anybody waits.
+        if any(standing.over(connection, legacy.relation, becomes_view=True)):
+            raise TableChanged
         lock_together(connection, locks(connection, legacy.relation))
         is_same = read_fingerprint(connection, legacy.relation) == legacy.fingerprint
         if not is_same or not is_watched(connection, legacy):

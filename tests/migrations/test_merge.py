@@ -19,7 +19,7 @@ from migrations.merge.statements import Statements
 from omniledger import revisions
 from omniledger.database import Dsn, connect
 from omniledger.errors import NotReadyError
-from tests.conftest import Server, as_gateway, ask
+from tests.conftest import Server, as_gateway, ask, requires
 from tests.faults.harness import wait_until
 from tests.killing import killed_at
 
@@ -228,6 +228,34 @@ def test_a_gateway_that_deletes_its_own_rows_during_the_merge_loses_no_old_row(
         " order by legacy_id",
     ) == [(101, "legacy"), (102, "legacy")]
     assert ask(dsn, "select count(*) from ledger.audit_tombstones") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (
+            "create materialized view public.m as select id from public.audit_logs",
+            r"materialized view \S*m reads it",
+        ),
+        (
+            "create function public.m() returns bigint language sql"
+            " begin atomic select count(*) from public.audit_logs; end",
+            r"function \S*m\(\) is bound to",
+        ),
+        ("create table public.m (kept public.audit_logs)", r"column kept of table \S*m is of"),
+    ],
+)
+def test_what_comes_to_stand_over_the_old_table_during_the_merge_is_named_before_the_cut_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch, made: str, named: str
+) -> None:
+    """It would read the archive for ever, or fail the cut over in words of PostgreSQL's."""
+    requires(server.dsn, 14)
+    dsn = server.state("investigation")
+    with pytest.raises(NotReadyError, match=named):
+        upgrade_with(monkeypatch, dsn, "cut_over", made)
+    ask(dsn, "drop " + made.partition("create ")[2].partition(" public.m")[0] + " public.m")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select rows_total, holds from ledger.merge_runs") == [(11, True)]
 
 
 def upgrade_beside(monkeypatch: pytest.MonkeyPatch, dsn: Dsn, first: str, *then: str) -> None:
