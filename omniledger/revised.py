@@ -83,12 +83,7 @@ differing as (
 counted as (
     select
         *,
-        sum(coalesce((old ->> 'requests')::bigint, 0)) over of_all
-        = sum(coalesce((new ->> 'requests')::bigint, 0)) over of_all
-        and sum(coalesce((old ->> 'tokens_total')::bigint, 0)) over of_all
-        = sum(coalesce((new ->> 'tokens_total')::bigint, 0)) over of_all
-        and sum(coalesce((old ->> 'cost_recorded_usd')::numeric, 0)) over of_all
-        = sum(coalesce((new ->> 'cost_recorded_usd')::numeric, 0)) over of_all as is_same_in_sum
+        {is_same_in_sum} as is_same_in_sum
     from differing
     window of_all as (partition by usage_date, user_id, source_system)
 )
@@ -111,6 +106,11 @@ select
     %(run_id)s
 from counted
 """
+
+_SAME_IN_SUM = (
+    "sum(coalesce((old ->> {0})::numeric, 0)) over of_all"
+    " = sum(coalesce((new ->> {0})::numeric, 0)) over of_all"
+)
 
 _COUNTS = (
     "requests",
@@ -146,6 +146,9 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
         "counts_differ": sql.SQL(" or ").join(
             sql.SQL("old -> {0} is distinct from new -> {0}").format(sql.Literal(name))
             for name in _COUNTS
+        ),
+        "is_same_in_sum": sql.SQL(" and ").join(
+            sql.SQL(_SAME_IN_SUM).format(sql.Literal(name)) for name in _COUNTS
         ),
     }
     if not columns_in(connection, PUBLISHED, Mart(REVISIONS)):

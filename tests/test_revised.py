@@ -81,6 +81,17 @@ def test_requests_of_another_model_are_the_models_doing(dsn: Dsn) -> None:
     ]
 
 
+@pytest.mark.parametrize("figure", ["tool_calls", "errors", "tokens_cache_write"])
+def test_rows_that_came_or_changed_without_a_request_more_are_no_other_model(
+    dsn: Dsn, figure: str
+) -> None:
+    one_more = "(user_id = 1 and source_system = 'legacy')::int"
+    rebuild(dsn, USAGE, "2026-03-03", f", {figure} = coalesce({figure}, 0) + {one_more}")
+    published(dsn)
+    reasons = {row[4] for row in revisions(dsn, figure) if row[5:] != (None, "0")}
+    assert reasons == {"rows"}
+
+
 def test_a_column_that_the_models_gain_revises_nothing(dsn: Dsn) -> None:
     spoil(dsn, f"alter table analytics_build.{USAGE} add column cost_new_usd numeric default 1")
     rebuild(dsn, USAGE, "2026-03-02")
