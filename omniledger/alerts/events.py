@@ -15,7 +15,7 @@ import psycopg
 
 from omniledger import revisions
 from omniledger.alerts import record
-from omniledger.alerts.record import Event
+from omniledger.alerts.record import USED, Event
 from omniledger.analytics.link import is_copy
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
@@ -131,7 +131,7 @@ def _quota(scene: Scene) -> Rows:
 def _used_up(over: Over) -> tuple[str, str]:
     return (
         f"{over.user_id} {over.day}",
-        f"{over.who} has used ${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
+        f"{over.who}{USED}${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
     )
 
 

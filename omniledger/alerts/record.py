@@ -10,6 +10,9 @@ from psycopg.rows import dict_row
 
 from omniledger.database import Connection
 
+USED = " has used "
+"""What a quota alert says between its user and the figures."""
+
 _OPEN = """
 insert into ledger.alerts (kind, subject, sentence)
 values (%s, %s, %s)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from omniledger.alerts.record import USED
 from omniledger.history import FRESHNESS
 from omniledger.report.formats import visible
-from omniledger.report.snapshot import Snapshot
+from omniledger.report.snapshot import Row, Snapshot
 
 RUNS_SHOWN = 10
 ALERTS_SHOWN = 50
@@ -68,10 +69,23 @@ limit %(shown)s
 """
 
 _ALERTS = """
-select kind, subject, sentence, opened_at, told_at, count(*) over () as alerts_in_all
-from ledger.alerts
-where resolved_at is null
-order by opened_at, id
+select
+    alerts.kind,
+    alerts.subject,
+    alerts.sentence,
+    alerts.opened_at,
+    alerts.told_at,
+    alerts.user_id,
+    people.display_name,
+    people.email,
+    count(*) over () as alerts_in_all
+from (
+    select *, case when kind = 'quota' then split_part(subject, ' ', 1) end as user_id
+    from ledger.alerts
+) as alerts
+left join {users} as people on people.user_id::text = alerts.user_id
+where alerts.resolved_at is null
+order by alerts.opened_at, alerts.id
 limit %(shown)s
 """
 
@@ -216,7 +230,8 @@ def read_alerts(snapshot: Snapshot) -> Alerts:
     return Alerts(
         rows=tuple(
             Alert(
-                **{name: visible(row[name]) for name in ("kind", "subject", "sentence")},
+                **{name: visible(row[name]) for name in ("kind", "subject")},
+                sentence=_sentence(snapshot, row),
                 opened_at=row["opened_at"],
                 told_at=row["told_at"],
             )
@@ -224,6 +239,15 @@ def read_alerts(snapshot: Snapshot) -> Alerts:
         ),
         in_all=rows[0]["alerts_in_all"] if rows else 0,
     )
+
+
+def _sentence(snapshot: Snapshot, row: Row) -> str:
+    """What was told, with its user as the report names users: channels are told the address."""
+    _, verb, what = row["sentence"].rpartition(USED)
+    if row["user_id"] is None or not verb:
+        return visible(row["sentence"])
+    name, address = snapshot.person(row)
+    return f"{name} ({address}){verb}{what}" if address else f"{name}{verb}{what}"
 
 
 def read_revisions(snapshot: Snapshot) -> tuple[Revision, ...]:

@@ -267,6 +267,27 @@ def test_addresses_are_shown_only_when_told_and_no_csv_cell_is_a_formula(
     assert "'=cmd|timed out" in csv_of(figures.health.incidents)
 
 
+@pytest.mark.parametrize(
+    ("user", "told", "shown"),
+    [
+        (1, "Ada Lovelace", "Ada Lovelace (ada@example.org)"),
+        (99, "user 99", "user 99"),
+    ],
+)
+def test_an_alert_of_a_user_shows_no_address_that_is_not_to_be_shown(
+    published: Published, user: int, told: str, shown: str
+) -> None:
+    dsn = published(
+        "insert into ledger.alerts (kind, subject, sentence) values ('quota',"
+        f" '{user} 2026-02-12', 'who has used it@example.org has used $2.00 of $1.00')"
+    )
+    page = render(figures_of(dsn))
+    assert "example.org" not in page
+    assert f"{told} has used $2.00 of $1.00" in page
+    with connect(dsn) as connection:
+        assert f"{shown} has used $2.00 of $1.00" in render(collect(connection, show_emails=True))
+
+
 DEFINED = """
 do $$
 declare
