@@ -68,6 +68,8 @@ def alerts_look(as_json: bool) -> None:
         click.echo(json.dumps(asdict(looked), indent=2))
         return
     click.echo(f"{looked.wrong} wrong now; {looked.told} told, {looked.waiting} waiting.")
+    if looked.waiting and not settings.alerts:
+        click.echo("OMNILEDGER_ALERTS names no channel that could be told.")
     for place in looked.failed:
         click.echo(f"channel {place}: did not take it")
 

@@ -120,6 +120,8 @@ def health(figures: HealthFigures | None) -> Answer:
     down, unknown = figures.in_state("down"), figures.in_state("unknown")
     reason = _uptime(figures.servers_left)
     if down:
+        if unknown:
+            reason = f"{_named(unknown)} unchecked. {reason}"
         return Answer("bad", question, f"{_named(down)} down", reason, anchor)
     if unknown:
         return Answer("warn", question, f"{_named(unknown)} unchecked", reason, anchor)

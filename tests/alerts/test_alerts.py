@@ -118,6 +118,12 @@ def test_an_event_is_told_once_and_its_end_once(refused: Dsn, receiver: Receiver
     assert len(receiver.messages) == 3
 
 
+def test_a_look_without_a_channel_says_why_news_wait(refused: Dsn) -> None:
+    waiting = "1 wrong now; 0 told, 1 waiting.\n"
+    said = omniledger(refused, "alerts", "look").output
+    assert said == f"{waiting}OMNILEDGER_ALERTS names no channel that could be told.\n"
+
+
 def test_a_dead_channel_is_tried_again_and_shown(refused: Dsn, receiver: Receiver) -> None:
     receiver.is_down = True
     looked = look_at(refused, receiver.url)

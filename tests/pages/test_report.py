@@ -189,6 +189,14 @@ def test_a_server_that_was_deleted_is_not_waited_for(published: Published) -> No
     assert gone.server == "server 2"
 
 
+def test_what_is_down_hides_no_server_that_nobody_checks(published: Published) -> None:
+    figures = figures_of(published())
+    assert figures.health is not None
+    assert figures.health.in_state("down")
+    [silent] = figures.health.in_state("unknown")
+    assert answer(figures, "Up").reason.startswith(f"{silent.server} is unchecked. Uptime ")
+
+
 def test_where_every_server_was_deleted_nothing_is_said_of_their_time(published: Published) -> None:
     deleted = (
         "insert into analytics.dim_mcp_servers (mcp_server_id) values (9);"
