@@ -6,6 +6,7 @@ from psycopg import sql
 
 from migrations.legacy import inspect
 from migrations.merge.old_rows import OldRows
+from omniledger.counting import plural
 from omniledger.inspection.findings import Answer, Figure, State
 from omniledger.inspection.looking import LEDGER, Look
 
@@ -66,7 +67,7 @@ def add_up(look: Look) -> Answer:
         [(rows, mixed, negative)] = look.rows(query, newest=newest)
         told.append(f"{rows:,} rows of {log}")
         wrong += [f"in {mixed:,} rows of {log} {is_mixed}"] * bool(mixed)
-        wrong += [f"{negative:,} of {log} are below zero"] * bool(negative)
+        wrong += [f"{plural(negative, 'row')} of {log} below zero"] * bool(negative)
         counts = {"looked at": rows, "not adding up": mixed, "below zero": negative}
         figures += [Figure(f"rows of {log} {what}", count) for what, count in counts.items()]
     if not told:
@@ -78,7 +79,7 @@ def add_up(look: Look) -> Answer:
         State.DRIFT,
         f"{'; '.join(wrong)}; looked at {looked}",
         "The figures mark such rows and leave what is impossible out of their sums.",
-        "Look at the rows; nothing was changed, and the upgrade keeps them as they are.",
+        "Look at the rows, and mend what their writer writes; they are kept as they are.",
         tuple(figures),
     )
 

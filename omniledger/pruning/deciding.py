@@ -293,7 +293,8 @@ def require_settled(connection: Connection, before: date) -> None:
     )
     unsettled = [day for (day,) in connection.execute(query, {"before": before})]
     if unsettled:
+        days = plural(len(unsettled), "such day")
         raise NotReadyError(
-            f"The bill of {unsettled[0]} isn't settled yet ({len(unsettled)} such days); import "
-            "it again 31 days later, prune before that day, or say --unbilled."
+            f"No settled bill of {unsettled[0]} was imported ({days}); "
+            "import it 31 days after that day or later, prune before that day, or say --unbilled."
         )

@@ -120,7 +120,7 @@ def test_the_investigations_questions_are_answered_before_the_upgrade(each_serve
     assert (
         "nobody@example.com (3), twin@example.com (4)" in told["Is everybody known to the gateway?"]
     )
-    assert "1 of the old log are below zero" in told["Do the sums add up?"]
+    assert "1 row of the old log below zero" in told["Do the sums add up?"]
     assert "11 old rows to merge" in told["What is left to upgrade?"]
     assert "Nothing is in its way" in seen["What is left to upgrade?"]["meaning"]
     assert told["Was anything changed by hand?"] == "nothing"
