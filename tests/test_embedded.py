@@ -30,13 +30,15 @@ OTHER_SERVERS = [
 ]
 
 HOLD = f"""
-import signal, sys
+import select, signal, sys
 from pathlib import Path
 from omniledger.embedded import EmbeddedServer
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored under a shell's `&`
 server = EmbeddedServer(Path(sys.argv[1]), options={QUICK})
 print(getattr(server, sys.argv[2])().port, flush=True)
-sys.stdin.read()
+# A read without end would lose a Ctrl-C that comes just before it.
+while not select.select([sys.stdin], [], [], 0.1)[0]:
+    pass
 """
 
 
