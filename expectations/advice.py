@@ -49,6 +49,10 @@ _OF_SUITE = {
 
 _FUTURE = "Mend the clock that wrote those rows, or their time; then run `omniledger run`."
 _SERVERS = "Look at these servers in omni2.mcp_servers, and at what checks them."
+_USERS = (
+    "The owner of the gateway's tables sees with `omniledger users list --unmapped` who is not "
+    "known yet, and says with `omniledger users map` who it is."
+)
 _CHECKS = "Mend what writes these events, or the server that answers so."
 
 _OF_RULE = {
@@ -64,12 +68,8 @@ _OF_RULE = {
     "No request has an impossible figure": (
         "The suite audit_logs names those rows; mend what their writer writes."
     ),
-    "The user of every request is known": (
-        "`omniledger users list` shows who is not known yet, `omniledger users map` says who it is."
-    ),
-    "Every user of the old log is known to the gateway": (
-        "`omniledger users list` shows who is not known yet, `omniledger users map` says who it is."
-    ),
+    "The user of every request is known": _USERS,
+    "Every user of the old log is known to the gateway": _USERS,
     "Nobody spent more than the limit": (
         "Talk to these users, or raise their limit in auth_service; the figures are right."
     ),

@@ -12,6 +12,7 @@ Cell = str | int | bool | None
 
 _NAMED_FAILURES = 3
 _NAMED_ROWS = 2
+_KEY_ENDINGS = ("_date", "_id", "id")
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,7 @@ class Judgement:
 
         It is kept with the run, so its own words are ASCII, which every database can hold.
         """
-        rows = "; ".join(
-            ", ".join(f"{name} {_text(value)}" for name, value in row.items())
-            for row in self.sample[:_NAMED_ROWS]
-        )
+        rows = "; ".join(map(row_in_words, self.sample[:_NAMED_ROWS]))
         such = f" ({rows})" if rows else ""
         return f'"{self.expectation}" in {self.suite}, but {self.observed}{such}'
 
@@ -76,9 +74,16 @@ class Verdict:
         return f"{good}; {_count(len(self.warnings), 'warning')}: {self.warnings[0].sentence()}."
 
 
+def row_in_words(row: Mapping[str, Cell]) -> str:
+    """A row by what tells it from others, then what is wrong in it.
+
+    A mart's own key is made of columns that stand beside it, and says nothing to people. Rows that
+    were read back from the database have their columns in no order.
+    """
+    told = [name for name in row if not name.endswith("_key")] or list(row)
+    told.sort(key=lambda name: not name.endswith(_KEY_ENDINGS))
+    return ", ".join(f"{name} {'missing' if row[name] is None else row[name]}" for name in told)
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _text(value: Cell) -> str:
-    return "missing" if value is None else str(value)

@@ -5,7 +5,6 @@ It starts nothing: an embedded server that sleeps is said to sleep.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from omniledger import revisions, versions
 from omniledger.alerts.channels import require_known
 from omniledger.analytics.link import is_attached, is_copy
 from omniledger.database import Connection, Dsn, connect
+from omniledger.documents import print_document
 from omniledger.embedded import EmbeddedServer
 from omniledger.errors import OmniledgerError
 from omniledger.masking import masked
@@ -55,7 +55,7 @@ def examine(as_json: bool) -> int:
     settings = get_settings()
     found = document(settings)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_document(found)
     else:
         _show(found)
     return 1 if found["problems"] else 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations.advice import advice
-from expectations.verdict import Cell, Judgement
+from expectations.verdict import Judgement, row_in_words
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.forcing import Forced, forced, standing_force
@@ -32,8 +32,6 @@ _FIELDS = [field.name for field in fields(Judgement)]
 _ROWS_SHOWN = 5
 """How many rows are named in the text; the document names all that were kept."""
 
-_KEY_ENDINGS = ("_key", "_date", "_id", "id")
-
 
 @dataclass(frozen=True)
 class Told:
@@ -51,7 +49,7 @@ class Told:
         yield f"  expected  {of.expectation}"
         yield f"  seen      {of.observed}"
         for row in of.sample[:_ROWS_SHOWN]:
-            yield f"  row       {visible(_named(row))}"
+            yield f"  row       {visible(row_in_words(row))}"
         left = (of.unexpected_count or 0) - len(of.sample[:_ROWS_SHOWN])
         if of.sample and left > 0:
             yield f"            and {left} more"
@@ -157,12 +155,6 @@ def explain(connection: Connection, named: str, site_dir: Path) -> Explained:
         forced=forced(connection, run.run_id),
         standing=standing_force(connection),
     )
-
-
-def _named(row: Mapping[str, Cell]) -> str:
-    """A row by its key, then what is wrong in it; the database keeps no order of names."""
-    keys_first = sorted(row, key=lambda name: not name.endswith(_KEY_ENDINGS))
-    return ", ".join(f"{n} {'missing' if row[n] is None else row[n]}" for n in keys_first)
 
 
 def _page(site_dir: Path, suite: str, run: PastRun) -> Path | None:

@@ -10,15 +10,30 @@ from omniledger.database import Connection
 
 _IMPORTS = """
 select
-    import_id, imported_at, source, form, first_date, last_date, charges, amount_usd, tokens,
-    buckets_changed, buckets_unchanged
-from ledger.bill_imports
-order by import_id
+    imports.import_id,
+    imports.imported_at,
+    imports.source,
+    imports.form,
+    imports.first_date,
+    imports.last_date,
+    imports.charges,
+    imports.amount_usd,
+    imports.tokens,
+    imports.buckets_changed,
+    imports.buckets_unchanged,
+    coalesce(known.buckets, 0) as buckets_in_force
+from ledger.bill_imports as imports
+left join (
+    select import_id, count(*) as buckets from ledger.provider_buckets group by import_id
+) as known on known.import_id = imports.import_id
+order by imports.import_id
 """
 
 
 def imports(connection: Connection) -> Iterator[dict[str, Any]]:
     """Each import, oldest first; figures are exact, days are UTC.
+
+    `buckets_in_force` are those of its buckets that no later import said again and none removed.
 
     Raises:
         NotReadyError: the database isn't upgraded.

@@ -8,6 +8,9 @@ from omniledger.bill.known import alone, set_aside
 from omniledger.database import Connection
 from omniledger.errors import InputError
 
+FORM = "removal"
+"""What the list of imports calls one."""
+
 _IS_THERE = "select exists (select from ledger.bill_imports where import_id = %s)"
 
 _BUCKETS = """
@@ -24,8 +27,8 @@ insert into ledger.bill_imports (
     buckets_changed, buckets_unchanged
 )
 select
-    'import ' || %s::text,
-    'removal',
+    'import ' || %(import_id)s::text,
+    %(form)s,
     (min(bucket_start) at time zone 'UTC')::date,
     (max(bucket_start) at time zone 'UTC')::date,
     0,
@@ -65,7 +68,7 @@ def remove(connection: Connection, import_id: int) -> Removed:
                 f"There is no import {import_id}; `omniledger bill list` shows those there are."
             )
         connection.execute(_BUCKETS, [import_id])
-        row = connection.execute(_RECORD, [import_id]).fetchone()
+        row = connection.execute(_RECORD, {"import_id": import_id, "form": FORM}).fetchone()
         if row is None:
             raise InputError(
                 f"Nothing of import {import_id} is in force: later imports said all of it again, "

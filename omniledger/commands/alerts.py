@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
+
+from omniledger.documents import print_document
 
 
 @click.group()
@@ -54,8 +55,6 @@ def alerts_look(as_json: bool) -> None:
     Example:
       omniledger alerts look
     """
-    from dataclasses import asdict
-
     from omniledger.alerts.blind import told_when_blind
     from omniledger.alerts.watching import look
     from omniledger.database import session
@@ -65,7 +64,7 @@ def alerts_look(as_json: bool) -> None:
     with told_when_blind(settings), session() as connection:
         looked = look(connection, settings)
     if as_json:
-        click.echo(json.dumps(asdict(looked), indent=2))
+        print_document(looked)
         return
     click.echo(f"{looked.wrong} wrong now; {looked.told} told, {looked.waiting} waiting.")
     if looked.waiting and not settings.alerts:
@@ -92,7 +91,7 @@ def alerts_list(as_json: bool, with_past: bool) -> None:
     with session() as connection:
         rows = listed(connection, with_past=with_past)
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
+        print_document(rows)
         return
     for row in rows:
         over = f" until {in_utc(row['resolved_at'])}" if row["resolved_at"] else ""

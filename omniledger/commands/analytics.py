@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from omniledger.documents import print_document
+
 
 @click.group()
 def analytics() -> None:
@@ -93,9 +95,6 @@ def status(as_json: bool) -> None:
     Example:
       omniledger analytics status --json
     """
-    import json
-    from dataclasses import asdict
-
     from omniledger.analytics.status import read
     from omniledger.counting import plural
     from omniledger.database import session
@@ -104,7 +103,7 @@ def status(as_json: bool) -> None:
     with session() as connection:
         found = read(connection)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, default=str))
+        print_document(found)
     elif found.was_detached:
         click.echo("Detached from its source: the copy and the figures are as they were then.")
     elif not found.is_attached:

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from omniledger.documents import print_document
 
 if TYPE_CHECKING:
     from omniledger.bill.loading import Imported
@@ -79,8 +81,6 @@ def bill_list(as_json: bool) -> None:
     Example:
       omniledger bill list --json
     """
-    import json
-
     from omniledger.bill.listing import imports
     from omniledger.database import session
     from omniledger.moments import in_utc
@@ -88,7 +88,7 @@ def bill_list(as_json: bool) -> None:
     with session() as connection:
         found = list(imports(connection))
     if as_json:
-        click.echo(json.dumps(found, indent=2, default=str))
+        print_document(found)
         return
     if not found:
         click.echo("No bill was imported yet; `omniledger bill import FILE` does it.")
@@ -96,7 +96,7 @@ def bill_list(as_json: bool) -> None:
         click.echo(
             f"{one['import_id']:>4}  {in_utc(one['imported_at'])}  {one['first_date']} to "
             f"{one['last_date']}  {_amounts(one['amount_usd'], one['tokens'])}  "
-            f"{one['form']}  {one['source']}"
+            f"{_in_force(one)}{one['form']}  {one['source']}"
         )
 
 
@@ -127,7 +127,6 @@ def bill_remove(import_id: int) -> None:
 
 def _take_in(documents: Iterable[Document], as_json: bool) -> None:
     """Import them one by one; what was taken in is told also where a later one is refused."""
-    import json
     from dataclasses import asdict
 
     from omniledger.bill import loading
@@ -143,7 +142,7 @@ def _take_in(documents: Iterable[Document], as_json: bool) -> None:
                     _say(document, imported)
     finally:
         if as_json:
-            click.echo(json.dumps(taken, indent=2, default=str))
+            print_document(taken)
 
 
 def _say(document: Document, imported: Imported) -> None:
@@ -162,6 +161,17 @@ def _amounts(amount_usd: Decimal, tokens: Decimal) -> str:
     # A report of usage says no cost, which is not a cost of nothing; and the other way round.
     cost = f"${amount_usd:f}" if amount_usd else "no costs"
     return f"{cost}, {f'{tokens:,f} tokens' if tokens else 'no tokens'}"
+
+
+def _in_force(one: dict[str, Any]) -> str:
+    """How much of an import is the last word on its times; a removal has none to say."""
+    from omniledger.bill import removing
+
+    if one["form"] == removing.FORM:
+        return ""
+    left, all_ = one["buckets_in_force"], one["buckets_changed"] + one["buckets_unchanged"]
+    share = "all" if left == all_ else f"{left:,} of {all_:,}" if left else "nothing"
+    return f"{share} in force  "
 
 
 def _days(imported: Imported | Removed) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omniledger.documents import print_document
+
 if TYPE_CHECKING:
     from omniledger.embedded import EmbeddedServer
 
@@ -63,10 +65,7 @@ def db_status(as_json: bool) -> None:
     """
     status = _embedded().status()
     if as_json:
-        import json
-        from dataclasses import asdict
-
-        click.echo(json.dumps(asdict(status), indent=2))
+        print_document(status)
         raise SystemExit(0 if status.running else 1)
     if not status.running:
         click.echo(f"PostgreSQL {status.version}: not running")

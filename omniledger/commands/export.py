@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from omniledger.documents import print_document
+
 
 @click.group()
 def export() -> None:
@@ -27,7 +29,6 @@ def export_focus(file: Path, as_json: bool) -> None:
     Example:
       omniledger export focus focus.csv
     """
-    import json
     from dataclasses import asdict
 
     from omniledger.counting import plural
@@ -39,7 +40,7 @@ def export_focus(file: Path, as_json: bool) -> None:
         written = write(connection, file)
     if as_json:
         document = {"file": str(file), **asdict(written)}
-        click.echo(json.dumps(document, indent=2, default=str))
+        print_document(document)
         return
     click.echo(f"{file}: {plural(written.rows, 'row')}, ${written.billed:f}.")
     if written.unknown:

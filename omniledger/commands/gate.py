@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from omniledger.documents import print_document
+
 
 @click.group()
 def gate() -> None:
@@ -28,8 +30,6 @@ def gate_explain(run: str, as_json: bool) -> None:
     Example:
       omniledger gate explain last --json
     """
-    import json
-
     from omniledger.database import session
     from omniledger.errors import GateRefused
     from omniledger.judged import explain
@@ -38,7 +38,7 @@ def gate_explain(run: str, as_json: bool) -> None:
     with session() as connection:
         explained = explain(connection, run, get_settings().site_dir)
     if as_json:
-        click.echo(json.dumps(explained.document(), indent=2, default=str))
+        print_document(explained.document())
     else:
         click.echo(explained.text())
     raise SystemExit(0 if explained.passed else GateRefused.exit_code)

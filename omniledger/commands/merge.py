@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from omniledger.documents import print_document
+
 if TYPE_CHECKING:
     from migrations.merge.certify import Certificate
     from omniledger.counting import Count
@@ -23,12 +25,6 @@ def merge() -> None:
     """
 
 
-def _print_json(document: object) -> None:
-    import json
-
-    click.echo(json.dumps(document, indent=2, default=str))
-
-
 @merge.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print a document for programs.")
 def merge_status(as_json: bool) -> None:
@@ -38,8 +34,6 @@ def merge_status(as_json: bool) -> None:
     Example:
       omniledger merge status --json
     """
-    from dataclasses import asdict
-
     from omniledger.database import session
     from omniledger.merging import status
     from omniledger.settings import get_settings
@@ -47,7 +41,7 @@ def merge_status(as_json: bool) -> None:
     with session(autocommit=True) as connection:
         found = status.read(connection, get_settings())
     if as_json:
-        _print_json(asdict(found))
+        print_document(found)
         return
     for name, value in _lines(found):
         click.echo(f"{name:<14}{value}")
@@ -147,7 +141,7 @@ def merge_verify(as_json: bool) -> None:
         connection.execute("set transaction isolation level repeatable read read only")
         found = verifying.verify(connection)
     if as_json:
-        _print_json(_document(found))
+        print_document(_document(found))
     else:
         _show(found)
     if not found.holds:
@@ -185,8 +179,6 @@ def merge_retry_quarantine(as_json: bool) -> None:
     Example:
       omniledger merge retry-quarantine
     """
-    from dataclasses import asdict
-
     from migrations import turns
     from omniledger.database import session, target
     from omniledger.merging import retrying
@@ -196,7 +188,7 @@ def merge_retry_quarantine(as_json: bool) -> None:
     with turns.taken(target(), say), session(autocommit=True) as connection:
         found = retrying.retry(connection, get_settings().match_window_seconds)
     if as_json:
-        _print_json(asdict(found))
+        print_document(found)
         return
     click.echo(f"Brought over: {found.brought:,}. Still aside: {sum(found.still.values()):,}.")
     for reason, rows in found.still.items():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from omniledger.documents import print_document
 
 
 @click.group()
@@ -82,8 +82,8 @@ def models_list(as_json: bool) -> None:
         stated = list_models(connection)
     default = get_settings().default_model
     if as_json:
-        rows = [{"from": start and start.isoformat(), "model": model} for start, model in stated]
-        click.echo(json.dumps({"default_model": default, "stated": rows}))
+        rows = [{"from": start, "model": model} for start, model in stated]
+        print_document({"default_model": default, "stated": rows})
         return
     for start, model in stated:
         click.echo(f"{since(start):<26} {model}")

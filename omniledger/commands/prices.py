@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from omniledger.documents import print_document
 
 if TYPE_CHECKING:
     from omniledger.pricing.explaining import Explained
@@ -40,7 +41,7 @@ def prices_update(as_json: bool) -> None:
     with session() as connection:
         loaded = loading.load(connection, catalog.listed_models(), catalog.source())
     if as_json:
-        click.echo(json.dumps(vars(loaded)))
+        print_document(loaded)
     else:
         _show_loaded(loaded)
 
@@ -160,7 +161,7 @@ def prices_list(own: bool, ended: bool, as_json: bool) -> None:
     with session() as connection:
         rows = list_prices(connection, own=own, ended=ended)
     if as_json:
-        click.echo(json.dumps(rows, default=_text))
+        print_document(rows)
         return
     if not rows and ended:
         click.echo("You have stated no price of your own." if own else "No price is known.")
@@ -195,7 +196,7 @@ def prices_explain(model: str, at: str, as_json: bool) -> None:
     with session() as connection:
         explained = explain(connection, model, moment)
     if as_json:
-        click.echo(json.dumps(explained.document(), default=_text))
+        print_document(explained.document())
     else:
         _show_explained(explained)
     if explained.in_force is None:
@@ -245,7 +246,3 @@ def _stretch(start: datetime | None, end: datetime | None) -> str:
 
     ends = "on" if end is None else f"until before {end.isoformat()}"
     return f"from {since(start)} {ends}"
-
-
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omniledger.documents import print_document
+
 if TYPE_CHECKING:
     from omniledger.pruning.removing import Found, Removed
     from omniledger.settings import Settings
@@ -100,11 +102,7 @@ def _look(settings: Settings, before: date, unbilled: bool, as_json: bool) -> No
 
     looked = look(target(), settings, before, unbilled=unbilled)
     if as_json:
-        import json
-        from dataclasses import asdict
-
-        tables = [asdict(found) for found in looked.tables]
-        click.echo(json.dumps({"before": str(looked.before), "tables": tables}, indent=2))
+        print_document({"before": looked.before, "tables": looked.tables})
         return
     for found in looked.tables:
         rows = f"{plural(found.rows, 'row')} from before {looked.before}"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from omniledger.documents import print_document
+
 if TYPE_CHECKING:
     from omniledger.history import RunTaken
 
@@ -22,8 +24,6 @@ def runs(as_json: bool, limit: int) -> None:
     Example:
       omniledger runs --limit 3
     """
-    import json
-
     from omniledger import revisions
     from omniledger.database import session
     from omniledger.history import read
@@ -32,7 +32,7 @@ def runs(as_json: bool, limit: int) -> None:
         revisions.require_head(connection)
         found = read(connection, limit)
     if as_json:
-        click.echo(json.dumps([_document(run) for run in found], indent=2, default=str))
+        print_document([_document(run) for run in found])
         return
     for run in found:
         _show(run)

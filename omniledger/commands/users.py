@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from omniledger.documents import print_document
+
 if TYPE_CHECKING:
     from omniledger.merging.people import Corrected, People
 
@@ -45,15 +47,12 @@ def users_list(unmapped: bool, as_json: bool) -> None:
     Example:
       omniledger users list --unmapped
     """
-    import json
-    from dataclasses import asdict
-
     from omniledger.strangers import visible
 
     with _people() as people:
         found = [p for p in people.everybody() if not unmapped or p.user_id is None]
     if as_json:
-        click.echo(json.dumps([asdict(person) for person in found], indent=2))
+        print_document(found)
         return
     if not found:
         click.echo(

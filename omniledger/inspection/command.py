@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -14,6 +13,7 @@ import psycopg
 
 from omniledger.analytics.link import require_own
 from omniledger.database import Dsn, session, target
+from omniledger.documents import print_document
 from omniledger.inspection.findings import Finding, State, exit_code
 from omniledger.inspection.looking import Look
 from omniledger.inspection.questions import ask
@@ -38,7 +38,7 @@ def inspect_database(*, as_json: bool, is_exact: bool = False, watch_seconds: fl
         findings = ask(look)
         found = document(dsn, look, findings)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_document(found)
     else:
         _show(dsn, look, findings)
     return exit_code(findings)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from omniledger.documents import print_document
 from omniledger.embedded.locks import is_free
 from omniledger.masking import masked
 from omniledger.moments import in_utc
@@ -39,7 +40,7 @@ def tell_status(settings: Settings, *, as_json: bool = False) -> int:
     """Print whether a schedule is kept, and its next runs; 0 if it is and Prefect answers."""
     status = _status(settings)
     if as_json:
-        click.echo(json.dumps(status, indent=2))
+        print_document(status)
     elif not status["is_kept"]:
         click.echo("No schedule is kept from this folder.")
     elif not status["does_answer"]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from omniledger.bill import loading, reading
+from omniledger.bill.fetching import KEY
 from omniledger.bill.loading import Imported
-from omniledger.database import Dsn, connect
+from omniledger.database import Dsn, connect, target
+from omniledger.settings import get_settings
 from tests.conftest import Server
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples" / "bill"
@@ -53,6 +56,18 @@ def save(tmp_path: Path) -> Save:
         return path
 
     return save
+
+
+@pytest.fixture
+def command(dsn: Dsn, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
+    """The command line on the test's database."""
+    for cached in (get_settings, target):
+        cached.cache_clear()
+    monkeypatch.setenv("DATABASE_URL", dsn.url())
+    monkeypatch.delenv(KEY, raising=False)
+    yield CliRunner()
+    for cached in (get_settings, target):
+        cached.cache_clear()
 
 
 def usage_bucket(tokens: int = 1000, model: str = "claude-haiku", **period: str) -> dict[str, Any]:

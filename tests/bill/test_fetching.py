@@ -18,9 +18,8 @@ from click.testing import CliRunner
 from omniledger.bill import cost_report, usage_report
 from omniledger.bill.fetching import KEY, Api
 from omniledger.cli import cli
-from omniledger.database import Dsn, target
+from omniledger.database import Dsn
 from omniledger.errors import InputError, SettingsError, StepFailed
-from omniledger.settings import get_settings
 from tests.bill.conftest import cost_bucket, page, usage_bucket
 from tests.conftest import ask
 
@@ -208,18 +207,6 @@ def test_nobody_there() -> None:
 def test_what_cannot_be_asked_is_said_at_once(api: Api, days: tuple[date, date], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         list(api.documents(*days))
-
-
-@pytest.fixture
-def command(dsn: Dsn, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
-    """The command line on the test's database."""
-    for cached in (get_settings, target):
-        cached.cache_clear()
-    monkeypatch.setenv("DATABASE_URL", dsn.url())
-    monkeypatch.delenv(KEY, raising=False)
-    yield CliRunner()
-    for cached in (get_settings, target):
-        cached.cache_clear()
 
 
 DAYS = ("bill", "fetch", "--from", "2026-03-01", "--to", "2026-03-02")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
+from click.testing import CliRunner
 
 from omniledger.bill import removing
 from omniledger.bill.removing import Removed
+from omniledger.cli import cli
 from omniledger.database import Dsn, connect
 from omniledger.errors import InputError
 from tests.bill.conftest import Import, Save, cost_bucket, page, usage_bucket
@@ -75,3 +80,20 @@ def test_only_what_is_there_can_be_removed(take: Import, save: Save, dsn: Dsn) -
     for import_id, complaint in ((1, "it was removed before"), (2, "Nothing of import 2")):
         with pytest.raises(InputError, match=complaint):
             remove(dsn, import_id)
+
+
+def test_the_list_says_what_of_each_import_is_in_force(
+    take: Import, save: Save, dsn: Dsn, command: CliRunner
+) -> None:
+    both = save("1.json", page(usage_bucket(1), usage_bucket(2, **SECOND)))
+    take(both, save("2.json", page(usage_bucket(3))), save("3.json", page(cost_bucket())))
+    remove(dsn, 3)
+    listed = command.invoke(cli, ["bill", "list"], catch_exceptions=False).stdout.splitlines()
+    assert [re.findall(r"(\S+|\S+ of \S+) in force", line) for line in listed] == [
+        ["1 of 2"],
+        ["all"],
+        ["nothing"],
+        [],
+    ]
+    document = json.loads(command.invoke(cli, ["bill", "list", "--json"]).stdout)
+    assert [one["buckets_in_force"] for one in document] == [1, 1, 0, 0]

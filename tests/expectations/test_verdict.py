@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from expectations.verdict import Cell, Judgement, Severity, Verdict
+from expectations.verdict import Cell, Judgement, Severity, Verdict, row_in_words
 
 
 def judgement(
@@ -27,7 +27,9 @@ def verdict(*results: Judgement) -> Verdict:
 
 def test_refusal_names_the_expectation_and_rows_by_key() -> None:
     refused = verdict(
-        judgement("No day is missing", count=3, usage_date="2026-03-01", user_id=None)
+        judgement(
+            "No day is missing", count=3, usage_key="0a1b", usage_date="2026-03-01", user_id=None
+        )
     )
 
     assert refused.reason() == (
@@ -36,6 +38,10 @@ def test_refusal_names_the_expectation_and_rows_by_key() -> None:
         "usage_date 2026-03-01, user_id missing, row 1)."
     )
     assert refused.reason().isascii()
+
+
+def test_a_row_that_has_nothing_else_is_named_by_its_own_key() -> None:
+    assert row_in_words({"usage_key": "0a1b"}) == "usage_key 0a1b"
 
 
 def test_refusal_counts_the_failures_that_it_does_not_name() -> None:
