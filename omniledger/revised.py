@@ -35,8 +35,8 @@ comment on table {revisions} is
 _SAID = (
     "Each figure of usage that was published and then published otherwise: as it was (old, NULL "
     "where nothing was), as it is since (new, NULL where nothing is), when, and why: rows came, "
-    "changed or left; another model, as the operator or a name says; or another price, or way to "
-    "compute."
+    "changed or left; another model, as the operator or a name says; days of another time zone; or "
+    "another price, or way to compute."
 )
 
 _INDEX = "create index if not exists usage_revisions_day_idx on {revisions} (usage_date)"
@@ -100,6 +100,7 @@ select
     new,
     case
         when ({counts_differ}) and is_same_in_sum then 'model'
+        when ({counts_differ}) and {is_other_zone} then 'zone'
         when {counts_differ} then 'rows'
         else 'price'
     end,
@@ -111,6 +112,15 @@ _SAME_IN_SUM = (
     "sum(coalesce((old ->> {0})::numeric, 0)) over of_all"
     " = sum(coalesce((new ->> {0})::numeric, 0)) over of_all"
 )
+
+# Nothing is remembered of before the first publication.
+_IS_OTHER_ZONE = """
+(
+    select count(distinct value) > 1
+    from ledger.settings
+    where name in ('published_reporting_timezone', 'reporting_timezone')
+)
+"""
 
 _COUNTS = (
     "requests",
@@ -147,6 +157,7 @@ def note_revisions(connection: Connection, run_id: UUID, gained: Iterable[str] =
             sql.SQL("old -> {0} is distinct from new -> {0}").format(sql.Literal(name))
             for name in _COUNTS
         ),
+        "is_other_zone": sql.SQL(_IS_OTHER_ZONE),
         "is_same_in_sum": sql.SQL(" and ").join(
             sql.SQL(_SAME_IN_SUM).format(sql.Literal(name)) for name in _COUNTS
         ),

@@ -92,6 +92,16 @@ def test_rows_that_came_or_changed_without_a_request_more_are_no_other_model(
     assert reasons == {"rows"}
 
 
+def test_days_of_another_time_zone_are_told_from_rows_that_came(dsn: Dsn) -> None:
+    one_more = "(user_id = 1 and source_system = 'legacy')::int"
+    zone = "update ledger.settings set value = %r where name = 'reporting_timezone'"
+    for name, reason in (("Asia/Tokyo", "zone"), ("Asia/Tokyo", "rows")):
+        spoil(dsn, zone % name, "truncate analytics.usage_revisions")
+        rebuild(dsn, USAGE, "2026-03-03", f", requests = requests + {one_more}")
+        published(dsn)
+        assert {row[4] for row in revisions(dsn, "requests")} == {reason}
+
+
 def test_a_column_that_the_models_gain_revises_nothing(dsn: Dsn) -> None:
     spoil(dsn, f"alter table analytics_build.{USAGE} add column cost_new_usd numeric default 1")
     rebuild(dsn, USAGE, "2026-03-02")

@@ -28,6 +28,7 @@ from omniledger.inspection.looking import Look
 from omniledger.inspection.runs import killed
 from omniledger.moments import in_utc
 from omniledger.pruning.overdue import WAY_OUT, overdue_since
+from omniledger.report.formats import usd
 from omniledger.settings import Settings
 
 Rows = Iterator[tuple[str, str]]
@@ -129,10 +130,7 @@ def _quota(scene: Scene) -> Rows:
 
 
 def _used_up(over: Over) -> tuple[str, str]:
-    return (
-        f"{over.user_id} {over.day}",
-        f"{over.who}{USED}${over.cost_used:,.2f} of ${over.cost_limit:,.2f} on {over.day}",
-    )
+    return f"{over.user_id} {over.day}", f"{over.who}{USED}{over.used} on {over.day}"
 
 
 def _incident(scene: Scene) -> Rows:
@@ -153,10 +151,8 @@ def _bill(scene: Scene) -> Rows:
     for day, billed, ours in scene.connection.execute(
         _BILL, (scene.settings.bill_tolerance_share,)
     ):
-        yield (
-            str(day),
-            f"the bill of {day} is ${billed:,.2f}, and the ledger says ${ours:,.2f}",
-        )
+        what = f"the bill of {day} is {usd(billed)}, and the ledger says {usd(ours)}"
+        yield str(day), what.replace("\N{MINUS SIGN}", "-")  # which every database can hold
 
 
 def _raw_rows(scene: Scene) -> Rows:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from omniledger.database import Connection
+from omniledger.report.formats import usd
 
 # Only users with a row of today are asked about, each by the index of the quota check.
 _OVER = """
@@ -66,8 +67,13 @@ class Over(NamedTuple):
         """The e-mail, or the number where there is none."""
         return self.email or f"user {self.user_id}"
 
+    @property
+    def used(self) -> str:
+        """How much of how much, to the last digit."""
+        return f"{usd(self.cost_used)} of {usd(self.cost_limit)}"
+
     def __str__(self) -> str:
-        return f"{self.who} (${self.cost_used:,.2f} of ${self.cost_limit:,.2f})"
+        return f"{self.who} ({self.used})"
 
 
 def over_today(connection: Connection) -> list[Over]:

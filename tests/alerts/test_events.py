@@ -294,11 +294,12 @@ def test_a_bill_that_differs_by_more_than_the_tolerance_is_an_event_of_its_day(d
         dsn,
         "insert into analytics.fct_bill_reconciliation values"
         " ('2026-06-30', 60, 59.5, 0.5), ('2026-06-30', 40, 39.5, 0.5),"
-        " ('2026-06-29', 100, 98.9, 1.1), ('2026-06-28', 10, null, null),"
-        " ('2026-05-01', 100, 1, 99)",
+        " ('2026-06-29', 100, 98.8999, 1.1001), ('2026-06-28', 10, null, null),"
+        " ('2026-06-27', -12.5, 0.0001, -12.5001), ('2026-05-01', 100, 1, 99)",
     )
-    assert wrong(dsn, "bill") == [
-        Event("bill", "2026-06-29", "the bill of 2026-06-29 is $100.00, and the ledger says $98.90")
+    assert [(event.subject, event.sentence) for event in wrong(dsn, "bill")] == [
+        ("2026-06-27", "the bill of 2026-06-27 is -$12.50, and the ledger says $0.0001"),
+        ("2026-06-29", "the bill of 2026-06-29 is $100.00, and the ledger says $98.8999"),
     ]
 
 
