@@ -14,27 +14,15 @@ focus as (
 
 ),
 
-provider_usage as (
+billed as (
 
-    select * from {{ ref('stg_provider_usage') }}
-
-),
-
-provider_costs as (
-
-    select * from {{ ref('stg_provider_costs') }}
+    select * from {{ ref('int_bill_by_kind') }}
 
 ),
 
 provider_buckets as (
 
     select * from {{ ref('stg_provider_buckets') }}
-
-),
-
-model_prices as (
-
-    select * from {{ ref('int_model_prices') }}
 
 ),
 
@@ -70,21 +58,7 @@ names as materialized (
         model_name,
         {{ billed_model('model_name') }} as agreed_model
 
-    from (
-        select x_model as model_name from focus
-
-        union distinct
-
-        select provider_model as model_name from provider_usage
-
-        union distinct
-
-        select provider_model as model_name from provider_costs
-
-        union distinct
-
-        select llm_model as model_name from model_prices
-    ) as met
+    from (select distinct x_model as model_name from focus) as met
     where model_name is not null
 
 ),
@@ -97,65 +71,6 @@ named_focus as (
 
     from focus
     inner join names on focus.x_model = names.model_name
-
-),
-
-named_usage as (
-
-    select
-        provider_usage.*,
-        coalesce(names.agreed_model, '') as llm_model
-
-    from provider_usage
-    left join names on provider_usage.provider_model = names.model_name
-
-),
-
-named_costs as (
-
-    select
-        provider_costs.*,
-        coalesce(names.agreed_model, '') as llm_model
-
-    from provider_costs
-    left join names on provider_costs.provider_model = names.model_name
-
-),
-
-agreed_prices as (
-
-    select
-        model_prices.*,
-        names.agreed_model
-
-    from model_prices
-    inner join names on model_prices.llm_model = names.model_name
-
-),
-
-named_prices as materialized (
-
-    select
-        agreed_model as llm_model,
-        llm_model as price_name,
-        valid_from,
-        valid_to,
-        jsonb_build_object(
-            'input', input_usd,
-            'output', output_usd,
-            'cached', cached_read_usd,
-            'cache_write_5m', cache_write_5m_usd,
-            'cache_write_1h', cache_write_1h_usd
-        ) as prices,
-        jsonb_build_object(
-            'input', list_input_usd,
-            'output', list_output_usd,
-            'cached', list_cached_read_usd,
-            'cache_write_5m', list_cache_write_5m_usd,
-            'cache_write_1h', list_cache_write_1h_usd
-        ) as list_prices
-
-    from agreed_prices
 
 ),
 
@@ -189,111 +104,6 @@ ledger_by_bill_day as (
 
 ),
 
-counted as (
-
-    select
-        bill_date,
-        bucket_start,
-        llm_model,
-        provider_token_kind,
-        coalesce(service_tier, 'standard') <> 'standard' as is_tiered,
-        count(service_tier) as counts_with_tier,
-        sum(quantity) as tokens
-
-    from named_usage
-    where provider_token_kind <> 'web_search'
-    group by 1, 2, 3, 4, 5
-
-),
-
-valued as (
-
-    select
-        counted.*,
-        counted.tokens * cast(price.prices ->> counted.provider_token_kind as numeric) * 0.000001
-            as value_usd,
-        counted.tokens
-        * cast(price.list_prices ->> counted.provider_token_kind as numeric) * 0.000001
-            as list_value_usd,
-        -- as the ledger prices what is written to the cache, for however long
-        counted.tokens * cast(
-            coalesce(
-                price.prices
-                ->> replace(counted.provider_token_kind, 'cache_write_1h', 'cache_write_5m'),
-                price.prices ->> counted.provider_token_kind
-            ) as numeric
-        ) * 0.000001 as short_lived_usd
-
-    from counted
-    left join lateral (
-        select
-            named_prices.prices,
-            named_prices.list_prices,
-            named_prices.price_name <> counted.llm_model as has_other_name,
-            named_prices.price_name
-        from named_prices
-        where
-            named_prices.llm_model = counted.llm_model
-            and named_prices.valid_from <= counted.bucket_start
-            and named_prices.valid_to > counted.bucket_start
-        order by 3, 4
-        limit 1
-    ) as price on true
-
-),
-
-usage_by_kind as (
-
-    select
-        bill_date,
-        llm_model,
-        {{ ledger_token_kind('provider_token_kind') }} as token_kind,
-        sum(tokens) as tokens,
-        sum(value_usd) as value_usd,
-        sum(list_value_usd) as list_value_usd,
-        sum(short_lived_usd) as short_lived_usd,
-        coalesce(sum(value_usd) filter (where is_tiered), 0) as tiered_value_usd,
-        coalesce(sum(list_value_usd) filter (where is_tiered), 0) as tiered_list_value_usd,
-        count(*) filter (where value_usd is null and tokens > 0) as unpriced,
-        sum(counts_with_tier) as counts_with_tier
-
-    from valued
-    group by 1, 2, 3
-
-),
-
-costs_by_kind as (
-
-    select
-        bill_date,
-        llm_model,
-        case
-            when cost_type = 'tokens' and provider_token_kind is not null
-                then {{ ledger_token_kind('provider_token_kind') }}
-            else 'other'
-        end as token_kind,
-        sum(amount_usd) as billed_usd,
-        coalesce(
-            sum(amount_usd) filter (where coalesce(service_tier, 'standard') <> 'standard'), 0
-        ) as tiered_usd,
-        case when count(list_amount_usd) = count(*) then sum(list_amount_usd) end
-            as billed_list_usd,
-        case
-            when count(list_amount_usd) = count(*)
-                then
-                    coalesce(
-                        sum(list_amount_usd)
-                        filter (where coalesce(service_tier, 'standard') <> 'standard'),
-                        0
-                    )
-        end as tiered_list_usd,
-        count(service_tier) as charges_with_tier
-
-    from named_costs
-    group by 1, 2, 3
-
-),
-
 cells as (
 
     select
@@ -316,15 +126,7 @@ cells as (
         bill_date,
         llm_model,
         token_kind
-    from usage_by_kind
-
-    union
-
-    select
-        bill_date,
-        llm_model,
-        token_kind
-    from costs_by_kind
+    from billed
 
 ),
 
@@ -345,23 +147,19 @@ joined as (
         coalesce(
             sum(ours.tokens) over (partition by cells.bill_date, cells.llm_model), 0
         ) as ledger_tokens_of_model,
-        case when billed_days.is_usage_known then coalesce(theirs.tokens, 0) end as billed_tokens,
-        -- what the provider counted, at the prices of the ledger
+        case when billed_days.is_usage_known then coalesce(billed.tokens, 0) end as billed_tokens,
+        -- what the provider counted, at the prices of the ledger; nothing is worth nothing
         case
-            when billed_days.is_usage_known and coalesce(theirs.unpriced, 0) = 0
-                then coalesce(theirs.value_usd, 0)
+            when billed_days.is_usage_known and billed.bill_date is null then 0
+            when billed_days.is_usage_known then billed.value_usd
         end as value_usd,
-        coalesce(theirs.short_lived_usd, 0) as short_lived_usd,
-        coalesce(theirs.tiered_value_usd, 0) as tiered_value_usd,
-        coalesce(theirs.list_value_usd, 0) as list_value_usd,
-        coalesce(theirs.tiered_list_value_usd, 0) as tiered_list_value_usd,
-        coalesce(charges.billed_usd, 0) as charged_usd,
-        charges.billed_list_usd as charged_list_usd,
-        -- charges that name no tier, as some exports have them, are of all tiers together
-        coalesce(theirs.counts_with_tier > 0, false)
-        and coalesce(charges.charges_with_tier > 0, true) as is_tier_known,
-        coalesce(charges.tiered_usd, 0) as tiered_usd,
-        charges.tiered_list_usd
+        coalesce(billed.short_lived_usd, 0) as short_lived_usd,
+        coalesce(billed.tiered_value_usd, 0) as tiered_value_usd,
+        coalesce(billed.untiered_list_value_usd, 0) as untiered_list_value_usd,
+        coalesce(billed.charged_usd, 0) as charged_usd,
+        billed.charged_list_usd,
+        coalesce(billed.tiered_usd, 0) as tiered_usd,
+        billed.tiered_list_usd
 
     from cells
     inner join billed_days on cells.bill_date = billed_days.bill_date
@@ -375,16 +173,11 @@ joined as (
             cells.bill_date = ours.bill_date
             and cells.llm_model = ours.llm_model
             and cells.token_kind = ours.token_kind
-    left join usage_by_kind as theirs
+    left join billed
         on
-            cells.bill_date = theirs.bill_date
-            and cells.llm_model = theirs.llm_model
-            and cells.token_kind = theirs.token_kind
-    left join costs_by_kind as charges
-        on
-            cells.bill_date = charges.bill_date
-            and cells.llm_model = charges.llm_model
-            and cells.token_kind = charges.token_kind
+            cells.bill_date = billed.bill_date
+            and cells.llm_model = billed.llm_model
+            and cells.token_kind = billed.token_kind
 
 ),
 
@@ -397,12 +190,7 @@ judged as (
             when not is_other then value_usd
         end as billed_usd,
         not is_other and value_usd is not null as is_value_known,
-        is_cost_known and not is_other and value_usd is not null as is_rate_known,
-        case when is_tier_known then tiered_usd else 0 end as taken_tiered_usd,
-        case when is_tier_known then tiered_list_usd else 0 end as taken_tiered_list_usd,
-        case when is_tier_known then tiered_value_usd else 0 end as taken_tiered_value_usd,
-        list_value_usd - case when is_tier_known then tiered_list_value_usd else 0 end
-            as untiered_list_value_usd
+        is_cost_known and not is_other and value_usd is not null as is_rate_known
 
     from joined
 
@@ -417,22 +205,19 @@ caused as (
         priced_usd - bill_day_usd as price_usd,
         case when is_value_known then short_lived_usd - priced_usd else 0 end as tokens_usd,
         case when is_value_known then value_usd - short_lived_usd else 0 end as long_lived_usd,
-        case when is_rate_known then taken_tiered_usd - taken_tiered_value_usd else 0 end
-            as tier_usd,
+        case when is_rate_known then tiered_usd - tiered_value_usd else 0 end as tier_usd,
         case
             when not is_rate_known then 0
             when charged_list_usd is null
-                then
-                    (charged_usd - taken_tiered_usd) - (value_usd - taken_tiered_value_usd)
+                then (charged_usd - tiered_usd) - (value_usd - tiered_value_usd)
             -- what the operator's own price takes off already is no difference
             else
-                (charged_usd - taken_tiered_usd) - (charged_list_usd - taken_tiered_list_usd)
-                - (value_usd - taken_tiered_value_usd) + untiered_list_value_usd
+                (charged_usd - tiered_usd) - (charged_list_usd - tiered_list_usd)
+                - (value_usd - tiered_value_usd) + untiered_list_value_usd
         end as discount_usd,
         case
             when is_rate_known and charged_list_usd is not null
-                then
-                    (charged_list_usd - taken_tiered_list_usd) - untiered_list_value_usd
+                then (charged_list_usd - tiered_list_usd) - untiered_list_value_usd
             else 0
         end as list_price_usd,
         case when is_other and is_cost_known then charged_usd else 0 end as other_usd,
