@@ -71,11 +71,13 @@ class Rows:
     values: dict[str, object]
 
 
-def require_writable(folder: Path, *, is_known: bool) -> None:
+def require_writable(folder: Path, *, is_known: bool, has_rows: bool) -> None:
     """Refuse a folder in which no file can be made; it is made where it isn't there.
 
     Args:
-        is_known: whether it was written to before; then it isn't made, for it may be elsewhere.
+        is_known: whether it was to be written to before; then it isn't made, for it may be
+            elsewhere.
+        has_rows: whether rows were put there; then it isn't empty, or its disk isn't mounted.
 
     Raises:
         LocalError: the sentence says why not.
@@ -86,6 +88,12 @@ def require_writable(folder: Path, *, is_known: bool) -> None:
             "removed, mount or make it, or name another folder in --archive."
         )
     try:
+        if has_rows and not any(folder.iterdir()):
+            raise LocalError(
+                f"{folder}, the archive of an earlier removal, is empty; nothing was removed, "
+                "mount it, put any file there if its own were moved away, or name another folder "
+                "in --archive."
+            )
         require_room(folder)
     except OSError as error:
         raise LocalError(

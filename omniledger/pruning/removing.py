@@ -57,7 +57,11 @@ _TAKE_BACK = """
     delete from ledger.deleted_days where change_xid = pg_current_xact_id()::text::bigint
 """
 
-_HAS_ARCHIVED = "select exists (select from ledger.prunings where archive = %s)"
+_HAS_ARCHIVED = """
+select count(*) > 0, coalesce(sum(audit_rows + health_rows), 0) > 0
+from ledger.prunings
+where archive = %s
+"""
 _COUNT_UP = "update ledger.prunings set {counter} = {counter} + %s where pruning_id = %s"
 _REACHED = "select max(before_date) from ledger.prunings"
 _END = "update ledger.prunings set finished_at = now() where pruning_id = %s"
@@ -148,7 +152,8 @@ def prune(
     with session(dsn, autocommit=True) as connection, _alone(connection):
         left = unfinished(connection)
         if archive is not None:
-            archiving.require_writable(archive, is_known=_is_known(connection, archive))
+            [(known, filled)] = connection.execute(_HAS_ARCHIVED, [str(archive)]).fetchall()
+            archiving.require_writable(archive, is_known=known, has_rows=filled)
         if left is not None:
             with no_run_at_work(connection), connection.transaction():
                 require_still_right(connection, settings, left, unbilled=unbilled)
@@ -162,11 +167,6 @@ def prune(
         if pruning is not None:
             _remove(connection, settings, pruning, rows, say)
         return Removed(_reached(connection), rows, archive)
-
-
-def _is_known(connection: Connection, archive: Path) -> bool:
-    """Whether an earlier removal wrote, or began to write, into that folder."""
-    return connection.execute(_HAS_ARCHIVED, [str(archive)]).fetchone() == (True,)
 
 
 def _but(left: Pruning, archive: Path | None) -> str:

@@ -478,6 +478,19 @@ def test_an_archive_that_is_gone_is_not_made_anew(marts: Marts, tmp_path: Path) 
     assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(1,)]
 
 
+def test_an_archive_that_is_empty_is_no_mounted_disk(marts: Marts, tmp_path: Path) -> None:
+    """What is written now would be hidden under the disk once it is mounted."""
+    folder = tmp_path / "archive"
+    pruned(marts, archive=folder)
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    with pytest.raises(LocalError, match=f"{folder}, the archive of an earlier removal, is empty"):
+        prune(marts.dsn, marts.dbt.settings, date(2026, 2, 21), archive=folder)
+    assert ask(marts.dsn, "select count(*) from ledger.prunings") == [(1,)]
+    (folder / "moved").touch()
+    archiving.require_writable(folder, is_known=True, has_rows=True)
+
+
 def test_a_removal_goes_on_in_another_folder(marts: Marts, tmp_path: Path) -> None:
     with killed_at(archiving, "_keep_name"):
         pruned(marts, archive=tmp_path / "one")
