@@ -12,7 +12,6 @@ Cell = str | int | bool | None
 
 _NAMED_FAILURES = 3
 _NAMED_ROWS = 2
-_KEY_ENDINGS = ("_date", "_id", "id")
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,8 @@ class Verdict:
 
 
 def row_in_words(row: Mapping[str, Cell]) -> str:
-    """A row by what tells it from others, then what is wrong in it.
-
-    A mart's own key is made of columns that stand beside it, and says nothing to people. Rows that
-    were read back from the database have their columns in no order.
-    """
-    told = [name for name in row if not name.endswith("_key")] or list(row)
-    told.sort(key=lambda name: not name.endswith(_KEY_ENDINGS))
+    """A row without its mart's own key, which is made of what stands beside it and says no more."""
+    told = [name for name in row if not name.endswith("_key")] or row
     return ", ".join(f"{name} {'missing' if row[name] is None else row[name]}" for name in told)
 
 

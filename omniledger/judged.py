@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations.advice import advice
-from expectations.verdict import Judgement, row_in_words
+from expectations.verdict import Cell, Judgement, row_in_words
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 from omniledger.forcing import Forced, forced, standing_force
@@ -32,6 +32,8 @@ _FIELDS = [field.name for field in fields(Judgement)]
 _ROWS_SHOWN = 5
 """How many rows are named in the text; the document names all that were kept."""
 
+_KEY_ENDINGS = ("_date", "_id", "id")
+
 
 @dataclass(frozen=True)
 class Told:
@@ -49,7 +51,7 @@ class Told:
         yield f"  expected  {of.expectation}"
         yield f"  seen      {of.observed}"
         for row in of.sample[:_ROWS_SHOWN]:
-            yield f"  row       {visible(row_in_words(row))}"
+            yield f"  row       {visible(_named(row))}"
         left = (of.unexpected_count or 0) - len(of.sample[:_ROWS_SHOWN])
         if of.sample and left > 0:
             yield f"            and {left} more"
@@ -155,6 +157,12 @@ def explain(connection: Connection, named: str, site_dir: Path) -> Explained:
         forced=forced(connection, run.run_id),
         standing=standing_force(connection),
     )
+
+
+def _named(row: Mapping[str, Cell]) -> str:
+    """A row by its key, then what is wrong in it; the database keeps no order of names."""
+    keys_first = sorted(row, key=lambda name: not name.endswith(_KEY_ENDINGS))
+    return row_in_words({name: row[name] for name in keys_first})
 
 
 def _page(site_dir: Path, suite: str, run: PastRun) -> Path | None:

@@ -144,7 +144,7 @@ def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "usage_date 2026-03-02, missing_in figures" in days
     assert "usage_date 2026-03-06, missing_in control" in days
     assert "2026-03-03, user_id 1" in failed["Each day, user, model and source has one row"]
-    assert "usage_key tomorrow" in failed["No day lies in the future"]
+    assert "usage_date 2026-03-06" in failed["No day lies in the future"]
     assert "figure tokens_cached, value -5" in failed["No token figure is below zero"]
     assert "figure blocked, value -1" in failed["No count is below zero"]
     assert "figure errors, value 99" in failed["No part of the requests exceeds them"]
@@ -152,7 +152,7 @@ def test_wrong_daily_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "2026-03-04" in failed["The ways in which cost is known add up to the requests"]
     assert "user_id 1" in failed["Each way in which cost is known has its cost"]
     assert "user_id 1" in failed["Where a price is, the cost is there"]
-    assert "usage_key" in failed["llm_model is never missing"]
+    assert "llm_model missing" in failed["llm_model is never missing"]
     # Nothing else is blamed, and but for those of the same cost the other suites are content.
     assert len(failed) == 15
     assert {result.suite for result in verdict.failures} == {
@@ -187,7 +187,7 @@ def test_wrong_daily_tool_usage_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "usage_date 2026-03-01, calls 7, calls_in_ledger 6" in calls
     assert "usage_date 2026-03-02, calls missing, calls_in_ledger 6" in calls
     assert "2026-03-03, mcp_server files" in failed["Each day, server and tool has one row"]
-    assert "tool_usage_key tomorrow" in failed["No day lies in the future"]
+    assert "usage_date 2026-03-06" in failed["No day lies in the future"]
     assert "blocked -1" in failed["blocked is at least 0"]
     assert "figure errors, value 99" in failed["No part of the calls exceeds them"]
     assert "2026-03-04" in failed["The median lasts from zero to the 95th percentile"]
@@ -229,7 +229,7 @@ def test_wrong_daily_mcp_cost_is_refused(dsn: Dsn, judge: Judge) -> None:
     assert "usage_date 2026-03-02" in sums
     assert "2026-03-05" not in sums
     assert "2026-03-03, is_no_server False" in failed["Each day, server and model has one row"]
-    assert "mcp_cost_key tomorrow" in failed["No day lies in the future"]
+    assert "usage_date 2026-03-06" in failed["No day lies in the future"]
     assert "value NaN" in failed["Each figure is a number from zero up"]
     agree = failed["Requests, calls and what is known of the cost agree"]
     assert "2026-03-04" in agree
@@ -279,16 +279,16 @@ def test_wrong_daily_health_is_refused(dsn: Dsn, judge: Judge) -> None:
     missing = failed["No day is missing between a server's first and last"]
     assert "first_missing 2026-03-02, last_missing 2026-03-03" in missing
     assert "2026-03-03, mcp_server_id 2" in failed["Each day and server has one row"]
-    assert "health_key tomorrow" in failed["No day lies in the future"]
+    assert "health_date 2026-03-06" in failed["No day lies in the future"]
     begins = failed["A day begins in a state that it has, and down with an outage"]
-    assert "health_key tomorrow" in begins
+    assert "health_date 2026-03-06" in begins
     assert "uptime_share 1.2" in failed["uptime_share is between 0 and 1"]
     assert "error_budget_left_share 1.5" in failed["error_budget_left_share is at most 1"]
     assert "uptime_share 1.2" in failed["Shares agree with their seconds"]
     assert "figure incidents, value -1" in failed["No figure is below zero"]
     assert "checks_up 13" in failed["Kinds of checks make up the checks"]
     assert "p50_response_ms 50" in failed["Response percentiles are in order"]
-    assert "health_key" in failed["built_xmin is never missing"]
+    assert "built_xmin missing" in failed["built_xmin is never missing"]
     assert "incidents -1, outages 1" in failed["Outages agree with the time down and the budget"]
     # Warnings.
     assert "responses_impossible 1" in failed["Every response time can be"]
