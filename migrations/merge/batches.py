@@ -19,7 +19,7 @@ TARGET_SECONDS = 0.5
 _FIRST = 5_000
 _SMALLEST = 100
 _LARGEST = 50_000
-_BEFORE_ALL = -(2**63) - 1
+BEFORE_ALL = -(2**63) - 1
 """Below the least id that a column can hold."""
 
 Result = TypeVar("Result")
@@ -78,7 +78,7 @@ def in_batches(
     """
     # What is written from now on is noted by the watch; chasing it would never end.
     newest = _newest(connection, table)
-    size, after, free = Size(), _BEFORE_ALL, list(workers)
+    size, after, free = Size(), BEFORE_ALL, list(workers)
     running: dict[Future[tuple[Result, float]], tuple[Connection, Range]] = {}
 
     def timed(worker: Connection, chunk: Range) -> tuple[Result, float]:
@@ -102,7 +102,7 @@ def in_batches(
 
 def _newest(connection: Connection, table: sql.Composable) -> int:
     row = connection.execute(sql.SQL("select max(id) from {}").format(table)).fetchone()
-    return row[0] if row and row[0] is not None else _BEFORE_ALL
+    return row[0] if row and row[0] is not None else BEFORE_ALL
 
 
 def _next(

@@ -180,12 +180,17 @@ def merge_retry_quarantine(as_json: bool) -> None:
       omniledger merge retry-quarantine
     """
     from migrations import turns
+    from migrations.waiting import OWN_SESSION
     from omniledger.database import session, target
     from omniledger.merging import retrying
-    from omniledger.screen import say
+    from omniledger.screen import say, show_logs
     from omniledger.settings import get_settings
 
-    with turns.taken(target(), say), session(autocommit=True) as connection:
+    show_logs("omniledger.waiting")
+    with (
+        turns.taken(target(), say),
+        session(target(), autocommit=True, **OWN_SESSION) as connection,
+    ):
         found = retrying.retry(connection, get_settings().match_window_seconds)
     if as_json:
         print_document(found)

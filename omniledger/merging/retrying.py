@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
 
 from migrations.legacy import ARCHIVE
+from migrations.merge.batches import BEFORE_ALL
 from migrations.merge.copy import KNOWN_IDS, bring_over
 from migrations.merge.record import Done, last_done
 from migrations.merge.statements import LEDGER, Statements
+from migrations.patience import patiently
 from omniledger.analytics.link import require_own
 from omniledger.catalog import columns_of
 from omniledger.database import Connection
@@ -24,15 +27,59 @@ from omniledger.revisions import require_head
 
 _BATCH = 1_000
 
+Result = TypeVar("Result")
+
 _MENDED = sql.Identifier("pg_temp", "omniledger_mended")
+
+_QUARANTINE = "ledger.audit_quarantine"
 
 _ASIDE = """
     select q.legacy_id, a.id is not null
     from ledger.audit_quarantine as q
     left join omni2.audit_logs as a on q.legacy_id = a.legacy_id
-    where q.legacy_id > %s
+    where q.legacy_id > %(after)s and q.legacy_id <> all(%(taken)s::bigint [])
     order by q.legacy_id
-    limit %s
+    limit %(batch)s
+"""
+
+# The ledger's row is locked first, as by whoever writes it, whose trigger then sets it aside.
+_LOCK_ROWS = """
+    select a.id
+    from omni2.audit_logs as a
+    where a.legacy_id = any(%(ids)s)
+    order by a.id
+    for no key update
+"""
+
+# What somebody is just mending is read when it is there, and not released as it was before.
+_LOCK_ASIDE = """
+    select q.legacy_id
+    from ledger.audit_quarantine as q
+    where q.legacy_id = any(%(ids)s)
+    order by q.legacy_id
+    for update
+"""
+
+# What was written through the old name and is deleted there has nothing left to mend.
+_FORGET_DELETED = """
+    delete from ledger.audit_quarantine as q
+    where
+        exists (select from ledger.audit_tombstones as t where t.legacy_id = q.legacy_id)
+        and not exists (select from omni2.audit_logs as a where a.legacy_id = q.legacy_id)
+        {and_no_old_row}
+"""
+
+_AND_NO_OLD_ROW = "and not exists (select from {archive} as l where l.id = q.legacy_id)"
+
+_TAKEN = """
+    update ledger.audit_quarantine as q
+    set reason = 'another row has its id under the old name now; give that one another id'
+    from omni2.audit_logs as a
+    where
+        q.legacy_id = a.legacy_id
+        and a.source_system = 'chat'
+        and exists (select from {archive} as l where l.id = q.legacy_id)
+    returning q.legacy_id
 """
 
 # JSON has not all values to the letter, so that what nobody changed is the old row's own.
@@ -59,10 +106,19 @@ _STILL_BAD = """
     where l.id = q.legacy_id and q.reason <> {complaint}
 """
 
+# Only what came: a trigger of somebody's may have let a row fall.
 _RELEASE = """
     delete from ledger.audit_quarantine as q
     using {mended} as l
-    where l.id = q.legacy_id and {complaint} is null
+    inner join {ledger} as a on l.id = a.legacy_id
+    where l.id = q.legacy_id and a.source_system <> 'chat'
+"""
+
+_NOT_TAKEN = """
+    update ledger.audit_quarantine as q
+    set reason = 'the ledger did not take the mended row; look at the triggers of omni2.audit_logs'
+    from {mended} as l
+    where l.id = q.legacy_id
 """
 
 _DROP_BAD = "delete from {mended} as l where {complaint} is not null"
@@ -138,6 +194,7 @@ def retry(connection: Connection, window: Decimal) -> Retried:
     Raises:
         NotReadyError: no merge has been cut over, the database isn't at the newest revision, or it
             is a copy.
+        DatabaseError: others held rows for too long.
     """
     require_head(connection)
     require_own(connection)
@@ -147,43 +204,76 @@ def retry(connection: Connection, window: Decimal) -> Retried:
             "No merge has been cut over on this database; until then mend the row in the old "
             "table itself, the merge takes it up."
         )
-    before, after = sum(quarantined(connection).values()), -(2**63)
-    while batch := connection.execute(_ASIDE, (after, _BATCH)).fetchall():
+    taken = _patiently(connection, partial(_set_right, connection, done))
+    brought, after = 0, BEFORE_ALL
+    while batch := connection.execute(
+        _ASIDE, {"after": after, "taken": taken, "batch": _BATCH}
+    ).fetchall():
         after = batch[-1][0]
-        _each(connection, [id_ for id_, is_there in batch if is_there], _complete)
+        brought += _each(connection, [id_ for id_, is_there in batch if is_there], _complete)
 
-        def bring(connection: Connection, ids: list[int]) -> None:
-            _bring(connection, done, window, ids)
+        def bring(connection: Connection, ids: list[int]) -> int:
+            return _bring(connection, done, window, ids)
 
         if done.legacy.has_table:
-            _each(connection, [id_ for id_, is_there in batch if not is_there], bring)
-    still = quarantined(connection)
-    return Retried(before - sum(still.values()), still)
+            brought += _each(connection, [id_ for id_, is_there in batch if not is_there], bring)
+    return Retried(brought, quarantined(connection))
+
+
+def _patiently(connection: Connection, act: Callable[[], Result]) -> Result:
+    """Let nobody wait for us who writes a row, or mends one, and say for whom we wait."""
+    return patiently(connection, _QUARANTINE, act, ["omni2.audit_logs"])
+
+
+def _set_right(connection: Connection, done: Done) -> list[int]:
+    """Forget rows that were deleted since; the ids that are another row's now."""
+    archive = sql.Identifier("ledger", ARCHIVE)
+    has_table = done.legacy.has_table
+    no_old_row = sql.SQL(_AND_NO_OLD_ROW if has_table else "").format(archive=archive)
+    with connection.transaction():
+        connection.execute(sql.SQL(_FORGET_DELETED).format(and_no_old_row=no_old_row))
+        if not has_table:
+            return []
+        taken = connection.execute(sql.SQL(_TAKEN).format(archive=archive))
+        return [id_ for (id_,) in taken]
 
 
 def _each(
-    connection: Connection, ids: list[int], act: Callable[[Connection, list[int]], None]
-) -> None:
-    """Do a batch at once; where one row spoils it, row by row, and that row says why."""
+    connection: Connection, ids: list[int], act: Callable[[Connection, list[int]], int]
+) -> int:
+    """Do a batch at once; where one row spoils it, row by row, and that row says why.
+
+    Returns:
+        How many rows were brought over.
+    """
     if not ids:
-        return
-    try:
+        return 0
+
+    def once() -> int:
         with connection.transaction():
-            act(connection, ids)
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+            return act(connection, ids)
+
+    try:
+        return _patiently(connection, once)
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.RaiseException) as error:
         if len(ids) > 1:
-            for id_ in ids:
-                _each(connection, [id_], act)
-            return
-        connection.execute(
+            return sum(_each(connection, [id_], act) for id_ in ids)
+        reason = f"the mended row is refused: {first_line(error)}"
+    _patiently(
+        connection,
+        partial(
+            connection.execute,
             "update ledger.audit_quarantine set reason = %s where legacy_id = %s",
-            (f"the mended row is refused: {first_line(error)}", ids[0]),
-        )
+            (reason, ids[0]),
+        ),
+    )
+    return 0
 
 
-def _bring(connection: Connection, done: Done, window: Decimal, ids: list[int]) -> None:
+def _bring(connection: Connection, done: Done, window: Decimal, ids: list[int]) -> int:
     statements = _Mended(done.legacy, archived=True)
-    names = {"mended": _MENDED, "complaint": statements.complaint}
+    names = {"mended": _MENDED, "complaint": statements.complaint, "ledger": LEDGER}
+    connection.execute(_LOCK_ASIDE, {"ids": ids})
     connection.execute(
         sql.SQL("create temp table omniledger_mended (like ledger.{}) on commit drop").format(
             sql.Identifier(ARCHIVE)
@@ -192,16 +282,21 @@ def _bring(connection: Connection, done: Done, window: Decimal, ids: list[int]) 
     archive = sql.Identifier("ledger", ARCHIVE)
     values: dict[str, object] = {"ids": ids, "window": window}
     connection.execute(sql.SQL(_FILL).format(mended=_MENDED, archive=archive), values)
-    for text in (_STILL_BAD, _RELEASE, _DROP_BAD):
+    for text in (_STILL_BAD, _DROP_BAD):
         connection.execute(sql.SQL(text).format(**names))
     everything = sql.SQL("true")
     connection.execute(statements.match(everything), values)
     bring_over(connection, statements, everything, KNOWN_IDS, values)
+    released = connection.execute(sql.SQL(_RELEASE).format(**names)).rowcount
+    connection.execute(sql.SQL(_NOT_TAKEN).format(**names))
+    return released
 
 
-def _complete(connection: Connection, ids: list[int]) -> None:
+def _complete(connection: Connection, ids: list[int]) -> int:
+    for text in (_LOCK_ROWS, _LOCK_ASIDE):
+        connection.execute(text, {"ids": ids})
     columns = columns_of(connection, "omni2.audit_logs")
     # Named anew, for the record has a `legacy_id` of its own.
     renamed = [sql.Identifier("unread" if name == "legacy_id" else name) for name in columns]
     query = sql.SQL(_COMPLETE).format(ledger=LEDGER, columns=sql.SQL(", ").join(renamed))
-    connection.execute(query, {"ids": ids})
+    return connection.execute(query, {"ids": ids}).rowcount
