@@ -12,7 +12,8 @@ import click
 from omniledger.documents import print_document
 
 if TYPE_CHECKING:
-    from omniledger.merging.people import Corrected, People
+    from omniledger.merging.correcting import Corrected
+    from omniledger.merging.people import People
 
 
 @click.group()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,15 @@ from psycopg import sql
 
 from migrations import turns
 from migrations.legacy import ARCHIVE, Legacy
+from migrations.memory import forget, note, noted
 from migrations.merge.record import last_done
 from migrations.merge.users import user_table
 from omniledger.analytics.link import require_own
 from omniledger.database import Connection
 from omniledger.errors import InputError, NotReadyError
+from omniledger.merging.correcting import LOCK, TAKE_TURN, UNMAPPED, Corrected, correct
 from omniledger.revisions import require_schema_steps
 from omniledger.settings import Settings
-
-_SETTLE_SECONDS = 10
-"""How long to wait for transactions that began before the map changed."""
 
 _LARGEST_ID = {"legacy": 2**63 - 1, "gateway": 2**31 - 1}
 
@@ -54,35 +53,32 @@ _IS_KNOWN = """
         or exists (select from {log} as l where l.user_id = %(id)s)
 """
 
-# Earlier users are remembered until no row carries them, so that a killed correction goes on.
+_STOP_MERGES = "select pg_try_advisory_xact_lock(%s)"
+
+# Earlier users are remembered until no row carries them, so that a killed correction goes on. Whom
+# nobody has noted yet was found by e-mail, or is the same number, at each write.
 _MAP = """
-    insert into ledger.user_map as m (legacy_user_id, user_id, how)
-    values (%(legacy)s, %(user)s, %(how)s)
+    insert into ledger.user_map as m (legacy_user_id, user_id, how, replaces)
+    select
+        %(legacy)s, %(user)s, %(how)s,
+        array_remove(
+            array_remove(ledger.resolve_user(%(legacy)s) || %(earlier)s::integer [], null), %(user)s
+        )
     on conflict (legacy_user_id) do update
         set
             user_id = excluded.user_id,
             how = excluded.how,
-            replaces = array_remove(m.replaces || m.user_id, excluded.user_id)
+            replaces = array_remove(
+                m.replaces || m.user_id || %(earlier)s::integer [], excluded.user_id
+            )
 """
 
-# Only what came from the map: never the gateway's own rows, nor a user that somebody else set.
-_CORRECT = """
-    update omni2.audit_logs
-    set user_id = %(user)s
-    where id in (
-        select a.id
-        from omni2.audit_logs as a
-        where
-            a.legacy_user_id = %(legacy)s
-            and a.source_system <> 'gateway'
-            and (a.user_id is null or a.user_id = any(%(replaces)s))
-            and a.user_id is distinct from %(user)s
-        limit 5000
-    )
+# Also what an unmapping that was killed, or met open transactions, has left to correct.
+_UNMAP = """
+    delete from ledger.user_map
+    where legacy_user_id = %s and (how = 'operator' or replaces <> '{}')
+    returning user_id || replaces
 """
-
-_NEXT_XID = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-_OLDEST_XID = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 @dataclass(frozen=True)
@@ -99,19 +95,6 @@ class Person:
     user_id: int | None
     how: str | None
     requests: int
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """What a change of the map did to rows that were there.
-
-    Attributes:
-        is_settled: False where transactions that began before the change were still open at the
-            end, so that what they wrote may follow the old map; the same command corrects it.
-    """
-
-    rows: int
-    is_settled: bool = True
 
 
 class People:
@@ -155,14 +138,18 @@ class People:
             InputError: an id is nobody's.
             NotReadyError: a merge is at work, which read the map as it was.
         """
-        self._require_quiet()
-        for legacy, user in pairs:
-            self._require_known(legacy)
-            self._require_gateway_user(user)
-        with self._connection.transaction():
+        with self._changing():
+            unmapped = noted(self._connection, UNMAPPED)
             for legacy, user in pairs:
-                self._connection.execute(_MAP, {"legacy": legacy, "user": user, "how": "operator"})
-        return self._follow([legacy for legacy, _ in pairs])
+                self._require_known(legacy)
+                self._require_gateway_user(user)
+            for legacy, user in pairs:
+                earlier = unmapped.get(str(legacy), [])
+                values = {"legacy": legacy, "user": user, "how": "operator", "earlier": earlier}
+                self._connection.execute(_MAP, values)
+                if earlier:
+                    forget(self._connection, UNMAPPED, str(legacy))
+        return correct(self._connection, [legacy for legacy, _ in pairs])
 
     def unmap(self, legacy: int) -> Corrected:
         """Take the operator's word back; the e-mail decides again, as for everybody.
@@ -171,37 +158,41 @@ class People:
             InputError: the operator said nothing about this user.
             NotReadyError: a merge is at work, which read the map as it was.
         """
-        self._require_quiet()
-        with self._connection.transaction():
-            taken = self._connection.execute(
-                "delete from ledger.user_map where legacy_user_id = %s and how = 'operator'"
-                " returning user_id, replaces",
-                (legacy,),
-            ).fetchone()
-            if taken is None:
+        with self._changing():
+            earlier = noted(self._connection, UNMAPPED).get(str(legacy), [])
+            taken = self._connection.execute(_UNMAP, (legacy,)).fetchone()
+            if taken is None and not earlier:
                 raise InputError(
                     f"You never said who the user {legacy} is; "
                     "`omniledger users list` shows what is known."
                 )
-            earlier = [taken[0], *taken[1]]
+            earlier = sorted({*earlier, *(taken[0] if taken else ())})
             found = self._connection.execute("select ledger.resolve_user(%s)", (legacy,)).fetchone()
             user = found[0] if found else None
-            if user is not None:
-                self._connection.execute(
-                    "insert into ledger.user_map (legacy_user_id, user_id, how, replaces)"
-                    " values (%s, %s, %s, %s)",
-                    (legacy, user, "one id space" if self.is_one_space else "e-mail", earlier),
-                )
-        if user is not None:
-            return self._follow([legacy])
-        return self._settle([(legacy, None, earlier)])
+            if user is None:
+                note(self._connection, UNMAPPED, str(legacy), earlier)
+            else:
+                how = "one id space" if self.is_one_space else "e-mail"
+                values = {"legacy": legacy, "user": user, "how": how, "earlier": earlier}
+                self._connection.execute(_MAP, values)
+                forget(self._connection, UNMAPPED, str(legacy))
+        return correct(self._connection, [legacy])
 
-    def _require_quiet(self) -> None:
-        if turns.is_taken(self._connection):
-            raise NotReadyError(
-                "An upgrade or a merge is at work; stop it, map the users and start it again (it "
-                "goes on where it was), or wait until it has ended."
-            )
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A transaction that changes the map, while nobody else does and no merge reads it.
+
+        Raises:
+            NotReadyError: a merge is at work.
+        """
+        with self._connection.transaction():
+            self._connection.execute(TAKE_TURN, (LOCK,))
+            if self._connection.execute(_STOP_MERGES, (turns.LOCK,)).fetchone() != (True,):
+                raise NotReadyError(
+                    "An upgrade or a merge is at work; stop it, map the users and start it again "
+                    "(it goes on where it was), or wait until it has ended."
+                )
+            yield
 
     def _require_known(self, legacy: int) -> None:
         if abs(legacy) <= _LARGEST_ID["legacy"]:
@@ -219,44 +210,6 @@ class People:
             if self._connection.execute(query, (user,)).fetchone() == (True,):
                 return
         raise InputError(f"The gateway has no user {user}; look into auth_service.users.")
-
-    def _follow(self, legacy_ids: list[int]) -> Corrected:
-        rows = self._connection.execute(
-            "select legacy_user_id, user_id, replaces from ledger.user_map"
-            " where legacy_user_id = any(%s)",
-            (legacy_ids,),
-        ).fetchall()
-        corrected = self._settle(rows)
-        if corrected.is_settled:
-            self._connection.execute(
-                "update ledger.user_map set replaces = '{}' where legacy_user_id = any(%s)",
-                (legacy_ids,),
-            )
-        return corrected
-
-    def _settle(self, changes: Sequence[tuple[int, int | None, list[int]]]) -> Corrected:
-        """Correct rows until none can be left that was written by the old map."""
-        barrier = self._number(_NEXT_XID)
-        give_up = time.monotonic() + _SETTLE_SECONDS
-        rows = 0
-        while True:
-            is_settled = self._number(_OLDEST_XID) >= barrier
-            for legacy, user, replaces in changes:
-                rows += self._correct(legacy, user, replaces)
-            if is_settled or time.monotonic() > give_up:
-                return Corrected(rows, is_settled)
-            time.sleep(0.2)
-
-    def _correct(self, legacy: int, user: int | None, replaces: list[int]) -> int:
-        values = {"legacy": legacy, "user": user, "replaces": replaces}
-        corrected = 0
-        while batch := self._connection.execute(_CORRECT, values).rowcount:
-            corrected += batch
-        return corrected
-
-    def _number(self, query: str) -> int:
-        row = self._connection.execute(query.encode()).fetchone()
-        return int(row[0]) if row else 0
 
 
 def read_pairs(path: Path) -> list[tuple[int, int]]:

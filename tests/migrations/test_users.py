@@ -9,8 +9,9 @@ import pytest
 from migrations import turns
 from omniledger import revisions
 from omniledger.database import Dsn
+from omniledger.merging import correcting
 from tests.conftest import Server, as_gateway, ask
-from tests.killing import Killed
+from tests.killing import killed_at
 from tests.migrations.operator import omniledger
 
 WRITE = """
@@ -108,14 +109,8 @@ def test_a_user_that_somebody_set_by_hand_stays(merged: Dsn) -> None:
     assert person(merged, 104) == 4
 
 
-def test_a_correction_that_was_killed_goes_on(merged: Dsn, monkeypatch: pytest.MonkeyPatch) -> None:
-    from omniledger.merging.people import People
-
-    def die(*_: object) -> int:
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises((Killed, AssertionError)):
-        patch.setattr(People, "_correct", die)
+def test_a_correction_that_was_killed_goes_on(merged: Dsn) -> None:
+    with killed_at(correcting, "_correct"):
         omniledger(merged, "users", "map", "2", "5")
     assert person(merged, 102) == 3
     omniledger(merged, "users", "map", "2", "1")
