@@ -99,7 +99,7 @@ def put_back(connection: Connection, done: Done) -> None:
         )
         if not legacy.has_table:
             _make_table(connection, legacy)
-        _require_no_id_twice(connection, legacy)
+        require_no_id_twice(connection, legacy)
         referring.require_none_bound(connection)
         archive = statements.archive
         since, values = WRITTEN_SINCE, done.values()
@@ -140,7 +140,7 @@ def put_back(connection: Connection, done: Done) -> None:
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("ledger", table)))
 
 
-def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
+def require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
     """Refuse to put rows in the place of old ones in quarantine, whose ids somebody gave them.
 
     Raises:
@@ -151,7 +151,7 @@ def _require_no_id_twice(connection: Connection, legacy: Legacy) -> None:
         raise NotReadyError(
             f"Rows of the old table that are in quarantine have the ids {row[0]}, which other rows "
             f"were given since, and both can't go back: give those rows of {legacy.relation} other "
-            "ids and run the command again; nothing was changed."
+            "ids and run the command again; no row was moved."
         )
 
 

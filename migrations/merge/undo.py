@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from migrations import standing
+from migrations.legacy import ARCHIVE
 from migrations.merge import referring
 from migrations.merge.abandon import abandon
-from migrations.merge.back import put_back
+from migrations.merge.back import put_back, require_no_id_twice
 from migrations.merge.record import last_done
 from migrations.patience import patiently
 from migrations.rights import require_views
-from omniledger.catalog import kind_of
+from omniledger.catalog import is_there, kind_of
 from omniledger.database import Connection
 from omniledger.errors import NotReadyError
 
@@ -41,7 +42,7 @@ def undo(connection: Connection) -> None:
 
 
 def require_carried(connection: Connection) -> None:
-    """Refuse to undo a merge over whose view stands what can't stand over the table as well.
+    """Refuse to undo a merge of which something can't go back, before any revision is undone.
 
     Raises:
         NotReadyError: it names the first thing and what to do.
@@ -54,3 +55,5 @@ def require_carried(connection: Connection) -> None:
             f"The old audit table {done.legacy.relation} can't come back, because {why}; nothing "
             "was changed: keep its definition, drop it, go back, and make it again over the table."
         )
+    if is_there(connection, f"ledger.{ARCHIVE}"):
+        require_no_id_twice(connection, done.legacy)

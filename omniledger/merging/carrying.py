@@ -108,7 +108,7 @@ def carry_out(
 def _carry_out(
     connection: Connection, settings: Settings, show: Callable[[Progress], None]
 ) -> Certificate | None:
-    legacy = inspect(connection, settings.legacy_schema)
+    legacy = _look(connection, settings.legacy_schema)
     workers = settings.merge_workers
     if legacy is None:
         return finish(connection, show, workers)
@@ -125,6 +125,21 @@ def _carry_out(
         abandon(connection)
     pace = Pace(settings.merge_max_load, settings.merge_max_lag_seconds)
     return merge(connection, legacy, settings.match_window_seconds, show, workers, pace)
+
+
+def _look(connection: Connection, schema: str) -> Legacy | None:
+    """Inspect the old table once more; a refusal says what of a merge was done by then.
+
+    Raises:
+        NotReadyError: it can't be carried, as it was when the merge began, if it was.
+    """
+    try:
+        return inspect(connection, schema)
+    except NotReadyError as error:
+        stands = "the old table is as it was"
+        if unfinished(connection) is not None:
+            stands += ", and what was brought over by now stays for when the merge goes on"
+        raise NotReadyError(str(error).replace("nothing was changed", stands)) from error
 
 
 def is_pending(connection: Connection, settings: Settings) -> bool:

@@ -147,7 +147,8 @@ def test_said_by_two_at_once_while_rows_come_the_last_word_holds(merged: Dsn) ->
             while not written.is_set():
                 for query in (
                     "insert into audit_logs (user_id, message) values (3, 'w')",
-                    "insert into omni2.audit_logs (user_id, question, success) values (4, 'g', true)",
+                    "insert into omni2.audit_logs (user_id, question, success)"
+                    " values (4, 'g', true)",
                     "update audit_logs set status = 'again' where id = 105",
                 ):
                     connection.execute(query.encode())

@@ -1,5 +1,6 @@
 """The merge of the investigation's two tables: every row, every id, every person, every sum."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from migrations.legacy import inspect
 from migrations.merge import run
 from migrations.merge.batches import Progress
 from migrations.merge.certify import certify
+from migrations.merge.cutover import cut_over
 from migrations.merge.matching import match_history
 from migrations.merge.record import last_done
 from migrations.merge.statements import Statements
@@ -533,6 +535,33 @@ def test_what_can_not_be_carried_stops_before_any_change(
         "select count(*) from information_schema.columns"
         " where table_schema = 'omni2' and table_name = 'audit_logs'",
     ) == [(23,)]
+
+
+def test_what_stops_a_merge_half_way_is_told_with_what_was_done(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = server.state("investigation")
+    copied = "select count(*) from omni2.audit_logs where legacy_id is not null"
+
+    def make_view_first(*arguments: object) -> None:
+        ask(dsn, "create materialized view public.daily as select id from public.audit_logs")
+        cut_over(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises(NotReadyError) as refused:
+        patch.setattr(run, "cut_over", make_view_first)
+        revisions.upgrade(dsn)
+    told = (
+        "because the materialized view public.daily reads it; the old table is as it was, and what"
+        " was brought over by now stays for when the merge goes on: see what to do"
+    )
+    assert told in str(refused.value)
+    assert ask(dsn, copied) == [(9,)]
+    with pytest.raises(NotReadyError, match=re.escape(told)):
+        revisions.upgrade(dsn)
+    assert ask(dsn, copied) == [(9,)]
+    ask(dsn, "drop materialized view public.daily")
+    revisions.upgrade(dsn)
+    assert ask(dsn, "select holds from ledger.merge_runs") == [(True,)]
 
 
 def test_a_reference_that_never_held_stops_neither_the_merge_nor_the_way_back(

@@ -440,6 +440,8 @@ def test_an_id_that_was_given_again_takes_no_row_in_quarantine_away(server: Serv
     assert ask(dsn, "select count(*) from ledger.audit_quarantine") == [(3,)]
     with pytest.raises(NotReadyError, match=r"in quarantine have the ids 107, which other rows"):
         revisions.downgrade(dsn, "0006")
+    with connect(dsn) as connection:
+        assert revisions.current(connection) == revisions.head()
     ask(dsn, "update audit_logs set id = 200 where id = 107")
     ask(dsn, "insert into audit_logs (id, message) values (108, 'gone again')")
     ask(dsn, "delete from audit_logs where id = 108")
