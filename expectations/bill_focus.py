@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.recount_export import export_recounted
-from expectations.rules import NOBODY, Judged, all_known, no_rows, unique
+from expectations.recount_export import export_as_usage
+from expectations.rules import Judged, all_known, no_rows, unique
 from expectations.scope import Scope
 from expectations.staleness import up_to_date
 
@@ -24,8 +24,6 @@ _FIGURES = (
     "built_xmin",
     "built_at",
 )
-
-_KINDS = ("input", "output", "cached", "cache_write")
 
 _COSTS_APART = """
 select
@@ -48,6 +46,11 @@ where
     or (charge_category = 'Usage' and consumed_quantity is distinct from x_tokens)
     or pricing_quantity * 1000000 <> x_tokens
     or billing_currency <> 'USD'
+    or pricing_currency is distinct from 'USD'
+    or pricing_currency_effective_cost is distinct from billed_cost
+    or pricing_currency_list_unit_price is distinct from list_unit_price
+    or pricing_currency_contracted_unit_price is distinct from contracted_unit_price
+    or llm_model is distinct from x_model
 """
 
 _OUTSIDE_ITS_PERIOD = """
@@ -63,60 +66,6 @@ where
         (charge_period_start < {starts_at} or charge_period_end > {ends_at})
         and {is_kept}
     )
-"""
-
-# Of days that were written to meanwhile nothing is said. A request with some of its kinds only is
-# of no kind in the export, so that a kind may have less there, and never more: how much, the raw
-# rows say.
-_SUMS_DIFFER = """
-with focus as (
-    select
-        usage_date,
-        coalesce(x_user_id::bigint, {nobody}) as who,
-        x_model as llm_model,
-        x_source_system as source_system,
-        sum(billed_cost) filter (where x_cost_basis = 'computed') as computed,
-        sum(billed_cost) filter (where x_cost_basis = 'estimated') as estimated,
-        sum(x_ledger_cost) as in_ledger,
-        {tokens},
-        min(built_xmin) as built_xmin
-    from batch
-    group by 1, 2, 3, 4
-),
-
-daily as (
-    select
-        usage_date,
-        coalesce(user_id::bigint, {nobody}) as who,
-        llm_model,
-        source_system,
-        sum(cost_recomputed_usd) as computed,
-        sum(cost_estimated_usd) as estimated,
-        sum(cost_usd) as in_ledger,
-        {tokens_of_day},
-        min(built_xmin) as built_xmin
-    from analytics_build.fct_daily_usage
-    group by 1, 2, 3, 4
-)
-
-select
-    usage_date, nullif(who, {nobody}) as x_user_id, llm_model as x_model,
-    source_system as x_source_system,
-    daily.computed::text as computed_in_daily_usage, focus.computed::text,
-    daily.estimated::text as estimated_in_daily_usage, focus.estimated::text,
-    daily.in_ledger::text as in_ledger_in_daily_usage, focus.in_ledger::text,
-    {tokens_shown}
-from daily
-full join focus using (usage_date, who, llm_model, source_system)
-where
-    (
-        coalesce(daily.computed, 0) <> coalesce(focus.computed, 0)
-        or coalesce(daily.estimated, 0) <> coalesce(focus.estimated, 0)
-        or coalesce(daily.in_ledger, 0) <> coalesce(focus.in_ledger, 0)
-        or {tokens_apart}
-    )
-    and {untouched}
-order by usage_date
 """
 
 
@@ -136,31 +85,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     is_kept=scope.is_kept("usage_date"),
                 ),
             ),
-            no_rows(
-                "Each day's cost and tokens are what the daily usage says",
-                _SUMS_DIFFER.format(
-                    nobody=NOBODY,
-                    tokens=", ".join(
-                        f"sum(x_tokens) filter (where x_token_kind = '{kind}') as tokens_{kind}"
-                        for kind in _KINDS
-                    ),
-                    tokens_of_day=", ".join(
-                        f"sum(tokens_{kind}) as tokens_{kind}" for kind in _KINDS
-                    ),
-                    tokens_shown=", ".join(
-                        f"daily.tokens_{kind}::text as {kind}_in_daily_usage,"
-                        f" focus.tokens_{kind}::text as {kind}"
-                        for kind in _KINDS
-                    ),
-                    tokens_apart=" or ".join(
-                        f"focus.tokens_{kind} > coalesce(daily.tokens_{kind}, 0)" for kind in _KINDS
-                    ),
-                    untouched=scope.untouched(
-                        "usage_date", "least(daily.built_xmin, focus.built_xmin)"
-                    ),
-                ),
-            ),
-            export_recounted(scope),
+            *export_as_usage(scope),
             *up_to_date(scope, "fct_focus", "usage_date", "omni2.audit_logs"),
         ],
     )

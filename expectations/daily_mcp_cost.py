@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.recount import servers_recounted
+from expectations.recount_servers import servers_recounted
 from expectations.rules import Judged, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
-from expectations.recount import usage_recounted
+from expectations.recount_usage import models_as_named, usage_recounted
 from expectations.rules import Judged, all_known, never_null, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import no_day_lost, up_to_date
@@ -215,6 +215,7 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
             no_rows("Figures and control totals have the same days", _DAYS_ON_ONE_SIDE),
             no_rows("Each day's sums equal the control totals, to the last digit", _sums_differ()),
             usage_recounted(scope),
+            models_as_named(scope),
             *no_day_lost(scope),
             *up_to_date(scope, "fct_daily_usage", "usage_date", "omni2.audit_logs"),
             no_rows(

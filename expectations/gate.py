@@ -71,7 +71,8 @@ def judge(
     with in_one_sentence("judge the figures"), connect(dsn, autocommit=True) as connection:
         [(judged_at,)] = connection.execute("select now()").fetchall()
         zone = get_settings().reporting_timezone
-        scope = Scope.read(connection, zone, _days(connection), began)
+        days, hourly_days = _days(connection)
+        scope = Scope.read(connection, zone, days, began, hourly_days)
         run_name = f"{judged_at:%Y%m%dT%H%M%S}-{run_id}"
         with _quiet(), _sentences(site_dir, home):
             result = _checkpoint(dsn, scope, site_dir, home, run_name)
@@ -85,12 +86,18 @@ def judge(
     return verdict
 
 
-def _days(connection: Connection) -> set[date]:
-    """The days whose raw rows are looked at: those of the usage marts that are to be published."""
+def _days(connection: Connection) -> tuple[set[date], set[date]]:
+    """The days to be published of the usage marts, whose raw rows are read, and of the hours."""
     for mart in MARTS:
         columns_of_build(connection, mart)
-    usage = (mart for mart in MARTS if mart.day == "usage_date")
-    return {day for mart in usage for day in changed_days(connection, mart)}
+    usage: set[date] = set()
+    hours: set[date] = set()
+    for mart in MARTS:
+        if mart.day == "usage_date":
+            usage.update(changed_days(connection, mart))
+        elif mart.name == "fct_hourly_health":
+            hours.update(changed_days(connection, mart))
+    return usage, hours
 
 
 def _checkpoint(

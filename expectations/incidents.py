@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from great_expectations.core import ExpectationSuite
 
+from expectations.hours_told import health_untouched, hours_as_told
 from expectations.rules import Judged, all_known, no_rows, unique
 from expectations.scope import Scope, literal
 from expectations.staleness import up_to_date
@@ -166,7 +167,9 @@ select
     days.health_date, days.mcp_server_id,
     days.up_seconds, hours.up_seconds as up_seconds_of_hours,
     days.down_seconds, hours.down_seconds as down_seconds_of_hours,
+    days.unknown_seconds, hours.unknown_seconds as unknown_seconds_of_hours,
     days.checks, hours.checks as checks_of_hours,
+    days.checks_down, hours.checks_down as checks_down_of_hours,
     outages.moments_down is not distinct from hours.moments_down as down_in_the_same_hours,
     hours.hours
 from analytics_build.fct_daily_health as days
@@ -182,8 +185,10 @@ left join (
         health_date, mcp_server_id,
         sum(up_seconds) as up_seconds,
         sum(down_seconds) as down_seconds,
+        sum(unknown_seconds) as unknown_seconds,
         sum(hour_seconds) as hour_seconds,
         sum(checks) as checks,
+        sum(checks_down) as checks_down,
         sum(down_seconds * extract(epoch from hour_at)::numeric) as moments_down,
         count(*) as hours,
         min(built_xmin) as built_xmin
@@ -216,27 +221,15 @@ where
     and days.health_date < least(shown.newest_date, {today})
     and (days.health_date < shown.last_date or days.health_date < shown.newest_date - 1)
     and (
-        days.up_seconds, days.down_seconds, days.day_seconds, days.checks, outages.moments_down
+        days.up_seconds, days.down_seconds, days.unknown_seconds, days.day_seconds,
+        days.checks, days.checks_down, outages.moments_down
     )
     is distinct from
     (
-        hours.up_seconds, hours.down_seconds, hours.hour_seconds, hours.checks, hours.moments_down
+        hours.up_seconds, hours.down_seconds, hours.unknown_seconds, hours.hour_seconds,
+        hours.checks, hours.checks_down, hours.moments_down
     )
-    and not exists (
-        select 1
-        from omni2.mcp_health_log as raw
-        where
-            raw.mcp_server_id = days.mcp_server_id
-            and raw.change_xid >= least(days.built_xmin, hours.built_xmin)
-            and raw.timestamp < {ends_at}
-    )
-    and not exists (
-        select 1
-        from ledger.deleted_days as departed
-        where
-            departed.source_table = 'mcp_health_log'
-            and departed.change_xid >= least(days.built_xmin, hours.built_xmin)
-    )
+    and {untouched}
 order by health_date, mcp_server_id
 """
 
@@ -272,9 +265,12 @@ def judged(scope: Scope) -> tuple[Judged, ...]:
                     hourly_days=get_settings().health_hourly_days,
                     is_kept=scope.is_kept("days.health_date"),
                     starts_at=scope.starts_at("days.health_date"),
-                    ends_at=scope.starts_at("days.health_date + 1"),
+                    untouched=health_untouched(
+                        scope, "days", "least(days.built_xmin, hours.built_xmin)"
+                    ),
                 ),
             ),
+            hours_as_told(scope),
             no_rows(
                 "Hours follow one another from the day's beginning",
                 _HOURS_APART.format(starts_at=scope.starts_at("health_date")),

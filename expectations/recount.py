@@ -20,27 +20,28 @@ POSSIBLE = "raw.{0} between 0 and 1000000000000"
 
 TOKENS = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write")
 
-_IS_REQUEST = """
-raw.tool_called is null
-or num_nonnulls(
-    raw.legacy_id, raw.request_type, raw.llm_tokens_used, raw.cost_usd, {tokens}
-) > 0
-"""
+IS_REQUEST = """(
+    raw.tool_called is null
+    or num_nonnulls(
+        raw.legacy_id, raw.request_type, raw.llm_tokens_used, raw.cost_usd,
+        raw.tokens_input, raw.tokens_output, raw.tokens_cached, raw.tokens_cache_write
+    ) > 0
+)"""
+"""The SQL that a raw row is a request, and not only the log of a tool call."""
 
-_TOTAL = "case when {possible} then raw.llm_tokens_used::numeric else {sum_of_split} end"
-
-_OF_USAGE = (
-    "requests",
-    "tool_calls",
-    "tool_calls_reported",
-    "requests_cost_recorded",
-    "requests_model_assumed",
-    *TOKENS,
-    "tokens_total",
-    "cost_recorded_usd",
+TOTAL = "case when {} then raw.llm_tokens_used::bigint else {} end".format(
+    POSSIBLE.format("llm_tokens_used"),
+    " + ".join(
+        f"case when {POSSIBLE.format(name)} then raw.{name}::bigint else 0 end" for name in TOKENS
+    ),
 )
+"""The SQL of all tokens of a raw row."""
 
-_OF_SERVERS = ("requests", "requests_shared", "calls", "tokens_total", "cost_recorded_usd")
+USER = f"""case
+    when raw.user_id between -2147483648 and 2147483647 then raw.user_id::bigint
+    else {NOBODY}
+end"""
+"""The SQL of the user of a raw row, by whom rows can be joined."""
 
 _OF_TOOLS = ("calls", "errors", "blocked", "users", "p50_duration_ms", "p95_duration_ms")
 
@@ -59,142 +60,13 @@ from (
     from built
     full join held using ({key})
     cross join lateral (values {pairs}) as pairs (figure, in_figures, in_ledger)
-    where {differ}
+    where ({built}) is distinct from ({held}) and {differ}
     offset 0
 ) as differing
 where
     {is_kept}
     and {untouched}
 order by 1, 2, 3, 4
-"""
-
-# Where no model was stated yet, when the mart was built, a row without one is of the default model.
-_USAGE = """
-stated as (
-    select coalesce(min(valid_from), 'infinity') as first_at
-    from analytics_build.build_inputs
-    where mart = 'fct_daily_usage' and input_name = 'model_history'
-),
-
-built as (
-    select
-        usage_date,
-        coalesce(user_id::bigint, {nobody}) as who,
-        source_system,
-        min(built_xmin) as built_xmin,
-        {sums}
-    from batch
-    where usage_date = any({days})
-    group by 1, 2, 3
-),
-
-held as (
-    select
-        {date_of_row} as usage_date,
-        case
-            when raw.user_id between -2147483648 and 2147483647 then raw.user_id::bigint
-            else {nobody}
-        end as who,
-        raw.source_system::text as source_system,
-        count(*) filter (where {is_request}) as requests,
-        count(raw.tool_called) as tool_calls,
-        sum(raw.tool_calls_count::bigint) filter (
-            where raw.tool_calls_count >= 0
-        ) as tool_calls_reported,
-        count(*) filter (where {possible_cost}) as requests_cost_recorded,
-        count(*) filter (
-            where nullif(btrim(raw.llm_model::text), '') is null
-            and raw.timestamp < stated.first_at
-            and ({is_request})
-        ) as requests_model_assumed,
-        {token_sums},
-        sum({total}) as tokens_total,
-        sum(raw.cost_usd) filter (where {possible_cost}) as cost_recorded_usd
-    from periods
-    inner join omni2.audit_logs as raw
-        on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
-    cross join stated
-    group by 1, 2, 3
-)
-"""
-
-# Requests that called alike are dealt out together, for they are few beside the requests.
-_SERVERS = """
-built as (
-    select
-        usage_date,
-        case when is_no_server then '' else 'of ' || mcp_server end as server,
-        min(built_xmin) as built_xmin,
-        {sums}
-    from batch
-    where usage_date = any({days})
-    group by 1, 2
-),
-
-alike as (
-    select
-        {date_of_row} as usage_date,
-        raw.mcp_target::text as target,
-        to_jsonb(raw.mcps_accessed) as named,
-        to_jsonb(raw.tools_used) as tools,
-        count(*) as requests,
-        sum({total}) as tokens_total,
-        sum(raw.cost_usd) filter (where {possible_cost}) as cost_recorded_usd
-    from periods
-    inner join omni2.audit_logs as raw
-        on raw.timestamp >= periods.from_at and raw.timestamp < periods.until_at
-    where {is_request}
-    group by 1, 2, 3, 4
-),
-
-dealt_out as (
-    select
-        alike.*,
-        coalesce('of ' || called.server, '') as server,
-        coalesce(called.calls, 0) as calls,
-        coalesce(called.calls < called.whole, false) as is_shared,
-        coalesce(called.calls, 1) as part,
-        coalesce(called.whole, 1) as whole
-    from alike
-    left join lateral (
-        select
-            server,
-            greatest(sum(times_named), sum(1 - times_named)) as calls,
-            sum(greatest(sum(times_named), sum(1 - times_named))) over () as whole
-        from (
-            select named.server, 1
-            from jsonb_array_elements_text(alike.named) as named (server)
-            union all
-            select alike.target, 1
-            where (alike.named @> to_jsonb(alike.target)) is not true
-            union all
-            select split_part(tools.tool, '.', 1), 0
-            from jsonb_array_elements_text(alike.tools) as tools (tool)
-        ) as mentions (server, times_named)
-        where btrim(server) <> ''
-        group by server
-        having sum(times_named) > 0
-    ) as called on true
-),
-
-held as (
-    select
-        usage_date,
-        server,
-        sum(requests) as requests,
-        sum(requests) filter (where is_shared) as requests_shared,
-        sum(requests * calls) as calls,
-        sum(tokens_total * part / whole) as tokens_total,
-        sum(cost_recorded_usd * part / whole) as cost_recorded_usd
-    from dealt_out
-    group by usage_date, server
-)
-"""
-
-# Each part of a shared request may be cut, by less than a token or the twelfth decimal.
-_MORE_THAN_CUT = """
-abs(coalesce(in_figures, 0) - coalesce(in_ledger, 0)) > coalesce(held.requests_shared, 0)
-* case figure when 'tokens_total' then 1 when 'cost_recorded_usd' then 1e-12 else 0 end
 """
 
 # Names are compared as the gateway's own columns compare them, by which the mart groups them too.
@@ -235,35 +107,6 @@ held as (
     group by usage_date, server, tool
 )
 """
-
-
-def usage_recounted(scope: Scope) -> Expectation:
-    """That each user of a day has the figures that the raw rows give, by source."""
-    return recounted(
-        "Each day, user and source has the figures that the ledger has",
-        scope,
-        _USAGE,
-        _OF_USAGE,
-        key="usage_date, who, source_system",
-        shown=f"usage_date, nullif(who, {NOBODY}) as user_id, source_system",
-        nobody=NOBODY,
-        token_sums=", ".join(
-            f"sum(raw.{name}) filter (where {POSSIBLE.format(name)}) as {name}" for name in TOKENS
-        ),
-    )
-
-
-def servers_recounted(scope: Scope) -> Expectation:
-    """That each MCP server of a day has its share of what the raw rows say, by calls."""
-    return recounted(
-        "Each day and server has its share of what the ledger has",
-        scope,
-        _SERVERS,
-        _OF_SERVERS,
-        key="usage_date, server",
-        shown="usage_date, nullif(substr(server, 4), '') as mcp_server",
-        differ=_MORE_THAN_CUT,
-    )
 
 
 def tools_recounted(scope: Scope) -> Expectation:
@@ -308,17 +151,10 @@ def recounted(
             sums=", ".join(f"sum({name}) as {name}" for name in figures),
             days=literal(list(scope.days)) + "::date[]",
             date_of_row=scope.date_of("raw.timestamp"),
-            is_request=_IS_REQUEST.format(tokens=", ".join(f"raw.{name}" for name in TOKENS)),
-            possible_cost=POSSIBLE.format("cost_usd"),
-            total=_TOTAL.format(
-                possible=POSSIBLE.format("llm_tokens_used"),
-                sum_of_split=" + ".join(
-                    f"case when {POSSIBLE.format(name)} then raw.{name}::numeric else 0 end"
-                    for name in TOKENS
-                ),
-            ),
             **terms,
         ),
+        built=", ".join(f"built.{name}" for name in figures),
+        held=", ".join(f"held.{name}" for name in figures),
         pairs=", ".join(
             f"('{name}', built.{name}::numeric, held.{name}::numeric)" for name in figures
         ),

@@ -66,6 +66,7 @@ and not exists (
 class Scope:
     """The reporting time zone, its today, and the days that are to be published.
 
+    `days` are those of usage, `hourly_days` those of the health by hour.
     `began` is when the run began, where it is a run; `published_xmin` the greatest `built_xmin` of
     each mart that is published; `has_users` whether the gateway has its table of users; `bounds`
     the operator's own bounds of warnings, out of `ledger.settings`.
@@ -74,6 +75,7 @@ class Scope:
     timezone: str
     today: date
     days: tuple[date, ...]
+    hourly_days: tuple[date, ...] = ()
     began: Began | None = None
     published_xmin: Mapping[str, int] = field(default_factory=dict)
     has_users: bool = False
@@ -86,6 +88,7 @@ class Scope:
         timezone: str,
         days: Iterable[date],
         began: Began | None = None,
+        hourly_days: Iterable[date] = (),
     ) -> Scope:
         """Ask the database what day it is; in a sample database its clock stands still."""
         [(today,)] = connection.execute(_TODAY, {"timezone": timezone}).fetchall()
@@ -93,6 +96,7 @@ class Scope:
             timezone=timezone,
             today=today,
             days=tuple(sorted(set(days))),
+            hourly_days=tuple(sorted(set(hourly_days))),
             began=began,
             published_xmin=_published(connection),
             has_users=is_there(connection, "auth_service.users"),

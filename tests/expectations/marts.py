@@ -22,7 +22,7 @@ def build_marts(dsn: Dsn) -> Dsn:
     """The marts of `marts.sql` in an empty database."""
     with connect(dsn) as connection:
         connection.execute(_MARTS.read_bytes())
-        for name in ("run_steps", "forced_publications"):
+        for name in ("run_steps", "forced_publications", "model_name_forms", "model_names"):
             connection.execute((_SQL / f"{name}.sql").read_bytes())
     return dsn
 

@@ -58,6 +58,7 @@ create table ledger.model_prices (
     valid_to timestamp with time zone,
     input numeric not null,
     output numeric not null,
+    source text default 'test' not null,
     primary key (model, valid_from)
 );
 
@@ -256,6 +257,14 @@ create table analytics_build.fct_daily_health (
     built_at timestamp with time zone
 );
 
+create table analytics_build.int_health_intervals (
+    health_date date,
+    mcp_server_id integer,
+    server_state text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone
+);
+
 create table analytics_build.int_health_learnt (
     health_date date,
     mcp_server_id integer,
@@ -303,6 +312,7 @@ create table analytics_build.fct_focus (
     focus_key text primary key,
     usage_date date,
     llm_model text,
+    model_names jsonb,
     availability_zone text,
     billed_cost numeric,
     billing_account_id text,
@@ -451,6 +461,23 @@ create table analytics_build.control_totals (
 
 insert into ledger.settings (name, value)
 values ('as_of', '2026-03-05 18:00:00+00'), ('default_model', 'haiku'), ('reporting_timezone', 'UTC');
+
+insert into analytics_build.build_inputs (mart, input_name, llm_model, valid_from, valid_to, content)
+select
+    mart,
+    input_name,
+    llm_model,
+    '-infinity',
+    'infinity',
+    content
+from (values ('fct_daily_usage'), ('fct_daily_mcp_cost'), ('fct_focus')) as marts (mart)
+cross join (
+    values
+    ('default_model', null, 'haiku'),
+    ('model_prices', 'haiku', '0.80 4.00 null null 0.80 4.00 null null'),
+    ('model_prices', 'sonnet', '3.00 15.00 null null 3.00 15.00 null null'),
+    ('model_names', '', md5('haiku haiku sonnet sonnet'))
+) as inputs (input_name, llm_model, content);
 
 insert into ledger.limit_history (user_id, valid_from, cost_limit, basis)
 values (null, '-infinity', 10, 'default');
@@ -716,6 +743,7 @@ insert into analytics_build.fct_focus (
     focus_key,
     usage_date,
     llm_model,
+    model_names,
     billed_cost,
     billing_account_id,
     billing_currency,
@@ -733,7 +761,10 @@ insert into analytics_build.fct_focus (
     invoice_issuer_name,
     list_cost,
     list_unit_price,
+    pricing_currency,
+    pricing_currency_contracted_unit_price,
     pricing_currency_effective_cost,
+    pricing_currency_list_unit_price,
     pricing_quantity,
     pricing_unit,
     provider_name,
@@ -756,6 +787,7 @@ select
     md5(concat_ws('|', usage_key, kind)),
     usage_date,
     llm_model,
+    jsonb_build_array(llm_model),
     cost,
     'omniledger',
     'USD',
@@ -773,7 +805,10 @@ select
     'Anthropic',
     cost,
     price,
+    'USD',
+    price,
     cost,
+    price,
     tokens::numeric / 1000000,
     '1000000 Tokens',
     'Anthropic',
@@ -848,6 +883,18 @@ select
 from analytics_build.fct_daily_health;
 
 -- Each day is down in its first two hours, and nobody knows about the third.
+insert into analytics_build.int_health_intervals
+select
+    health_date,
+    mcp_server_id,
+    server_state,
+    health_date::timestamp at time zone 'UTC' + since * interval '1 second',
+    health_date::timestamp at time zone 'UTC' + least(until, day_seconds) * interval '1 second'
+from analytics_build.fct_daily_health
+cross join (
+    values ('down', 0, 7200), ('unknown', 7200, 10800), ('up', 10800, 86400)
+) as states (server_state, since, until);
+
 insert into analytics_build.fct_hourly_health
 select
     md5(concat_ws('|', hour_at, mcp_server_id)),
@@ -862,7 +909,7 @@ select
     case when nth = 3 then 3600 else 0 end,
     0,
     case when nth = 1 then checks else 0 end,
-    0,
+    case when nth = 1 then checks_down else 0 end,
     case when nth = 1 then 20 end,
     case when nth = 1 then 40 end,
     case when nth = 1 then 60 end,

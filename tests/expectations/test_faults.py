@@ -68,7 +68,7 @@ FAULTS = (
         "wrong count",
         f"update {{mart}} set requests_model_assumed = 1 where usage_date = '{D1}' and user_id = 2",
         "daily_usage",
-        "Each day, user and source has the figures that the ledger has",
+        "Each day, user, model and source has the figures that the ledger has",
         {"usage_date": D1, "user_id": 2, "figure": "requests_model_assumed", "in_ledger": "0"},
     ),
     Fault(
@@ -535,6 +535,7 @@ _ASIDE = (
     ("hourly_health", HOURS, "p50_response_ms = -5", "Checks and response times"),
     ("hourly_health", HOURS, "checks = checks + 1", "Hours make up the day"),
     ("hourly_health", HOURS, "checks_down = checks + 1", "Checks and response"),
+    ("hourly_health", HOURS, "checks_down = checks_down - 1", "Hours make up the day"),
     ("incidents", INCIDENTS, "checks = checks + 1", "Incidents are the outages"),
     ("incidents", INCIDENTS, "opened_at = opened_at - interval '1 hour'", "are the outages"),
     ("incidents", INCIDENTS, "ended_as = 'odd'", "An incident ends after it begins"),
@@ -546,6 +547,8 @@ _ASIDE = (
     ("bill_focus", FOCUS, "x_ledger_cost = x_ledger_cost + 1", "what the daily usage says"),
     ("bill_focus", FOCUS, "billing_currency = 'EUR'", "price times quantity"),
     ("bill_focus", FOCUS, "x_tokens = x_tokens + 9", "price times quantity"),
+    ("bill_focus", FOCUS, "pricing_currency_effective_cost = 9", "price times quantity"),
+    ("bill_focus", FOCUS, "llm_model = 'other'", "price times quantity"),
 )
 
 
@@ -577,12 +580,14 @@ MOVED = (
     f" where usage_date = '{D2}' and llm_model = 'sonnet' and not is_no_server",
     f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens"
     " + case x_token_kind when 'input' then -5 else 5 end, pricing_quantity = null,"
-    " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null"
+    " consumed_quantity = null, list_unit_price = null, contracted_unit_price = null,"
+    " pricing_currency_list_unit_price = null, pricing_currency_contracted_unit_price = null"
     f" where usage_date = '{D1}' and x_user_id = 1",
     f"update analytics_build.{FOCUS} set x_cost_basis = 'recorded' where usage_date = '{D4}'",
     f"update analytics_build.{FOCUS} set charge_category = 'Adjustment', x_tokens = x_tokens - 5,"
     " pricing_quantity = null, consumed_quantity = null, list_unit_price = null,"
-    " contracted_unit_price = null"
+    " contracted_unit_price = null, pricing_currency_list_unit_price = null,"
+    " pricing_currency_contracted_unit_price = null"
     f" where usage_date = '{D2}' and x_user_id = 2 and x_token_kind = 'output'",
     f"update analytics_build.{QUOTA} set cost_limit_usd = 20, used_share = cost_used_usd / 20"
     f" where usage_date = '{D1}' and user_id = 1",
@@ -605,7 +610,7 @@ MOVED = (
     ),
 )
 TOLD: dict[tuple[str, str], dict[str, Any]] = {
-    ("daily_usage", "Each day, user and source has the figures that the ledger has"): {
+    ("daily_usage", "Each day, user, model and source has the figures that the ledger has"): {
         "usage_date": D1,
         "user_id": 1,
         "figure": "tokens_input",
@@ -618,7 +623,7 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
         "figure": "calls",
         "in_figures": None,
     },
-    ("daily_mcp_cost", "Each day and server has its share of what the ledger has"): {
+    ("daily_mcp_cost", "Each day, server and model has its share of what the ledger has"): {
         "usage_date": D4,
         "mcp_server": "files",
         "figure": "cost_recorded_usd",
@@ -630,10 +635,6 @@ TOLD: dict[tuple[str, str], dict[str, Any]] = {
     ("bill_focus", "Each day's cost and tokens are what the daily usage says"): {
         "usage_date": D1,
         "x_user_id": 1,
-    },
-    ("bill_focus", "Each day and source has the tokens of each kind that the ledger has"): {
-        "usage_date": D2,
-        "figure": "tokens_output",
     },
     ("bill_focus", "Each cost is a number from zero up, and price times quantity"): {
         "usage_date": D4
