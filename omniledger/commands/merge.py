@@ -51,13 +51,14 @@ def _lines(found: Status) -> list[tuple[str, str]]:
     from omniledger import revisions
     from omniledger.counting import plural
     from omniledger.merging.status import LOST
+    from omniledger.moments import in_utc
 
     at_work = "; an upgrade or a merge is at work now" if found.at_work else ""
     lines = [("state", f"{found.state}{at_work}"), ("old table", found.legacy_table)]
     if found.state == LOST:
         lines.append(("do", revisions.SAY_AGAIN))
     if found.started_at:
-        lines.append(("began", found.started_at))
+        lines.append(("began", in_utc(found.started_at, with_seconds=True)))
     if found.certificate:
         lines.append(("certificate", found.certificate))
     elif found.total is not None:

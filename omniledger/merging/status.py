@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -21,7 +22,7 @@ _COUNT_FOR_MS = 1_000
 """How long a count may take before an estimate stands in for it."""
 
 _RUN = """
-    select legacy_table, started_at::text, finished_at::text, rows_total, rows_copied, rows_matched,
+    select legacy_table, started_at, finished_at, rows_total, rows_copied, rows_matched,
         rows_quarantined, rows_ambiguous, users_unmapped, holds, detail, cutover_xid,
         exists (select from pg_trigger where tgname = 'omniledger_watch') as is_watched
     from ledger.merge_runs
@@ -72,8 +73,8 @@ class Status:
     state: str
     at_work: bool
     legacy_table: str
-    started_at: str | None = None
-    finished_at: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     done: Count | None = None
     total: Count | None = None
     certificate: str | None = None
